@@ -1,0 +1,2 @@
+//! DNS packets to NSID decisions, without an operating system.
+#![no_std]

@@ -1,0 +1,96 @@
+//! `CLOCK_BOOTTIME`, the one clock that deadlines are told in: the kernel programs read the same one
+//! (`bpf_ktime_get_boot_ns`), it is the same in every network namespace, and it goes on during suspend.
+
+use std::time::Duration;
+
+use rustix::time::{ClockId, Timespec, clock_gettime};
+
+/// A point on `CLOCK_BOOTTIME`, in nanoseconds since boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BootTime(u64);
+
+impl BootTime {
+    /// The present.
+    pub fn now() -> Self {
+        let Timespec { tv_sec, tv_nsec } = clock_gettime(ClockId::Boottime);
+        let since_boot = Duration::new(tv_sec.unsigned_abs(), u32::try_from(tv_nsec).unwrap_or(0));
+        Self(u64::try_from(since_boot.as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    /// The point that many nanoseconds after boot.
+    pub const fn from_nanos(nanos: u64) -> Self {
+        Self(nanos)
+    }
+
+    /// Nanoseconds since boot.
+    pub const fn as_nanos(self) -> u64 {
+        self.0
+    }
+
+    /// The point `after` later; stays at the end of time rather than wrapping.
+    #[must_use]
+    pub fn saturating_add(self, after: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(after.as_nanos()).unwrap_or(u64::MAX)))
+    }
+
+    /// The point `before` earlier; stays at boot rather than wrapping.
+    #[must_use]
+    pub fn saturating_sub(self, before: Duration) -> Self {
+        Self(self.0.saturating_sub(u64::try_from(before.as_nanos()).unwrap_or(u64::MAX)))
+    }
+
+    /// What is left until this point; zero once it has passed.
+    pub fn left(self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(Self::now().0))
+    }
+
+    /// Whether this point has passed.
+    pub fn passed(self) -> bool {
+        Self::now() >= self
+    }
+}
+
+/// Until when a name may be said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deadline {
+    /// A name given by hand: nobody else can be given it, so it does not lapse.
+    Never,
+    /// A lease: past this point the kernel is silent by itself.
+    At(BootTime),
+}
+
+/// The length of one jiffy, the kernel's tick (`1/CONFIG_HZ`).
+///
+/// The coarse clocks tick with it, and tell their resolution (`KTIME_LOW_RES`, kernel/time/posix-timers.c).
+pub fn jiffy() -> Duration {
+    let Timespec { tv_sec, tv_nsec } = rustix::time::clock_getres(ClockId::MonotonicCoarse);
+    Duration::new(tv_sec.unsigned_abs(), u32::try_from(tv_nsec).unwrap_or(0))
+}
+
+/// Jiffies that the kernel may go on saying a name past the moment at which it was told not to: the fence's
+/// verdict is cached for one, and a stalled timekeeping CPU can freeze the count for five more.
+pub const SILENCE_JIFFIES: u32 = 6;
+
+/// How long after silencing a record the name is certainly off the wire.
+pub fn silence() -> Duration {
+    jiffy() * SILENCE_JIFFIES
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_jiffy_is_between_one_and_ten_milliseconds() {
+        assert!((Duration::from_millis(1)..=Duration::from_millis(10)).contains(&jiffy()), "{:?}", jiffy());
+    }
+
+    #[test]
+    fn a_point_passes_when_its_time_has_come() {
+        let soon = BootTime::now().saturating_add(Duration::from_millis(20));
+        assert!(!soon.passed());
+        std::thread::sleep(soon.left());
+        assert!(soon.passed());
+        assert_eq!(soon.left(), Duration::ZERO);
+    }
+}

@@ -1,0 +1,3 @@
+//! The agent and command line of nsid, as a library for its binary and its tests.
+
+pub mod clock;

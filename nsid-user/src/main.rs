@@ -1,0 +1,3 @@
+//! `nsid`: the agent and its command line.
+
+fn main() {}

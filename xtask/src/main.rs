@@ -1,0 +1,3 @@
+//! `cargo xtask`: set-up, build, run, test, bench and lint.
+
+fn main() {}

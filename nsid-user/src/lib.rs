@@ -1,3 +1,5 @@
 //! The agent and command line of nsid, as a library for its binary and its tests.
 
+pub mod name;
+
 pub mod clock;

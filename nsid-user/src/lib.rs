@@ -1,3 +1,8 @@
 //! The agent and command line of nsid, as a library for its binary and its tests.
 
+pub mod cli;
+pub mod config;
+
+pub mod name;
+
 pub mod clock;

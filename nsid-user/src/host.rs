@@ -1,0 +1,9 @@
+//! What the agent asks of the operating system, BPF aside: namespaces, the BPF file system, the files of an
+//! instance, links, addresses, and who counts as a client near by.
+//!
+//! **Invariant:** nothing here knows aya, a claim store or a packet.
+
+pub mod control;
+pub mod instance;
+pub mod lock;
+pub mod state;

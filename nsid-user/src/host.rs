@@ -3,7 +3,9 @@
 //!
 //! **Invariant:** nothing here knows aya, a claim store or a packet.
 
+pub mod bpffs;
 pub mod control;
 pub mod instance;
 pub mod lock;
+pub mod namespaces;
 pub mod state;

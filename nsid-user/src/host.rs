@@ -3,9 +3,12 @@
 //!
 //! **Invariant:** nothing here knows aya, a claim store or a packet.
 
+pub mod addresses;
 pub mod bpffs;
 pub mod control;
 pub mod instance;
+pub mod links;
 pub mod lock;
 pub mod namespaces;
 pub mod state;
+pub mod watch;

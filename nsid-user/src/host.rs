@@ -5,6 +5,7 @@
 
 pub mod addresses;
 pub mod bpffs;
+pub mod clients;
 pub mod control;
 pub mod instance;
 pub mod links;

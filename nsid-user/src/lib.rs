@@ -6,3 +6,4 @@ pub mod config;
 pub mod name;
 
 pub mod clock;
+pub mod host;

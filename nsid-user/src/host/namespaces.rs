@@ -28,6 +28,11 @@ impl NetNs {
         let metadata = fs::metadata("/proc/thread-self/ns/net")?;
         Ok(Self { dev: metadata.dev(), inode: metadata.ino() })
     }
+
+    /// Its number, as `lsns` and `ip netns identify` show it.
+    pub const fn inode(self) -> u64 {
+        self.inode
+    }
 }
 
 /// What [`enter_host_mount_namespace`] had to do.

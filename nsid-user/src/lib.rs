@@ -1,3 +1,4 @@
 //! The agent and command line of nsid, as a library for its binary and its tests.
 
 pub mod clock;
+pub mod name;

@@ -5,5 +5,10 @@ pub mod config;
 
 pub mod name;
 
+pub mod claim;
+pub mod store;
+
+pub mod datapath;
+
 pub mod clock;
 pub mod host;

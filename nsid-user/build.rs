@@ -1,5 +1,6 @@
 //! Builds the eBPF programs into `OUT_DIR`, with the compiler and the linker that `cargo xtask setup` found.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::{env, fs, iter};
 
@@ -49,9 +50,14 @@ fn leave_empty_objects() -> Result<()> {
 fn lend(linker: &Path) -> Result<()> {
     let path = env::var_os("PATH").unwrap_or_default();
     let path = env::join_paths(iter::once(linker.to_owned()).chain(env::split_paths(&path)))?;
-    // SAFETY: a build script of one thread, nothing else reads or writes the environment meanwhile.
-    unsafe { env::set_var("PATH", path) };
-    // SAFETY: as above.
-    unsafe { env::set_var("RUSTC_BOOTSTRAP", "1") };
+    set_for_children("PATH", path);
+    set_for_children("RUSTC_BOOTSTRAP", "1");
+    // aya-build makes a warning of each line of progress, and cargo repeats them at every build.
+    set_for_children("CARGO_TERM_QUIET", "true");
     Ok(())
+}
+
+fn set_for_children(name: &str, value: impl AsRef<OsStr>) {
+    // SAFETY: this program has one thread, so nothing reads the environment meanwhile.
+    unsafe { env::set_var(name, value) };
 }

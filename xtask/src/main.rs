@@ -14,10 +14,11 @@ mod run;
 mod test;
 mod tidy;
 
-use anyhow::Result;
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
-use crate::setup::Consent;
+use crate::setup::{Consent, say};
 
 /// Set-up, build, run, test, bench and lint of nsid.
 #[derive(Parser)]
@@ -47,15 +48,22 @@ enum Verb {
     Lint,
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
     let Arguments { yes, verb } = Arguments::parse();
     let consent = if yes { Consent::Given } else { Consent::AskOnTerminal };
-    match verb {
+    let done = match verb {
         Verb::Setup => setup::everything(consent),
         Verb::Build => build::build(consent),
         Verb::Run(arguments) => run::run(&arguments, consent),
         Verb::Test(arguments) => test::test(&arguments, consent),
         Verb::Bench(arguments) => bench::bench(&arguments, consent),
         Verb::Lint => lint::lint(consent),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(format_args!("{error:#}"));
+            ExitCode::FAILURE
+        }
     }
 }

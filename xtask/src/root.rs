@@ -1,12 +1,12 @@
 //! What only root may do, called through sudo where a user started xtask: the build stays the user's.
 
+use std::env;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::{env, iter};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -61,6 +61,6 @@ pub(crate) fn become_command(mut command: Command) -> Result<()> {
 pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let system = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(|directory| Path::new(directory).to_owned());
-    let mut directories = env::split_paths(&path).chain(system);
-    iter::from_fn(|| directories.next()).map(|directory| directory.join(program)).find(|file| file.is_file())
+    let directories = env::split_paths(&path).chain(system);
+    directories.map(|directory| directory.join(program)).find(|file| file.is_file())
 }

@@ -44,8 +44,8 @@ pub(crate) enum Need {
 
 /// Sees to the needs of every command.
 pub(crate) fn everything(consent: Consent) -> Result<()> {
-    let programs = [Need::Programs(Purpose::Demo), Need::Programs(Purpose::Test)];
-    prepare(&[&[Need::EbpfBuild, Need::EbpfClippy, Need::Linters], &programs[..]].concat(), consent)?;
+    let [for_demo, for_tests] = [Purpose::Demo, Purpose::Test].map(Need::Programs);
+    prepare(&[Need::EbpfBuild, Need::EbpfClippy, Need::Linters, for_demo, for_tests], consent)?;
     say("everything is there");
     Ok(())
 }

@@ -34,8 +34,12 @@ pub(crate) fn install(packages: &[&str]) -> Result<()> {
         say("`apt-get update` failed: going on with the lists that are there");
     }
     say(format_args!("installing {}", packages.join(" ")));
-    let install =
-        apt()?.arg("-qq").args(INSTALL).args(packages).status().context("apt-get does not start")?;
+    let install = apt()?
+        .args(["-qq", "-oDpkg::Use-Pty=0", "-oDPkg::Lock::Timeout=300"])
+        .args(INSTALL)
+        .args(packages)
+        .status()
+        .context("apt-get does not start")?;
     ensure!(
         install.success(),
         "`{}` failed ({install}); it says above why. Packages that a Debian other than 12 lacks: for rustc-web and \

@@ -84,8 +84,8 @@ impl Display for Plan {
         for (package, what_for) in &self.packages {
             writeln!(f, "    {package:20} {what_for}")?;
         }
-        if !self.packages.is_empty() {
-            writeln!(f, "  to be installed by: {}", debian::install_line(&self.package_names()))?;
+        if !self.packages.is_empty() && debian::is_debian() {
+            writeln!(f, "  by: {}", debian::install_line(&self.package_names()))?;
         }
         for Step { what, command } in &self.steps {
             writeln!(f, "    {what}\n  by: {}", command_line(command))?;

@@ -1,0 +1,142 @@
+//! `id.server.` and `hostname.bind.` CH TXT (RFC 4892), answered by the kernel: the server is stopped.
+
+use std::time::Duration;
+
+use hickory_proto::op::ResponseCode;
+use nsid_tests::{
+    agent::Agent,
+    client::Client,
+    dig::{Program, dig},
+    message::Query,
+    servers::{PRESENT, Software},
+    site::Site,
+    wire::{INTERFACE, Wire},
+};
+
+const NAMES: [&str; 2] = ["id.server.", "hostname.bind."];
+const SOON: Duration = Duration::from_millis(200);
+
+/// A wire without any server, and an agent that says `name`.
+fn agent_alone(name: &str, arguments: &[&str]) -> (Agent, Wire) {
+    let wire = Wire::direct();
+    let store = format!("static:{name}");
+    let agent = Agent::start(&wire.server, &[&["--iface", INTERFACE, "--store", &store], arguments].concat());
+    (agent, wire)
+}
+
+#[test]
+fn the_kernel_answers_with_the_server_stopped() {
+    for software in Software::ALL {
+        let (_agent, wire) = Site::new(software, "worker3").without_server();
+        for client in wire.clients() {
+            assert!(client.ask_within(SOON, &Query::a(PRESENT)).is_none(), "the server is still there");
+            for name in NAMES {
+                assert_eq!(client.ask(&Query::identity(name)).text().as_deref(), Some("worker3"));
+            }
+        }
+    }
+}
+
+#[test]
+fn the_answer_is_what_was_asked_for() {
+    let (_agent, wire) = agent_alone("worker3", &[]);
+    for client in wire.clients() {
+        for name in NAMES.into_iter().chain(["iD.SeRVer."]) {
+            let plain = Query::identity(name);
+            let with_opt = plain.clone().with_opt();
+            for (query, opt, dnssec_ok, nsid) in [
+                (plain.clone(), false, false, None),
+                (with_opt.clone(), true, false, None),
+                (with_opt.with_cookie(), true, false, None),
+                (plain.clone().with_dnssec_ok(), true, true, None),
+                (plain.clone().with_nsid(), true, false, Some("worker3")),
+                (plain.clone().with_cookie().with_nsid(), true, false, Some("worker3")),
+                (plain.with_nsid().with_dnssec_ok(), true, true, Some("worker3")),
+            ] {
+                let answer = client.ask_as(0x1234, &query);
+                let message = answer.message();
+                assert_eq!(answer.rcode(), ResponseCode::NoError);
+                assert_eq!(answer.text().as_deref(), Some("worker3"), "{query:?}");
+                assert_eq!(answer.nsid().as_deref(), nsid, "{query:?}");
+                assert_eq!(message.edns.is_some(), opt, "{query:?}");
+                assert_eq!(message.edns.as_ref().is_some_and(|edns| edns.flags().dnssec_ok), dnssec_ok);
+                assert!(message.metadata.recursion_desired);
+                // The question comes back byte for byte, also in its letters' case (draft-vixie-dnsext-dns0x20).
+                let question = 12..12 + name.len() + 1 + 4;
+                assert_eq!(answer.bytes()[question.clone()], query.encode(0)[question]);
+            }
+        }
+    }
+}
+
+#[test]
+fn dig_and_kdig_find_nothing_wrong() {
+    let (_agent, wire) = agent_alone("worker3", &[]);
+    for address in wire.addresses.both() {
+        for program in Program::ALL {
+            for name in NAMES {
+                let report = dig(program, &wire.client, address, &["CH", "TXT", name, "+nsid"]);
+                assert_eq!(report.texts, ["worker3"], "{program:?} {report:?}");
+                assert_eq!((report.status.as_str(), report.nsid.as_deref()), ("NOERROR", Some("worker3")));
+                assert!(report.warnings.is_empty(), "{program:?} {report:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_frame_of_an_ordinary_socket_can_be_grown_by_the_longest_name() {
+    // The room in a frame depends on what the allocator gave: many sockets, many frames.
+    let longest = ["n".repeat(63), "m".repeat(62), "x".to_owned()].join(".");
+    assert_eq!(longest.len(), 128);
+    let (_agent, wire) = agent_alone(&longest, &[]);
+    for address in wire.addresses.both() {
+        for name in NAMES {
+            for _ in 0..100 {
+                let client = Client::new(&wire.client, address);
+                let plain = Query::identity(name);
+                assert_eq!(client.ask(&plain).text().as_deref(), Some(&*longest));
+                let answer = client.ask(&plain.with_nsid());
+                assert_eq!(answer.text().as_deref(), Some(&*longest));
+                assert_eq!(answer.nsid().as_deref(), Some(&*longest));
+            }
+        }
+    }
+}
+
+#[test]
+fn other_questions_are_left_to_the_server() {
+    let (_agent, wire) = agent_alone("worker3", &[]);
+    for client in wire.clients() {
+        let in_class_in = Query::new("id.server.", hickory_proto::rr::RecordType::TXT);
+        for query in [Query::identity("version.bind."), Query::identity("a.id.server."), in_class_in] {
+            assert!(client.ask_within(SOON, &query).is_none(), "{query:?}");
+        }
+        assert!(client.ask_within(SOON, &Query::identity("id.server.")).is_some());
+    }
+}
+
+/// Gives the client an address that is neither on the server's link nor private.
+fn stranger(wire: &Wire) -> Client {
+    wire.client.ip("addr add 203.0.113.7/32 dev eth0");
+    wire.server.ip("route add 203.0.113.7/32 via 10.77.1.1");
+    Client::from_address(&wire.client, [203, 0, 113, 7].into(), wire.addresses.v4.into())
+}
+
+#[test]
+fn a_stranger_is_answered_only_with_answer_any() {
+    let query = Query::identity("id.server.");
+    let (_agent, wire) = agent_alone("worker3", &[]);
+    assert!(stranger(&wire).ask_within(SOON, &query).is_none());
+    assert!(wire.clients().iter().all(|client| client.ask_within(SOON, &query).is_some()));
+    let (_agent, wire) = agent_alone("worker3", &["--answer", "any"]);
+    assert_eq!(stranger(&wire).ask(&query).text().as_deref(), Some("worker3"));
+}
+
+#[test]
+fn with_answer_off_the_server_is_asked() {
+    let (_agent, wire) = agent_alone("worker3", &["--answer", "off"]);
+    for client in wire.clients() {
+        assert!(client.ask_within(SOON, &Query::identity("id.server.")).is_none());
+    }
+}

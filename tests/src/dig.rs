@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::{netns::Namespace, process::run};
+use crate::netns::Namespace;
 
 /// Which program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,15 +38,16 @@ pub struct Report {
     pub texts: Vec<String>,
 }
 
-/// Asks once, without retries; the arguments are the program's own, as `+nsid`.
-pub fn dig(program: Program, namespace: &Namespace, server: IpAddr, arguments: &[&str]) -> Report {
+/// Asks once, without retries, and tells what came, if anything did; the arguments are the program's own, as `+nsid`.
+pub fn dig(program: Program, namespace: &Namespace, server: IpAddr, arguments: &[&str]) -> Option<Report> {
     let mut command = namespace.command(program.name());
     let retries = match program {
         Program::Dig => "+tries=1",
         Program::Kdig => "+retry=0",
     };
-    command.args([&format!("@{server}"), "+norecurse", "+timeout=3", retries]).args(arguments);
-    parse(&run(&mut command))
+    command.args([&format!("@{server}"), "+norecurse", "+timeout=2", retries]).args(arguments);
+    let output = command.output().unwrap_or_else(|error| panic!("{}: {error}", program.name()));
+    output.status.success().then(|| parse(&String::from_utf8_lossy(&output.stdout)))
 }
 
 fn parse(output: &str) -> Report {

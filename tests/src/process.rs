@@ -2,13 +2,14 @@
 
 use std::{
     fs::{self, File},
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     thread,
     time::Duration,
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::patience::within;
 
@@ -38,7 +39,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts it; what it writes goes to files in `directory`.
+    /// Starts it, in a process group of its own; what it writes goes to files in `directory`.
     pub fn start(what: &str, command: &mut Command, directory: &Path) -> Self {
         let file = |stream: &str| {
             let path = directory.join(format!("{what}.{stream}"));
@@ -47,6 +48,7 @@ impl Process {
         };
         let ((stdout, out), (stderr, err)) = (file("stdout"), file("stderr"));
         let child = command
+            .process_group(0)
             .stdin(Stdio::null())
             .stdout(out)
             .stderr(err)
@@ -64,6 +66,12 @@ impl Process {
     pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_child(&self.child);
         kill_process(pid, signal).unwrap_or_else(|error| panic!("signal to {}: {error}", self.what));
+    }
+
+    /// Sends a signal to it and to the processes that it started.
+    pub fn signal_group(&self, signal: Signal) {
+        let group = Pid::from_child(&self.child);
+        kill_process_group(group, signal).unwrap_or_else(|error| panic!("signal to {}: {error}", self.what));
     }
 
     /// Its exit status, if it has ended.
@@ -91,7 +99,7 @@ impl Process {
 impl Drop for Process {
     #[expect(clippy::print_stderr, reason = "the log of a failed test belongs where its panic is shown")]
     fn drop(&mut self) {
-        let _already_ended = self.child.kill();
+        let _already_ended = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
         let _reaped = self.child.wait();
         if thread::panicking() {
             for (stream, text) in [("stdout", self.stdout()), ("stderr", self.stderr())] {

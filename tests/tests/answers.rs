@@ -43,7 +43,7 @@ fn dig_and_kdig_read_the_name_and_find_nothing_wrong() {
                 [(PRESENT, "NOERROR"), (ABSENT, "NXDOMAIN"), (ELSEWHERE, "REFUSED")]
                     .map(|case| (program, case))
             }) {
-                let report = dig(program, &site.wire.client, address, &["+nsid", name]);
+                let report = dig(program, &site.wire.client, address, &["+nsid", name]).expect("an answer");
                 assert_eq!(
                     (report.status.as_str(), report.nsid.as_deref()),
                     (status, Some(NAME)),

@@ -66,7 +66,7 @@ fn an_own_nsid_is_heard(software: Software) {
         assert_eq!(client.ask(&Query::a(PRESENT).with_nsid()).nsid().as_deref(), Some("its-own"));
         assert_eq!(client.ask(&Query::a(PRESENT).with_opt()).nsid(), None);
         for program in Program::ALL {
-            let report = dig(program, &wire.client, address, &["+nsid", PRESENT]);
+            let report = dig(program, &wire.client, address, &["+nsid", PRESENT]).expect("an answer");
             assert_eq!((report.status.as_str(), report.nsid.as_deref()), ("NOERROR", Some("its-own")));
             assert!(report.warnings.is_empty(), "{report:?}");
         }

@@ -7,7 +7,7 @@ use nsid_tests::{
     agent::Agent,
     client::Client,
     dig::{Program, dig},
-    message::Query,
+    message::{Answer, Query},
     servers::{PRESENT, Software},
     site::Site,
     wire::{INTERFACE, Wire},
@@ -75,7 +75,8 @@ fn dig_and_kdig_find_nothing_wrong() {
     for address in wire.addresses.both() {
         for program in Program::ALL {
             for name in NAMES {
-                let report = dig(program, &wire.client, address, &["CH", "TXT", name, "+nsid"]);
+                let report =
+                    dig(program, &wire.client, address, &["CH", "TXT", name, "+nsid"]).expect("an answer");
                 assert_eq!(report.texts, ["worker3"], "{program:?} {report:?}");
                 assert_eq!((report.status.as_str(), report.nsid.as_deref()), ("NOERROR", Some("worker3")));
                 assert!(report.warnings.is_empty(), "{program:?} {report:?}");
@@ -84,23 +85,46 @@ fn dig_and_kdig_find_nothing_wrong() {
     }
 }
 
+/// A valid name of that many bytes.
+fn name_of(length: usize) -> String {
+    let name = "n".repeat(63) + "." + &"m".repeat(31) + "." + &"x".repeat(length - 96);
+    assert_eq!(name.len(), length);
+    name
+}
+
+/// The room in a frame depends on what the allocator gave: many sockets, many frames.
+fn many_sockets<'a>(wire: &'a Wire, query: &'a Query) -> impl Iterator<Item = Answer> + 'a {
+    let servers = wire.addresses.both().into_iter().flat_map(|server| std::iter::repeat_n(server, 100));
+    servers.map(|server| Client::new(&wire.client, server).ask(query))
+}
+
 #[test]
 fn a_frame_of_an_ordinary_socket_can_be_grown_by_the_longest_name() {
-    // The room in a frame depends on what the allocator gave: many sockets, many frames.
-    let longest = ["n".repeat(63), "m".repeat(62), "x".to_owned()].join(".");
-    assert_eq!(longest.len(), 128);
+    let longest = name_of(128);
     let (_agent, wire) = agent_alone(&longest, &[]);
-    for address in wire.addresses.both() {
-        for name in NAMES {
-            for _ in 0..100 {
-                let client = Client::new(&wire.client, address);
-                let plain = Query::identity(name);
-                assert_eq!(client.ask(&plain).text().as_deref(), Some(&*longest));
-                let answer = client.ask(&plain.with_nsid());
-                assert_eq!(answer.text().as_deref(), Some(&*longest));
-                assert_eq!(answer.nsid().as_deref(), Some(&*longest));
-            }
+    for query in NAMES.map(Query::identity) {
+        assert!(many_sockets(&wire, &query).all(|answer| answer.text().as_deref() == Some(&*longest)));
+    }
+}
+
+#[test]
+fn a_frame_of_an_ordinary_socket_can_be_grown_by_a_name_of_101_bytes_and_its_nsid() {
+    let long = name_of(101);
+    let (_agent, wire) = agent_alone(&long, &[]);
+    for query in NAMES.map(|name| Query::identity(name).with_nsid()) {
+        for answer in many_sockets(&wire, &query) {
+            assert_eq!((answer.text().as_deref(), answer.nsid().as_deref()), (Some(&*long), Some(&*long)));
         }
+    }
+}
+
+#[test]
+fn whoever_answers_the_longest_name_is_in_its_nsid() {
+    // Twice the longest name does not fit every frame; then the server is asked, and its answer gets the name.
+    let longest = name_of(128);
+    let site = Site::new(Software::Nsd, &longest);
+    for query in NAMES.map(|name| Query::identity(name).with_nsid()) {
+        assert!(many_sockets(&site.wire, &query).all(|answer| answer.nsid().as_deref() == Some(&*longest)));
     }
 }
 

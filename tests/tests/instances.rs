@@ -79,7 +79,7 @@ fn a_second_agent_of_one_instance_is_refused() {
 fn somebody_elses_xdp_program_is_not_replaced_and_is_named() {
     let wire = Wire::direct();
     let _taken = PassProgram::attach(&wire.server, INTERFACE);
-    let mut agent = Agent::spawn(&wire.server, &ARGUMENTS);
+    let agent = Agent::spawn(&wire.server, &ARGUMENTS);
     // Refused, or without XDP: either way the program stays, and the log says by whom the slot is taken.
     until(PATIENCE, "a word on the taken slot", || agent.stderr().to_lowercase().contains("xdp"));
     assert_eq!(attached(&wire.server, INTERFACE).xdp, 1);

@@ -81,12 +81,12 @@ impl Server {
 
     /// Makes it stop answering, with its sockets open: what arrives meanwhile waits.
     pub fn freeze(&self) {
-        self.process.signal(Signal::STOP);
+        self.process.signal_group(Signal::STOP);
     }
 
     /// Makes it answer again, first what has arrived meanwhile.
     pub fn thaw(&self) {
-        self.process.signal(Signal::CONT);
+        self.process.signal_group(Signal::CONT);
     }
 }
 

@@ -27,6 +27,8 @@ server:
   access-control: fd77::/16 allow
   # Room for 256 queries while the server is stopped: on veth with XDP each takes a page.
   so-rcvbuf: 4m
+  # Answers are compared byte by byte.
+  rrset-roundrobin: no
   # Built in is `test. static`, which hides the zone.
   local-zone: "test." nodefault
   local-zone: "refused.test." always_refuse

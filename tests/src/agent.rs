@@ -23,17 +23,27 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The binary: `NSID_BIN`, else the release build beside the test's own executable.
 pub fn binary() -> PathBuf {
-    if let Some(given) = env::var_os("NSID_BIN") {
-        return given.into();
-    }
-    let test = env::current_exe().expect("a test has a path");
-    let found = test.ancestors().map(|above| above.join("release/nsid")).find(|path| path.exists());
-    found.unwrap_or_else(|| panic!("no release/nsid above {}: run `cargo xtask build`", test.display()))
+    find_binary().unwrap_or_else(|| panic!("no nsid: run `cargo xtask build`, or set NSID_BIN"))
+}
+
+fn find_binary() -> Option<PathBuf> {
+    let beside = || {
+        let test = env::current_exe().ok()?;
+        test.ancestors().map(|above| above.join("release/nsid")).find(|path| path.exists())
+    };
+    env::var_os("NSID_BIN").map(PathBuf::from).or_else(beside)
 }
 
 /// Runs a verb to its end, from the namespace of the caller.
 pub fn nsid(arguments: &[&str]) -> Output {
     Command::new(binary()).args(arguments).output().expect("nsid can be run")
+}
+
+/// Takes all of an instance off the host, as well as that can be done: for Drop, which must not panic.
+pub(crate) fn detach(instance: &str) {
+    if let Some(binary) = find_binary() {
+        let _best_effort = Command::new(binary).args(["detach", "--instance", instance]).output();
+    }
 }
 
 /// One instance of the agent. On Drop it is killed, and the instance detached.
@@ -76,7 +86,7 @@ impl Instance {
 
 impl Drop for Instance {
     fn drop(&mut self) {
-        let _best_effort = nsid(&["detach", "--instance", self.name()]);
+        detach(self.name());
     }
 }
 

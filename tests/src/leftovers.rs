@@ -7,7 +7,7 @@ use crate::{agent, unique::is_of_a_dead_run};
 /// Removes all of it: namespaces, what agents pinned, slots of the `local` store, and temporary files.
 pub fn sweep() {
     for instance in dead_in("/run/nsid").into_iter().chain(dead_in("/sys/fs/bpf/nsid")) {
-        let _best_effort = Command::new(agent::binary()).args(["detach", "--instance", &instance]).output();
+        agent::detach(&instance);
         let _already_gone = fs::remove_dir_all(Path::new("/run/nsid").join(instance));
     }
     for namespace in dead_in("/run/netns") {

@@ -1,2 +1,35 @@
 //! DNS packets to NSID decisions, without an operating system.
+//!
+//! The XDP and tc programs (crate `nsid-ebpf`), the agent and the tests share this code: bytes are parsed, a verdict
+//! is reached, and only then is anything written. Read the modules in this order:
+//!
+//! - [`memory`]: a frame as it can be reached at a hook, and the one place with `unsafe`.
+//! - [`ip`], [`dns`]: the wire formats, from the Ethernet header to an option in OPT.
+//! - [`query`], [`response`]: the decisions, each a function from a frame to an [`Outcome`](outcome::Outcome).
+//! - [`pending`], [`served`], [`fence`], [`image`]: what the decisions ask of the maps, and [`maps`], their layout.
+//! - [`hook`]: what a hook has to provide; a BPF program and a test each have their own.
+//!
+//! **Invariant:** this crate knows neither aya nor tokio, allocates nothing and cannot panic on any input.
+//!
+//! **Invariant:** nothing is written to a frame before the verdict is complete; a frame that is neither answered nor
+//! edited leaves byte-identical.
 #![no_std]
+
+pub mod memory;
+pub mod checksum;
+pub mod ip;
+pub mod dns;
+pub mod hook;
+pub mod query;
+pub mod answer;
+pub mod response;
+pub mod insert;
+pub mod pending;
+pub mod served;
+pub mod fence;
+pub mod image;
+pub mod maps;
+pub mod outcome;
+
+#[cfg(test)]
+extern crate std;

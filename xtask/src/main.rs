@@ -1,3 +1,61 @@
 //! `cargo xtask`: set-up, build, run, test, bench and lint.
+//!
+//! Every command first sees to what it needs itself (module `setup`), so that each is the first one that a fresh
+//! machine may be given.
 
-fn main() {}
+mod cargo;
+mod root;
+mod setup;
+
+mod bench;
+mod build;
+mod lint;
+mod run;
+mod test;
+mod tidy;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::setup::Consent;
+
+/// Set-up, build, run, test, bench and lint of nsid.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    /// Install what is missing without asking (without a terminal nothing is asked anyway)
+    #[arg(long, global = true)]
+    yes: bool,
+
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Install everything that the other commands need
+    Setup,
+    /// Build target/release/nsid, the eBPF programs inside
+    Build,
+    /// Show the demo in network namespaces of its own; with `-- --iface IF ...`, run the agent in the foreground
+    Run(run::Arguments),
+    /// Run every test, as root: unit tests, packet tables in the kernel, real DNS servers in network namespaces
+    Test(test::Arguments),
+    /// Measure the kernel programs on this machine
+    Bench(bench::Arguments),
+    /// Check formatting, lints, dependencies and the rules of the source text
+    Lint,
+}
+
+fn main() -> Result<()> {
+    let Arguments { yes, verb } = Arguments::parse();
+    let consent = if yes { Consent::Given } else { Consent::AskOnTerminal };
+    match verb {
+        Verb::Setup => setup::everything(consent),
+        Verb::Build => build::build(consent),
+        Verb::Run(arguments) => run::run(&arguments, consent),
+        Verb::Test(arguments) => test::test(&arguments, consent),
+        Verb::Bench(arguments) => bench::bench(&arguments, consent),
+        Verb::Lint => lint::lint(consent),
+    }
+}

@@ -1,0 +1,127 @@
+//! The answer to a question for the server's own name, made from the query alone.
+
+use crate::{
+    dns::{AA, DnsHdr, MIN_UDP_SIZE, QR, RD},
+    fence,
+    hook::Answer,
+    image::{self, Variant},
+    ip::{ETH_LEN, Headers, Ip, MACS_LEN, Requestor, TAG_LEN},
+    maps::{CLIENT_ANSWERED, interface},
+    outcome::Outcome,
+    query::{Asked, AskedEdns, Identity, Question},
+};
+
+const UDP_LEN: usize = 8;
+
+/// Decides whether a query of that `identity` is answered, and answers it.
+#[inline(always)]
+pub fn decide<V: Ip, H: Answer>(frame: H, tags: usize, service: u32, asked: Asked) -> Outcome {
+    let Some(Identity { question, sum }) = asked.identity else { return Outcome::NotOurs };
+    let Some(control) = frame.control() else { return Outcome::NotOurs };
+    if control.enabled.get() == 0 {
+        return Outcome::AnswerOff;
+    }
+    let (variant, limit) = match asked.edns {
+        None => (Variant::Txt, MIN_UDP_SIZE),
+        Some(AskedEdns { later_version: true, .. }) => return Outcome::AnswerVersion,
+        Some(AskedEdns { udp_size, nsid, dnssec_ok, .. }) => {
+            let variant = match (nsid, dnssec_ok) {
+                (false, false) => Variant::TxtOpt,
+                (false, true) => Variant::TxtOptDo,
+                (true, false) => Variant::TxtNsid,
+                (true, true) => Variant::TxtNsidDo,
+            };
+            (variant, MIN_UDP_SIZE.max(udp_size as usize))
+        }
+    };
+    let Some(record) = fence::record(&frame, service) else { return Outcome::AnswerLapsed };
+    let Some(headers) = frame.view::<Headers<V::Hdr>>(tags) else { return Outcome::NotOurs };
+    let Some(destination) = frame.load::<8>(0) else { return Outcome::NotOurs };
+    let Some(interface) = interface(&frame) else { return Outcome::AnswerFrame };
+    if u64::from_le_bytes(destination) << 16 != interface.mac.get() << 16 || headers.udp.src == [0, 0] {
+        return Outcome::AnswerFrame;
+    }
+    if frame.client(V::source(headers)) != Some(CLIENT_ANSWERED) {
+        return Outcome::AnswerClient;
+    }
+    let index = image::index(record, variant);
+    let Some((image_len, image_sum)) = frame.image(index).and_then(|image| Some((image.len()?, image.sum()))) else {
+        return Outcome::AnswerLapsed;
+    };
+    let behind = tags + V::DNS + DnsHdr::LEN + question.len();
+    let length = behind + image_len;
+    if length - tags - V::DNS > limit || (length - tags - ETH_LEN) as u64 > interface.mtu.get() {
+        return Outcome::AnswerNoRoom;
+    }
+    if control.observe.get() != 0 {
+        return Outcome::Answered;
+    }
+    match reply::<V, H>(frame, Reply { tags, question, length, has_opt: asked.edns.is_some(), sum, image_sum, index }) {
+        Some(()) => Outcome::Answered,
+        None => Outcome::AnswerNoRoom,
+    }
+}
+
+/// What of the answer is not in the query.
+struct Reply {
+    tags: usize,
+    question: Question,
+    length: usize,
+    has_opt: bool,
+    sum: u16,
+    image_sum: u16,
+    index: u32,
+}
+
+/// Makes the query its answer. `None`: there is no room for it, and nothing has changed.
+///
+/// What the answer repeats is taken from the query before the frame is remade.
+#[inline(always)]
+fn reply<V: Ip, H: Answer>(frame: H, reply: Reply) -> Option<()> {
+    let Reply { tags, question, length, has_opt, sum, image_sum, index } = reply;
+    let at = tags + V::DNS + DnsHdr::LEN;
+    // Three overlapping parts.
+    let (middle, last) = match question {
+        Question::IdServer => (at + 7, at + 7),
+        Question::HostnameBind => (at + 8, at + 11),
+    };
+    let (macs, source): ([u8; 8], [u8; 8]) = (frame.load(0)?, frame.load(4)?);
+    let (destination, source) = (u64::from_le_bytes(macs), u64::from_le_bytes(source) >> 16);
+    let vlan: [u8; 2 * TAG_LEN] = frame.load(MACS_LEN)?;
+    let parts: [[u8; 8]; 3] = [frame.load(at)?, frame.load(middle)?, frame.load(last)?];
+    let headers = frame.view::<Headers<V::Hdr>>(tags)?;
+    let addresses = V::words(headers, Requestor::Source);
+    let (requestor, server, id) = (headers.udp.src, headers.udp.dst, headers.dns.id);
+    let flags = [headers.dns.flags[0] & RD | QR | AA, 0];
+
+    let mut frame = frame.remake(length)?;
+    // Nothing below fails: the frame is as long as what is written.
+    frame.store(0, (source | destination << 48).to_le_bytes())?;
+    frame.store(8, ((destination >> 16) as u32).to_le_bytes())?;
+    // Where there are less tags, the headers overwrite what was read for them.
+    frame.store(MACS_LEN, vlan)?;
+    let udp_len = ((length - tags - V::DNS + UDP_LEN) as u16).to_be_bytes();
+    let headers = frame.view_mut::<Headers<V::Hdr>>(tags)?;
+    let covered = V::to_requestor(headers, addresses, u16::from_be_bytes(udp_len));
+    let (one, arcount) = ([0, 1], [0, has_opt as u8]);
+    headers.udp.src = server;
+    headers.udp.dst = requestor;
+    headers.udp.len = udp_len;
+    headers.udp.check = covered
+        .word(server)
+        .word(requestor)
+        .word(udp_len)
+        .word(id)
+        .word(flags)
+        .word(one)
+        .word(one)
+        .word(arcount)
+        .plus(sum)
+        .plus(image_sum)
+        .udp_checksum();
+    headers.dns = DnsHdr { id, flags, qdcount: one, ancount: one, nscount: [0, 0], arcount };
+    frame.store(at, parts[0])?;
+    frame.store(middle, parts[1])?;
+    frame.store(last, parts[2])?;
+    frame.write_image(at + question.len(), index)
+}

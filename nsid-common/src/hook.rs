@@ -1,0 +1,145 @@
+//! What a hook provides: the frame, its loops, the maps, and how a frame is resized.
+//!
+//! Every loop over packet bytes is a method whose default body is the loop itself. A BPF program overrides it with a
+//! call to a global subprogram, which the verifier checks once, for any arguments: costs add up and do not multiply.
+//! A test runs the default bodies, so that both run the same code.
+
+use crate::{
+    memory::{self, Bytes},
+    answer, checksum,
+    dns::{self, Compression, Message, Stop},
+    image, insert,
+    ip::Ip,
+    maps::Maps,
+    outcome::Outcome,
+    query::{self, Asked},
+    response,
+};
+
+/// A message that is walked.
+pub trait Walk: Bytes + Sized {
+    /// The offset behind the name at `at`.
+    #[inline(always)]
+    fn skip_name(&self, at: usize, compression: Compression) -> Option<usize> {
+        dns::skip_name(self, at, compression)
+    }
+
+    /// Behind the record at `at`, or at what it is.
+    #[inline(always)]
+    fn skip_record(&self, at: usize) -> Option<Stop> {
+        dns::skip_record(self, at)
+    }
+
+    /// Over `count` records, until one matters.
+    #[inline(always)]
+    fn skip_records(&self, at: usize, count: usize) -> Option<Stop> {
+        dns::skip_records(self, at, count)
+    }
+
+    /// The offset of the first NSID among the options in `start..end`; `end` if there is none.
+    #[inline(always)]
+    fn find_nsid(&self, start: usize, end: usize) -> Option<usize> {
+        dns::find_nsid(self, start, end)
+    }
+
+    /// What is in the message in `start..end`.
+    #[inline(always)]
+    fn walk(&self, start: usize, end: usize) -> Option<Message> {
+        dns::walk(self, start, end)
+    }
+}
+
+/// A frame at a hook, with the maps.
+pub trait Hook: Walk + Maps {
+    /// Copies an image to `at`.
+    #[inline(always)]
+    fn write_image(&mut self, at: usize, index: u32) -> Option<()> {
+        image::copy(self, at, index)
+    }
+}
+
+/// A hook that sees queries, and can send a frame back.
+pub trait Answer: Hook {
+    /// Makes the frame `length` bytes long, wherever there is room. What it holds then is anything, and all of it has
+    /// to be written; `None`: nothing has changed.
+    fn remake(self, length: usize) -> Option<Self>;
+
+    /// What the query in `start..end` asks.
+    #[inline(always)]
+    fn asked(&self, start: usize, end: usize) -> Option<Asked> {
+        query::asked(self, start, end)
+    }
+
+    /// Decides on a datagram to a served port, behind `tags` bytes of VLAN tags.
+    #[inline(always)]
+    fn query<V: Ip>(self, tags: usize) -> Outcome {
+        query::decide::<V, _>(self, tags)
+    }
+
+    /// Decides on a query to a service for the server's own name.
+    #[inline(always)]
+    fn answer<V: Ip>(self, tags: usize, service: u32, asked: Asked) -> Outcome {
+        answer::decide::<V, _>(self, tags, service, asked)
+    }
+
+    /// Decides on a frame with VLAN tags.
+    #[inline(always)]
+    fn tagged_query(self) -> Outcome {
+        query::tagged(self)
+    }
+}
+
+/// A hook that sees responses, and can change their length.
+pub trait Edit: Hook {
+    /// Makes all bytes of the frame reachable, up to [`MAX_OFFSET`](crate::memory::MAX_OFFSET).
+    fn linear(self) -> Option<Self>;
+
+    /// Whether the frame stands for several segments, which the device cuts later.
+    fn segmented(&self) -> bool;
+
+    /// Makes the frame `length` bytes long at its end. Bytes that both have stay; `None`: nothing has changed.
+    fn resize(self, length: usize) -> Option<Self>;
+
+    /// Mends the checksum of the UDP header at `udp`, whose length was `old` and is `new`, for those and for
+    /// everything else that changed, of which `difference` is the folded sum.
+    ///
+    /// The field of a frame whose checksum the device completes holds only the sum of the pseudo-header; one that is
+    /// 0 says that there is no checksum, and stays so (RFC 768).
+    fn mend_udp_checksum(&mut self, udp: usize, old: [u8; 2], new: [u8; 2], difference: u16) -> Option<()>;
+
+    /// The folded sum of `length` bytes at `at`, as from an even offset.
+    #[inline(always)]
+    fn sum(&self, at: usize, length: usize) -> Option<u16> {
+        checksum::of_frame(self, at, length)
+    }
+
+    /// Moves `length` bytes from `from` to `to`, which is before it.
+    #[inline(always)]
+    fn move_back(&mut self, from: usize, to: usize, length: usize) -> Option<()> {
+        memory::move_back(self, from, to, length)
+    }
+
+    /// Bytes of all NSID options from the first one, at `first`, to `end`.
+    #[inline(always)]
+    fn own_nsid(&self, first: usize, end: usize) -> Option<usize> {
+        insert::own_nsid(self, first, end)
+    }
+
+    /// Takes all NSID options out of `first..end`; what follows each of them moves back.
+    #[inline(always)]
+    fn take_out_nsid(&mut self, first: usize, end: usize) -> Option<()> {
+        insert::take_out_nsid(self, first, end)
+    }
+
+    /// Decides on a datagram from a served port, behind `tags` bytes of VLAN tags.
+    #[inline(always)]
+    fn response<V: Ip>(self, tags: usize) -> Outcome {
+        response::decide::<V, _>(self, tags)
+    }
+
+    /// Decides on a frame with VLAN tags.
+    #[inline(always)]
+    fn tagged_response(self) -> Outcome {
+        response::tagged(self)
+    }
+}

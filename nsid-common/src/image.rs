@@ -1,0 +1,195 @@
+//! Images: what is written behind the question of an answer, and into OPT, made beforehand by the agent.
+//!
+//! An answer to `id.server.` is the query's question and one of five images; an insertion is the sixth. The programs
+//! choose one, copy it, and add its sum to the checksum; they patch nothing in it.
+
+use crate::{
+    checksum,
+    dns::{CLASS_CH, DNSSEC_OK, OPTION_FIXED, OPTION_NSID, RECORD_FIXED, TYPE_OPT, TYPE_TXT},
+    hook::Hook,
+    memory::Word,
+};
+
+/// Bytes of the longest name that can be said.
+pub const MAX_NAME: usize = 128;
+/// Bytes of the longest image: a TXT record, and OPT with NSID.
+pub const MAX_LEN: usize = 288;
+/// Bytes of the shortest image: the option with a name of one byte.
+pub const MIN_LEN: usize = OPTION_FIXED + 1;
+/// The UDP size that the kernel's own answers tell in OPT: what DNS flag day 2020 recommends.
+pub const UDP_SIZE: u16 = 1232;
+
+const WORDS: usize = MAX_LEN / 8;
+const TXT_LEN: usize = 2 + RECORD_FIXED + 1;
+const OPT_LEN: usize = 1 + RECORD_FIXED;
+const _: () = assert!(TXT_LEN + MAX_NAME + OPT_LEN + OPTION_FIXED + MAX_NAME <= MAX_LEN);
+
+/// Which image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Variant {
+    /// The TXT record.
+    Txt = 0,
+    /// TXT, OPT.
+    TxtOpt = 1,
+    /// TXT, OPT with DO.
+    TxtOptDo = 2,
+    /// TXT, OPT with NSID.
+    TxtNsid = 3,
+    /// TXT, OPT with NSID and DO.
+    TxtNsidDo = 4,
+    /// The NSID option alone.
+    Option = 5,
+}
+
+impl Variant {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Txt, Self::TxtOpt, Self::TxtOptDo, Self::TxtNsid, Self::TxtNsidDo, Self::Option];
+}
+
+/// Images of a record, with two places that are not used.
+pub const PER_RECORD: u32 = 8;
+
+/// The index of a record's image.
+#[inline(always)]
+pub const fn index(record: u32, variant: Variant) -> u32 {
+    record * PER_RECORD + variant as u32
+}
+
+/// Bytes, their number and their sum.
+///
+/// Only an image of a record that is not selected is written: the order does not matter.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Image {
+    /// Bytes that count; at least [`MIN_LEN`].
+    len: Word,
+    /// Their folded sum, as from the offset at which they are written: odd behind the questions, even for the option.
+    sum: Word,
+    /// The last eight bytes of those that count; the last four, where they are less than eight.
+    last: Word,
+    words: [Word; WORDS],
+}
+
+const _: () = assert!(size_of::<Image>() == 24 + MAX_LEN);
+
+impl Default for Image {
+    fn default() -> Self {
+        Self {
+            len: Word::new(0),
+            sum: Word::new(0),
+            last: Word::new(0),
+            words: [const { Word::new(0) }; WORDS],
+        }
+    }
+}
+
+impl Image {
+    /// Bytes that count: [`MIN_LEN`] to [`MAX_LEN`]. `None`: it was never filled.
+    #[inline(always)]
+    pub fn len(&self) -> Option<usize> {
+        let len = self.len.get() as usize;
+        if len >= MIN_LEN && len <= MAX_LEN { Some(len) } else { None }
+    }
+
+    /// Their folded sum.
+    #[inline(always)]
+    pub(crate) fn sum(&self) -> u16 {
+        self.sum.get() as u16
+    }
+
+    /// Fills it for a name of at most [`MAX_NAME`] bytes; what is longer is cut.
+    pub fn fill(&self, name: &[u8], variant: Variant) {
+        let mut bytes = Builder { bytes: [0; MAX_LEN], len: 0 };
+        let name = name.get(..MAX_NAME).unwrap_or(name);
+        let nsid = [OPTION_NSID.to_be_bytes(), (name.len() as u16).to_be_bytes()];
+        if variant == Variant::Option {
+            bytes.push(nsid.as_flattened());
+            bytes.push(name);
+        } else {
+            // The owner is a pointer to the question, which follows the header (RFC 1035 4.1.4).
+            bytes.push(&[0xc0, 12]);
+            bytes.push(&TYPE_TXT.to_be_bytes());
+            bytes.push(&CLASS_CH.to_be_bytes());
+            bytes.push(&0_u32.to_be_bytes());
+            bytes.push(&(name.len() as u16 + 1).to_be_bytes());
+            bytes.push(&[name.len() as u8]);
+            bytes.push(name);
+        }
+        if let Variant::TxtOpt | Variant::TxtOptDo | Variant::TxtNsid | Variant::TxtNsidDo = variant {
+            let dnssec_ok = matches!(variant, Variant::TxtOptDo | Variant::TxtNsidDo);
+            let with_nsid = matches!(variant, Variant::TxtNsid | Variant::TxtNsidDo);
+            bytes.push(&[0]);
+            bytes.push(&TYPE_OPT.to_be_bytes());
+            bytes.push(&UDP_SIZE.to_be_bytes());
+            bytes.push(&[0, 0, if dnssec_ok { DNSSEC_OK } else { 0 }, 0]);
+            if with_nsid {
+                bytes.push(&((OPTION_FIXED + name.len()) as u16).to_be_bytes());
+                bytes.push(nsid.as_flattened());
+                bytes.push(name);
+            } else {
+                bytes.push(&[0, 0]);
+            }
+        }
+        self.store(&bytes, usize::from(variant != Variant::Option));
+    }
+
+    fn store(&self, Builder { bytes, len }: &Builder, at: usize) {
+        for (word, eight) in self.words.iter().zip(bytes.as_chunks::<8>().0) {
+            word.set(u64::from_le_bytes(*eight));
+        }
+        let bytes = &bytes[..*len];
+        let last = match (bytes.last_chunk::<8>(), bytes.last_chunk::<4>()) {
+            (Some(eight), _) => u64::from_le_bytes(*eight),
+            (None, Some(four)) => u64::from(u32::from_le_bytes(*four)),
+            (None, None) => 0,
+        };
+        self.last.set(last);
+        self.sum.set(u64::from(checksum::at_offset(checksum::of(bytes), at)));
+        self.len.set(*len as u64);
+    }
+
+    /// The bytes that count.
+    pub fn bytes(&self) -> ([u8; MAX_LEN], usize) {
+        let mut bytes = [0; MAX_LEN];
+        for (eight, word) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(&self.words) {
+            *eight = word.get().to_le_bytes();
+        }
+        (bytes, self.len().unwrap_or(0))
+    }
+}
+
+struct Builder {
+    bytes: [u8; MAX_LEN],
+    len: usize,
+}
+
+impl Builder {
+    fn push(&mut self, bytes: &[u8]) {
+        self.bytes[self.len..][..bytes.len()].copy_from_slice(bytes);
+        self.len += bytes.len();
+    }
+}
+
+/// Copies an image to `at`: eight bytes at a time, the last eight overlapping; a short one by its first and last four.
+#[inline(always)]
+pub fn copy<H: Hook>(hook: &mut H, at: usize, index: u32) -> Option<()> {
+    let len = hook.image(index)?.len()?;
+    if len < 8 {
+        let (first, last) = (hook.image(index)?.words[0].get(), hook.image(index)?.last.get());
+        hook.store(at, (first as u32).to_le_bytes())?;
+        return hook.store(at + len - 4, (last as u32).to_le_bytes());
+    }
+    let mut word = 0;
+    while word < WORDS {
+        if word * 8 + 8 >= len {
+            break;
+        }
+        let eight = hook.image(index)?.words[word].get().to_le_bytes();
+        hook.store(at + word * 8, eight)?;
+        word += 1;
+    }
+    let last = hook.image(index)?.last.get().to_le_bytes();
+    hook.store(at + len - 8, last)
+}

@@ -1,0 +1,176 @@
+//! The server's name in a response: planned first, then written.
+//!
+//! The new NSID option stands last in OPT, and OPT is the last record. Options of that code that the server itself
+//! put there are taken out:
+//!
+//! ```text
+//!  ... OPT | option | NSID | option |            as the server sent it
+//!          rdata    at     behind   end
+//!  ... OPT | option | option | NSID |            as it leaves
+//!          rdata    at       end - removed
+//! ```
+
+use crate::{
+    memory::MAX_MOVE,
+    checksum::{MAX_SUM, Sum, at_offset},
+    dns::{Edns, MIN_UDP_SIZE, Message, OPTION_FIXED},
+    hook::Edit,
+    image::{self, Variant},
+    ip::{ETH_LEN, Headers, Ip},
+    maps::interface,
+    outcome::Outcome,
+};
+
+const UDP_LEN: usize = 8;
+/// NSID options of the server's own that are taken out of one OPT.
+const MAX_OWN: usize = 4;
+
+/// What will be written; all of it is known before the first byte is.
+#[derive(Clone, Copy)]
+pub(crate) struct Plan {
+    /// Bytes of VLAN tags.
+    tags: usize,
+    /// Bytes of the frame now.
+    end: usize,
+    /// Offset of OPT's RDATA.
+    rdata: usize,
+    /// Offset of the server's first NSID; `end`, if there is none.
+    at: usize,
+    /// Bytes of the server's NSID options.
+    removed: usize,
+    /// The folded sum of all from `at` to `end`.
+    old_sum: u16,
+    /// Index of the option's image, its length and its sum.
+    image: u32,
+    image_len: usize,
+    image_sum: u16,
+}
+
+/// Whether and how the name goes into a response.
+#[inline(always)]
+pub(crate) fn plan<V: Ip, H: Edit>(frame: &H, tags: usize, record: u32, udp_size: u16) -> Result<Plan, Outcome> {
+    let headers = frame.view::<Headers<V::Hdr>>(tags).ok_or(Outcome::ResponseMalformed)?;
+    let available = frame.length().saturating_sub(tags + ETH_LEN);
+    let udp_len = V::datagram(headers, available).ok_or(Outcome::ResponseMalformed)?;
+    let dns = tags + V::DNS;
+    let end = dns - UDP_LEN + udp_len;
+    // What is behind the datagram would have to move.
+    if end != frame.length() {
+        return Err(Outcome::ResponseMalformed);
+    }
+    let (rdata, nsid) = match frame.walk(dns, end).ok_or(Outcome::ResponseMalformed)? {
+        Message::Signed => return Err(Outcome::ResponseSigned),
+        Message::Plain => return Err(Outcome::ResponseNoOpt),
+        Message::Edns(Edns { last: false, .. }) => return Err(Outcome::ResponseOptNotLast),
+        Message::Edns(Edns { rdata, nsid, .. }) => (rdata, nsid),
+    };
+    let at = nsid.unwrap_or(end);
+    let (mut removed, mut old_sum) = (0, 0);
+    if at != end {
+        if end - at > MAX_SUM || end - at > MAX_MOVE {
+            return Err(Outcome::ResponseTooLarge);
+        }
+        removed = frame.own_nsid(at, end).ok_or(Outcome::ResponseTooLarge)?;
+        old_sum = frame.sum(at, end - at).ok_or(Outcome::ResponseMalformed)?;
+    }
+    let image = image::index(record, Variant::Option);
+    let (image_len, image_sum) = frame
+        .image(image)
+        .and_then(|image| Some((image.len()?, image.sum())))
+        .ok_or(Outcome::ResponseLapsed)?;
+    let length = end - removed + image_len;
+    let mtu = interface(frame).ok_or(Outcome::ResponseNoRoom)?.mtu.get();
+    if length - dns > MIN_UDP_SIZE.max(udp_size as usize) || (length - tags - ETH_LEN) as u64 > mtu {
+        return Err(Outcome::ResponseNoRoom);
+    }
+    Ok(Plan { tags, end, rdata, at, removed, old_sum, image, image_len, image_sum })
+}
+
+/// Bytes of all NSID options from the first one, at `first`, to `end`; `None`: there are more than [`MAX_OWN`].
+#[inline(always)]
+pub fn own_nsid<H: Edit>(frame: &H, first: usize, end: usize) -> Option<usize> {
+    let (mut at, mut bytes, mut seen) = (first, 0, 0);
+    while seen < MAX_OWN {
+        let length = option_len(frame, at)?;
+        bytes += length;
+        at = frame.find_nsid(at + length, end)?;
+        if at == end {
+            return Some(bytes);
+        }
+        seen += 1;
+    }
+    None
+}
+
+/// Bytes of the option at `at`, code and length included.
+#[inline(always)]
+fn option_len<H: Edit>(frame: &H, at: usize) -> Option<usize> {
+    let length: [u8; 2] = frame.load(at + 2)?;
+    Some(OPTION_FIXED + u16::from_be_bytes(length) as usize)
+}
+
+/// Writes what was planned. Only the first resizing can fail.
+#[inline(always)]
+pub(crate) fn carry_out<V: Ip, H: Edit>(frame: H, plan: Plan) -> Outcome {
+    let outcome = if plan.removed == 0 { Outcome::Inserted } else { Outcome::Replaced };
+    if frame.control().is_none_or(|control| control.observe.get() != 0) {
+        return outcome;
+    }
+    let length = plan.end - plan.removed + plan.image_len;
+    let longer = if length > plan.end { frame.resize(length) } else { Some(frame) };
+    let Some(mut frame) = longer else { return Outcome::ResponseResize };
+    let written = write::<V, H>(&mut frame, plan, length);
+    if length < plan.end {
+        // Only now, since what is behind the server's NSID had to move first. It does not fail: the packet was made
+        // writable when it was made linear.
+        let _ = frame.resize(length);
+    }
+    match written {
+        Some(()) => outcome,
+        None => Outcome::ResponseMalformed,
+    }
+}
+
+#[inline(always)]
+fn write<V: Ip, H: Edit>(frame: &mut H, plan: Plan, length: usize) -> Option<()> {
+    let Plan { tags, end, rdata, at, removed, old_sum, image, image_len, image_sum } = plan;
+    let option = end - removed;
+    let udp = tags + V::DNS - UDP_LEN;
+    let (old_len, new_len) = ((end - udp) as u16, (length - udp) as u16);
+    let headers = frame.view_mut::<Headers<V::Hdr>>(tags)?;
+    V::set_length(headers, new_len);
+    headers.udp.len = new_len.to_be_bytes();
+    let old_rdlength: [u8; 2] = frame.load(rdata - 2)?;
+    let rdlength = ((length - rdata) as u16).to_be_bytes();
+    frame.store(rdata - 2, rdlength)?;
+    let rdlength_change = Sum::default().word(rdlength).minus(u16::from_le_bytes(old_rdlength)).fold();
+    let mut new_sum = at_offset(image_sum, option - at);
+    if option != at {
+        frame.take_out_nsid(at, end)?;
+        new_sum = Sum::of_folded(frame.sum(at, option - at)?).plus(new_sum).fold();
+    }
+    frame.write_image(option, image)?;
+    let change = Sum::of_folded(at_offset(rdlength_change, rdata))
+        .plus(at_offset(new_sum, at))
+        .minus(at_offset(old_sum, at))
+        .fold();
+    let _ = image_len;
+    frame.mend_udp_checksum(udp, old_len.to_be_bytes(), new_len.to_be_bytes(), change)
+}
+
+/// Takes all NSID options out of `first..end`; what follows each of them moves back.
+#[inline(always)]
+pub fn take_out_nsid<H: Edit>(frame: &mut H, first: usize, end: usize) -> Option<()> {
+    let (mut at, mut end, mut seen) = (first, end, 0);
+    while seen < MAX_OWN {
+        if at == end {
+            return Some(());
+        }
+        let length = option_len(frame, at)?;
+        end -= length;
+        frame.move_back(at + length, at, end - at)?;
+        at = frame.find_nsid(at, end)?;
+        seen += 1;
+    }
+    Some(())
+}

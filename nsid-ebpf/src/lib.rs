@@ -1,0 +1,16 @@
+//! Memory, maps and hooks of the XDP and tc programs; what is done with them is decided in `nsid-common`.
+//!
+//! - [`maps`]: the maps, and how the decisions read them.
+//! - [`frame`]: a frame in the kernel's memory, the one place of packet pointer arithmetic.
+//! - [`xdp`], [`tc`]: the two hooks: what is theirs, and their subprograms.
+//! - [`subprogram`]: how a loop becomes a subprogram of its own.
+//!
+//! **Invariant:** nothing here knows of DNS.
+#![no_std]
+#![feature(asm_experimental_arch)]
+
+pub mod frame;
+pub mod maps;
+mod subprogram;
+pub mod tc;
+pub mod xdp;

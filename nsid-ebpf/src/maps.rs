@@ -1,0 +1,128 @@
+//! The maps, and how the decisions read them.
+
+use aya_ebpf::{
+    bindings::BPF_F_MMAPABLE,
+    helpers::{bpf_ktime_get_boot_ns, generated::bpf_jiffies64},
+    macros::map,
+    maps::{
+        Array, LpmTrie, PerCpuArray,
+        lpm_trie::Key,
+    },
+};
+use nsid_common::{
+    image::{Image, PER_RECORD},
+    maps::{
+        Address, Control, INTERFACES as INTERFACE_PLACES, Interface, MAX_SERVICES, Maps, Record,
+        Served, Service, Verdict,
+    },
+    memory::Word,
+    outcome::Outcome,
+    pending::{SETS, Set},
+    served::PLACES,
+};
+
+use crate::frame::{Context, Frame};
+
+#[map]
+static CONTROL: Array<Control> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+#[map]
+static PORTS: Array<Word> = Array::with_max_entries(65_536 / 64, BPF_F_MMAPABLE);
+#[map]
+static SERVED: Array<Served> = Array::with_max_entries(2 * PLACES, BPF_F_MMAPABLE);
+#[map]
+static SERVICES: Array<Service> = Array::with_max_entries(MAX_SERVICES, BPF_F_MMAPABLE);
+#[map]
+static RECORDS: Array<Record> = Array::with_max_entries(2 * MAX_SERVICES, BPF_F_MMAPABLE);
+/// A map of its own and not a field of `Record`: an index into a field is bounded in one register and used in another.
+#[map]
+static IMAGES: Array<Image> = Array::with_max_entries(2 * MAX_SERVICES * PER_RECORD, BPF_F_MMAPABLE);
+#[map]
+static INTERFACES: Array<Interface> = Array::with_max_entries(INTERFACE_PLACES, BPF_F_MMAPABLE);
+#[map]
+static CLIENTS: LpmTrie<[u8; 16], u32> = LpmTrie::with_max_entries(1024, BPF_F_NO_PREALLOC);
+#[map]
+static PENDING: Array<Set> = Array::with_max_entries(SETS, 0);
+#[map]
+static VERDICTS: PerCpuArray<Verdict> = PerCpuArray::with_max_entries(MAX_SERVICES, 0);
+#[map]
+static COUNTERS: PerCpuArray<Word> = PerCpuArray::with_max_entries(Outcome::ALL.len() as u32, 0);
+
+/// Tries have to be made so.
+const BPF_F_NO_PREALLOC: u32 = 1;
+
+impl<C: Context> Maps for Frame<C> {
+    #[inline(always)]
+    fn control(&self) -> Option<&Control> {
+        CONTROL.get(0)
+    }
+
+    #[inline(always)]
+    fn ports(&self, index: u32) -> Option<&Word> {
+        PORTS.get(index)
+    }
+
+    #[inline(always)]
+    fn served(&self, index: u32) -> Option<&Served> {
+        SERVED.get(index)
+    }
+
+    #[inline(always)]
+    fn service(&self, index: u32) -> Option<&Service> {
+        SERVICES.get(index)
+    }
+
+    #[inline(always)]
+    fn record(&self, index: u32) -> Option<&Record> {
+        RECORDS.get(index)
+    }
+
+    #[inline(always)]
+    fn image(&self, index: u32) -> Option<&Image> {
+        IMAGES.get(index)
+    }
+
+    #[inline(always)]
+    fn verdict(&self, service: u32) -> Option<&Verdict> {
+        VERDICTS.get(service)
+    }
+
+    #[inline(always)]
+    fn pending(&self, index: u32) -> Option<&Set> {
+        PENDING.get(index)
+    }
+
+    #[inline(always)]
+    fn client(&self, address: Address) -> Option<u32> {
+        CLIENTS.get(Key::new(128, address.octets())).copied()
+    }
+
+    #[inline(always)]
+    fn interface(&self, index: u32) -> Option<&Interface> {
+        INTERFACES.get(index)
+    }
+
+    #[inline(always)]
+    fn interface_index(&self) -> u32 {
+        self.context.interface_index()
+    }
+
+    #[inline(always)]
+    fn jiffies(&self) -> u64 {
+        // SAFETY: the helper has no arguments.
+        unsafe { bpf_jiffies64() }
+    }
+
+    #[inline(always)]
+    fn boot_time(&self) -> u64 {
+        // SAFETY: the helper has no arguments.
+        unsafe { bpf_ktime_get_boot_ns() }
+    }
+}
+
+/// Adds one to this CPU's counter of an outcome.
+#[inline(always)]
+pub fn count(outcome: Outcome) {
+    if let Some(counter) = COUNTERS.get(outcome as u32) {
+        counter.set(counter.get() + 1);
+    }
+}

@@ -1,0 +1,122 @@
+//! The XDP hook: queries.
+
+use aya_ebpf::{
+    bindings::xdp_md,
+    helpers::generated::{bpf_xdp_adjust_head, bpf_xdp_adjust_tail},
+};
+use nsid_common::{
+    answer,
+    memory::Bytes as _,
+    dns::{self, Compression, Message, Stop},
+    hook::{Answer, Hook, Walk},
+    image,
+    ip::{Ip, V4, V6},
+    outcome::Outcome,
+    query::{self, Asked},
+};
+
+use crate::{
+    frame::Frame,
+    subprogram::{result, subprograms, word},
+};
+
+type Context = *mut xdp_md;
+
+subprograms!(Context: xdp_name, xdp_record, xdp_records, xdp_nsid, xdp_walk, xdp_image);
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn xdp_asked(context: Context, start: usize, end: usize) -> u64 {
+    word(query::asked(&Frame::new(context), start, end).map(Asked::pack))
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn xdp_query4(context: Context, tags: usize) -> u64 {
+    query::decide::<V4, _>(Frame::new(context), tags) as u64
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn xdp_query6(context: Context, tags: usize) -> u64 {
+    query::decide::<V6, _>(Frame::new(context), tags) as u64
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn xdp_answer4(context: Context, tags: usize, service: usize, asked: u64) -> u64 {
+    answer::decide::<V4, _>(Frame::new(context), tags, service as u32, Asked::unpack(asked)) as u64
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn xdp_answer6(context: Context, tags: usize, service: usize, asked: u64) -> u64 {
+    answer::decide::<V6, _>(Frame::new(context), tags, service as u32, Asked::unpack(asked)) as u64
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn xdp_tagged(context: Context) -> u64 {
+    query::tagged(Frame::new(context)) as u64
+}
+
+/// By how much a frame is made longer at its head, at most: on veth more did not work.
+const MAX_HEAD: i32 = 216;
+
+impl Answer for Frame<Context> {
+    /// At the tail; else at the head, which has room where a frame that a local socket sent to veth has none behind.
+    #[inline(always)]
+    fn remake(self, length: usize) -> Option<Self> {
+        let more = length as i32 - self.length() as i32;
+        if more == 0 || adjust_tail(self.context, more) {
+            return Some(Self::new(self.context));
+        }
+        let at_head = if more > MAX_HEAD { MAX_HEAD } else { more };
+        if more < 0 || !adjust_head(self.context, -at_head) {
+            return None;
+        }
+        if more > at_head && !adjust_tail(self.context, more - at_head) {
+            adjust_head(self.context, at_head);
+            return None;
+        }
+        Some(Self::new(self.context))
+    }
+
+    #[inline(always)]
+    fn asked(&self, start: usize, end: usize) -> Option<Asked> {
+        result(xdp_asked(self.context, start, end)).map(Asked::unpack)
+    }
+
+    #[inline(always)]
+    fn query<V: Ip>(self, tags: usize) -> Outcome {
+        Outcome::from_code(match V::VERSION {
+            4 => xdp_query4(self.context, tags),
+            _ => xdp_query6(self.context, tags),
+        })
+    }
+
+    #[inline(always)]
+    fn answer<V: Ip>(self, tags: usize, service: u32, asked: Asked) -> Outcome {
+        Outcome::from_code(match V::VERSION {
+            4 => xdp_answer4(self.context, tags, service as usize, asked.pack()),
+            _ => xdp_answer6(self.context, tags, service as usize, asked.pack()),
+        })
+    }
+
+    #[inline(always)]
+    fn tagged_query(self) -> Outcome {
+        Outcome::from_code(xdp_tagged(self.context))
+    }
+}
+
+#[inline(always)]
+fn adjust_tail(context: Context, by: i32) -> bool {
+    // SAFETY: the kernel gave the context; frames that were read before are not used any more.
+    unsafe { bpf_xdp_adjust_tail(context, by) == 0 }
+}
+
+#[inline(always)]
+fn adjust_head(context: Context, by: i32) -> bool {
+    // SAFETY: as in `adjust_tail`.
+    unsafe { bpf_xdp_adjust_head(context, by) == 0 }
+}

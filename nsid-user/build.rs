@@ -1,0 +1,57 @@
+//! Builds the eBPF programs into `OUT_DIR`, with the compiler and the linker that `cargo xtask setup` found.
+
+use std::path::{Path, PathBuf};
+use std::{env, fs, iter};
+
+use anyhow::{Context as _, Result};
+use aya_build::{Package, Toolchain, build_ebpf};
+
+/// Two lines, by `cargo xtask setup`: rustup's name of the compiler, and the directory of bpf-linker.
+const RECORD: &str = "../.ebpf-compiler";
+
+/// The binaries of nsid-ebpf.
+const OBJECTS: [&str; 1] = ["nsid-ebpf"];
+
+fn main() -> Result<()> {
+    // aya-build adds nsid-ebpf itself.
+    for input in [RECORD, "../nsid-common", "../Cargo.toml", "../Cargo.lock"] {
+        println!("cargo::rerun-if-changed={input}");
+    }
+    let package = Package { name: "nsid-ebpf", root_dir: "../nsid-ebpf", ..Package::default() };
+    if skipped() {
+        // For editors: the code that includes the objects still compiles. aya-build warns.
+        leave_empty_objects()?;
+        return build_ebpf([package], Toolchain::Nightly);
+    }
+    let record = fs::read_to_string(RECORD).unwrap_or_default();
+    let Some((toolchain, linker)) = record.trim_end().split_once('\n') else {
+        println!("cargo::error=no compiler for the eBPF programs is known here yet: run `cargo xtask setup`");
+        return Ok(());
+    };
+    lend(Path::new(linker))?;
+    build_ebpf([package], Toolchain::Custom(toolchain))
+}
+
+/// Whether aya-build will build nothing, asked in its words.
+fn skipped() -> bool {
+    env::var_os("AYA_BUILD_SKIP").is_some_and(|skip| skip == "1" || skip.eq_ignore_ascii_case("true"))
+}
+
+fn leave_empty_objects() -> Result<()> {
+    let out = PathBuf::from(env::var_os("OUT_DIR").context("cargo sets OUT_DIR")?);
+    for object in OBJECTS {
+        fs::write(out.join(object), [])?;
+    }
+    Ok(())
+}
+
+/// Gives what aya-build starts the linker, and the unstable flags that a target without a built core takes.
+fn lend(linker: &Path) -> Result<()> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let path = env::join_paths(iter::once(linker.to_owned()).chain(env::split_paths(&path)))?;
+    // SAFETY: a build script of one thread, nothing else reads or writes the environment meanwhile.
+    unsafe { env::set_var("PATH", path) };
+    // SAFETY: as above.
+    unsafe { env::set_var("RUSTC_BOOTSTRAP", "1") };
+    Ok(())
+}

@@ -1,0 +1,57 @@
+//! The cargo that runs xtask, called again.
+
+use std::collections::HashMap;
+use std::env;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::Value;
+
+/// The root of the workspace.
+pub(crate) fn workspace() -> Result<PathBuf> {
+    let manifest = env::var_os("CARGO_MANIFEST_DIR").context("start xtask as `cargo xtask`")?;
+    let root = Path::new(&manifest).parent().context("xtask lies in no workspace")?;
+    Ok(root.to_owned())
+}
+
+/// Cargo, called in the root of the workspace, with nothing left out of what it builds.
+pub(crate) fn cargo() -> Result<Command> {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(workspace()?).env_remove("AYA_BUILD_SKIP");
+    Ok(cargo)
+}
+
+/// A binary of the workspace.
+pub(crate) struct Binary {
+    pub(crate) package: &'static str,
+    pub(crate) name: &'static str,
+}
+
+/// Builds the release binaries, and tells where each one is.
+pub(crate) fn build_release<const N: usize>(binaries: &[Binary; N]) -> Result<[PathBuf; N]> {
+    let mut build = cargo()?;
+    build.args(["build", "--release", "--message-format=json-render-diagnostics"]);
+    for Binary { package, name } in binaries {
+        build.args(["--package", package, "--bin", name]);
+    }
+    let mut child = build.stdout(Stdio::piped()).spawn().context("cargo does not start")?;
+    let messages = BufReader::new(child.stdout.take().context("cargo has no output")?);
+    let mut executables = HashMap::new();
+    for message in messages.lines() {
+        let message: Value = serde_json::from_str(&message?).context("cargo's message is no JSON")?;
+        if let (Some(name), Some(path)) = (message["target"]["name"].as_str(), message["executable"].as_str())
+        {
+            executables.insert(name.to_owned(), PathBuf::from(path));
+        }
+    }
+    ensure!(child.wait()?.success(), "the build failed: cargo says above why");
+
+    let mut paths = [const { PathBuf::new() }; N];
+    for (path, Binary { name, .. }) in paths.iter_mut().zip(binaries) {
+        let Some(executable) = executables.remove(*name) else { bail!("cargo built no `{name}`") };
+        *path = executable;
+    }
+    Ok(paths)
+}

@@ -1,0 +1,73 @@
+//! The programs of others that the demo and the tests start.
+
+use crate::root::find;
+use crate::setup::plan::Plan;
+
+/// What programs are started for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Demo,
+    Test,
+}
+
+struct Program {
+    name: &'static str,
+    package: &'static str,
+    what_for: &'static str,
+    started_for: &'static [Purpose],
+}
+
+/// Every program, its Debian package, and who starts it.
+const PROGRAMS: [Program; 7] = [
+    Program {
+        name: "unbound",
+        package: "unbound",
+        what_for: "a DNS resolver (Debian starts it: `systemctl disable --now unbound` ends that)",
+        started_for: &[Purpose::Demo, Purpose::Test],
+    },
+    Program {
+        name: "nsd",
+        package: "nsd",
+        what_for: "a DNS server (Debian starts it: `systemctl disable --now nsd` ends that)",
+        started_for: &[Purpose::Demo, Purpose::Test],
+    },
+    Program {
+        name: "dig",
+        package: "dnsutils",
+        what_for: "a DNS client",
+        started_for: &[Purpose::Demo, Purpose::Test],
+    },
+    Program {
+        name: "kdig",
+        package: "knot-dnsutils",
+        what_for: "another DNS client",
+        started_for: &[Purpose::Demo, Purpose::Test],
+    },
+    Program {
+        name: "tcpdump",
+        package: "tcpdump",
+        what_for: "says whether checksums are right",
+        started_for: &[Purpose::Test],
+    },
+    Program {
+        name: "ethtool",
+        package: "ethtool",
+        what_for: "turns the offloads of an interface on and off",
+        started_for: &[Purpose::Test],
+    },
+    Program {
+        name: "ip",
+        package: "iproute2",
+        what_for: "makes network namespaces and their links",
+        started_for: &[Purpose::Demo, Purpose::Test],
+    },
+];
+
+/// Plans the packages of the programs that are not there.
+pub(crate) fn plan(purpose: Purpose, plan: &mut Plan) {
+    for Program { name, package, what_for, started_for } in &PROGRAMS {
+        if started_for.contains(&purpose) && find(name).is_none() {
+            plan.package(package, what_for);
+        }
+    }
+}

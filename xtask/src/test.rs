@@ -1,0 +1,39 @@
+//! `cargo xtask test`: every test, from pure functions to real servers in network namespaces.
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::build::NSID;
+use crate::cargo::{build_release, cargo};
+use crate::root::{become_command, is_root, sudo};
+use crate::setup::{self, Consent, Need, Purpose};
+
+/// Tests at a time: those with servers and deadlines measure time, and two cores are what CI has.
+const TEST_THREADS: &str = "2";
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// Run the long tests too
+    #[arg(long)]
+    long: bool,
+
+    /// Run only the tests whose name contains this
+    filter: Option<String>,
+}
+
+pub(crate) fn test(Arguments { long, filter }: &Arguments, consent: Consent) -> Result<()> {
+    setup::prepare(&[Need::EbpfBuild, Need::Programs(Purpose::Test)], consent)?;
+    let [nsid] = build_release(&[NSID])?;
+
+    let mut test = cargo()?;
+    if !is_root()? {
+        let sudo = sudo()?;
+        test.arg("--config").arg(format!("target.'cfg(unix)'.runner = ['{}', '-E']", sudo.display()));
+    }
+    test.args(["test", "--no-fail-fast"]).args(filter).arg("--");
+    if *long {
+        test.arg("--include-ignored");
+    }
+    test.env("NSID_BIN", nsid).env("RUST_TEST_THREADS", TEST_THREADS);
+    become_command(test)
+}

@@ -39,6 +39,17 @@ pub fn nsid(arguments: &[&str]) -> Output {
     Command::new(binary()).args(arguments).output().expect("nsid can be run")
 }
 
+/// Runs `nsid run` as an instance that must not come to run, and returns what it said; what runs on by mistake is
+/// ended (`timeout(1)` exits with 124 then).
+pub fn run_refused(namespace: &Namespace, instance: &Instance, arguments: &[&str]) -> Output {
+    let mut command = namespace.command("timeout");
+    command.args(["--kill-after=1", "5"]).arg(binary());
+    command.args(["run", "--instance", instance.name()]).args(arguments);
+    let output = command.output().expect("timeout can be run");
+    assert!(!matches!(output.status.code(), None | Some(0 | 124)), "it ran: {arguments:?} {output:?}");
+    output
+}
+
 /// Takes all of an instance off the host, as well as that can be done: for Drop, which must not panic.
 pub(crate) fn detach(instance: &str) {
     if let Some(binary) = find_binary() {
@@ -179,12 +190,6 @@ impl Agent {
         self.process.signal(Signal::TERM);
         let status = self.process.wait(PATIENCE);
         (status, self.instance)
-    }
-
-    /// Waits until it ends by itself; its exit status and what it wrote to its standard error.
-    pub fn refused(mut self) -> (ExitStatus, String) {
-        let status = self.process.wait(PATIENCE);
-        (status, self.process.stderr())
     }
 
     /// Its resident memory in KiB (`VmRSS` of `/proc/PID/status`).

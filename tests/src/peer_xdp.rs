@@ -29,6 +29,8 @@ const XDP_FLAGS_DRV_MODE: u32 = 1 << 2;
 
 /// `r0 = XDP_PASS; exit`, as `struct bpf_insn` on a little-endian machine.
 static PASS: [u64; 2] = [0x0000_0002_0000_00b7, 0x95];
+/// The program's name, as the kernel tells it.
+pub const PROGRAM: &str = "nsid_test_pass";
 static LICENSE: &[u8] = b"Dual MIT/GPL\0";
 
 /// The head of `union bpf_attr` for `BPF_PROG_LOAD`; the kernel takes what is missing as zero.
@@ -38,6 +40,12 @@ struct ProgLoad {
     insn_cnt: u32,
     insns: u64,
     license: u64,
+    log_level: u32,
+    log_size: u32,
+    log_buf: u64,
+    kern_version: u32,
+    prog_flags: u32,
+    prog_name: [u8; 16],
 }
 
 /// The head of `union bpf_attr` for `BPF_LINK_CREATE`.
@@ -57,6 +65,12 @@ fn load() -> std::io::Result<OwnedFd> {
             insn_cnt: 2,
             insns: PASS.as_ptr().addr() as u64,
             license: LICENSE.as_ptr().addr() as u64,
+            log_level: 0,
+            log_size: 0,
+            log_buf: 0,
+            kern_version: 0,
+            prog_flags: 0,
+            prog_name: *b"nsid_test_pass\0\0",
         },
     )
 }

@@ -10,6 +10,7 @@ use std::{
 
 use hickory_proto::op::ResponseCode;
 use nsid_tests::{
+    attached::{Attached, attached},
     capture::Capture,
     checksum_errors::checksum_errors,
     client::Client,
@@ -19,6 +20,7 @@ use nsid_tests::{
     message::Query,
     netns::Namespace,
     patience::until,
+    peer_xdp::PassProgram,
     prober::{PERIOD, Prober},
     servers::{ABSENT, ELSEWHERE, LONG_TEXT, MANY_ADDRESSES, Options, PRESENT, Server, Software},
     unique::Prefix,
@@ -173,6 +175,16 @@ fn the_namespaces_of_dead_runs_are_swept_and_those_of_live_ones_are_not() {
     leftovers::sweep();
     assert!(!Path::new("/run/netns").join(dead).exists());
     assert!(Path::new("/run/netns").join(live.name()).exists());
+}
+
+#[test]
+fn an_attached_program_is_seen_until_it_is_detached() {
+    let wire = Wire::direct();
+    assert_eq!(attached(&wire.server, INTERFACE), Attached::default());
+    let program = PassProgram::attach(&wire.server, INTERFACE);
+    assert_eq!(attached(&wire.server, INTERFACE), Attached { xdp: 1, ..Attached::default() });
+    drop(program);
+    assert_eq!(attached(&wire.server, INTERFACE), Attached::default());
 }
 
 #[test]

@@ -6,6 +6,7 @@ use nsid_tests::{
     agent::{Agent, Instance, nsid},
     client::Client,
     message::Query,
+    patience::until,
     servers::{PRESENT, Server, Software},
     site::Site,
     wire::{INTERFACE, Wire},
@@ -13,6 +14,8 @@ use nsid_tests::{
 use serde_json::{Value, json};
 
 const NAME: &str = "ns1.example.net";
+
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long a verb may wait for an agent that does not answer.
 const LONGEST_WAIT: Duration = Duration::from_millis(200);
@@ -80,8 +83,9 @@ fn off_stays_off_when_the_agent_starts_again() {
     let Site { agent, server: _server, wire } = Site::new(Software::Nsd, NAME);
     agent.off();
     let store = format!("static:{NAME}");
-    let _agent = Agent::spawn_as(agent.kill(), &wire.server, &["--iface", INTERFACE, "--store", &store]);
-    std::thread::sleep(Duration::from_secs(1));
+    let agent = Agent::spawn_as(agent.kill(), &wire.server, &["--iface", INTERFACE, "--store", &store]);
+    until(PATIENCE, "the agent to run", || agent.status()["agent"] == json!("running"));
+    assert_eq!(agent.status()["enabled"], json!(false));
     let [client, _] = wire.clients();
     assert_eq!(name(&client), None);
 }

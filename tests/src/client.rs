@@ -1,7 +1,7 @@
 //! A client: an ordinary UDP socket in a namespace, connected to one server.
 
 use std::{
-    io::ErrorKind,
+    io::{self, ErrorKind},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
     sync::atomic::{AtomicU16, Ordering},
     time::{Duration, Instant},
@@ -17,6 +17,9 @@ pub const PORT: u16 = 53;
 
 /// How long to wait for an answer that must come.
 const PATIENCE: Duration = Duration::from_secs(3);
+
+/// How many errors of earlier queries may wait on a socket.
+const ERRORS: usize = 16;
 
 /// The largest UDP payload.
 const LARGEST: usize = 65_535;
@@ -42,7 +45,7 @@ impl Client {
         let socket = namespace.enter(|| {
             let socket = UdpSocket::bind((source, 0))?;
             socket.connect(SocketAddr::from((server, PORT)))?;
-            Ok::<_, std::io::Error>(socket)
+            Ok::<_, io::Error>(socket)
         });
         Self { socket: socket.unwrap_or_else(|error| panic!("a socket towards {server}: {error}")) }
     }
@@ -69,10 +72,14 @@ impl Client {
 
     /// Sends a query.
     pub fn send(&self, id: u16, query: &Query) {
-        // An error here is that of an earlier query (ICMP port unreachable), and there may be one for each.
         let message = query.encode(id);
-        while let Err(error) = self.socket.send(&message) {
-            assert_eq!(error.kind(), ErrorKind::ConnectionRefused, "{error}");
+        // An error may be that of an earlier query, and each call takes one. A query that cannot be sent at all is
+        // one that nobody answers.
+        for _ in 0..ERRORS {
+            match self.socket.send(&message) {
+                Ok(_) => return,
+                Err(error) => assert!(is_silence(&error), "{error}"),
+            }
         }
     }
 
@@ -88,10 +95,20 @@ impl Client {
                     return Some(Answer::decode(&buffer[..length]));
                 }
                 Ok(_another) => {}
-                Err(error) if error.kind() == ErrorKind::ConnectionRefused => {}
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                Err(error) if is_silence(&error) => {}
                 Err(error) => panic!("{error}"),
             }
         }
     }
+}
+
+/// Whether an error only says that nobody answers: in time, on that port (ICMP), or at all.
+fn is_silence(error: &io::Error) -> bool {
+    use ErrorKind::{
+        ConnectionRefused, HostUnreachable, NetworkDown, NetworkUnreachable, TimedOut, WouldBlock,
+    };
+    matches!(
+        error.kind(),
+        ConnectionRefused | HostUnreachable | NetworkDown | NetworkUnreachable | TimedOut | WouldBlock
+    )
 }

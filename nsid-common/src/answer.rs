@@ -41,7 +41,9 @@ pub fn decide<V: Ip, H: Answer>(frame: H, tags: usize, service: u32, asked: Aske
     if u64::from_le_bytes(destination) << 16 != interface.mac.get() << 16 || headers.udp.src == [0, 0] {
         return Outcome::AnswerFrame;
     }
-    if frame.client(V::source(headers)) != Some(CLIENT_ANSWERED) {
+    let client = V::source(headers);
+    // The clients' table cannot tell IPv4 from IPv6 that pretends to be it.
+    if client.is_v4() != (V::VERSION == 4) || frame.client(client) != Some(CLIENT_ANSWERED) {
         return Outcome::AnswerClient;
     }
     let index = image::index(record, variant);

@@ -36,6 +36,12 @@ impl Address {
         Self { high: octets as u64, low: (octets >> 64) as u64 }
     }
 
+    /// Whether it is IPv4, or looks like it in an IPv6 header, where no address may (RFC 4291 2.5.5.2).
+    #[inline(always)]
+    pub const fn is_v4(self) -> bool {
+        self.high == 0 && self.low as u32 == 0xffff_0000
+    }
+
     /// The sixteen bytes.
     #[inline(always)]
     pub const fn octets(self) -> [u8; 16] {
@@ -113,16 +119,6 @@ pub struct Interface {
     pub mtu: Word,
 }
 
-/// Key of the clients' table: a prefix length, which counts from the IPv4-mapped address's first bit, and an address.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ClientKey {
-    /// 0 to 128.
-    pub prefix_len: u32,
-    /// [`Address::octets`].
-    pub octets: [u8; 16],
-}
-
 /// Value of the clients' table: answered by the kernel.
 pub const CLIENT_ANSWERED: u32 = 1;
 /// Value of the clients' table: left to the server, however large the network around it that is answered.
@@ -134,7 +130,6 @@ const _: () = assert!(size_of::<Service>() == 8);
 const _: () = assert!(size_of::<Record>() == 16);
 const _: () = assert!(size_of::<Verdict>() == 24);
 const _: () = assert!(size_of::<Interface>() == 24);
-const _: () = assert!(size_of::<ClientKey>() == 20);
 
 /// The maps, as the decisions read them. All are arrays but the clients' table, which matches the longest prefix.
 pub trait Maps {

@@ -1,3 +1,14 @@
 //! The agent and command line of nsid, as a library for its binary and its tests.
 
+pub mod cli;
+pub mod config;
+
+pub mod name;
+
+pub mod claim;
+pub mod store;
+
+pub mod datapath;
+
 pub mod clock;
+pub mod host;

@@ -1,0 +1,207 @@
+//! Holds a name through a store, and has the datapath say it for as long as nobody else can have it.
+//!
+//! **Invariant:** the datapath is never told a deadline later than that of a lease the store has granted. All else
+//! here is manners: the kernel falls silent at the deadline by itself, whatever becomes of this process.
+//!
+//! A name whose deadline has passed is lost, even if the store turns out to have renewed it just in time: it was
+//! reported lost, and is claimed again. A store that still has us down as the holder then gives the same slot.
+
+mod fixed;
+mod pace;
+
+#[cfg(test)]
+mod tests;
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+pub use fixed::fixed;
+
+use self::pace::{Backoff, jittered, until, within};
+use crate::clock::{self, BootTime, Deadline};
+use crate::name::{NodeName, Pattern};
+use crate::store::{ClaimError, Grant, Lease, Progress, RenewError, Store, Unreachable};
+
+/// How long a store may take to release a slot before the process ends without: its lease runs out by itself.
+const RELEASE_LIMIT: Duration = Duration::from_secs(2);
+
+/// The datapath of one service: stores to its memory, which take no time and cannot fail.
+pub trait Voice {
+    /// Has the kernel say that name, and none other, until then.
+    fn say(&mut self, name: &NodeName, until: Deadline);
+    /// Moves the deadline of the name that is being said.
+    fn extend(&mut self, until: BootTime);
+    /// Has the kernel say nothing; it may need [`clock::silence`] to notice.
+    fn silence(&mut self);
+}
+
+/// What happens to a service's name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The kernel says it.
+    Ready(NodeName),
+    /// The kernel no longer says it.
+    Lost(NodeName),
+}
+
+/// Where a claim reports to.
+#[derive(Debug)]
+pub struct Report {
+    /// Its state, for the status and the log.
+    pub progress: Progress,
+    /// Names that come and go. Nobody has to listen.
+    pub events: mpsc::UnboundedSender<Event>,
+}
+
+impl Report {
+    fn event(&self, event: Event) {
+        // Fails if nobody listens, which is their business.
+        let _ = self.events.send(event);
+    }
+}
+
+/// Claims a slot and keeps it, again and again, until `stop` becomes true or its sender is gone; then takes the
+/// name off the wire, and only after that gives the slot back.
+///
+/// Ends early only with an error that no waiting mends; no name is being said then.
+pub async fn hold<S: Store, V: Voice>(
+    store: S,
+    pattern: &Pattern,
+    voice: V,
+    report: &Report,
+    stop: &mut watch::Receiver<bool>,
+) -> Result<(), ClaimError> {
+    let mut claimant = Claimant { store, pattern, voice, report, name: None };
+    tokio::select! {
+        biased;
+        () = stopped(stop) => {}
+        error = claimant.live() => match error? {},
+    }
+    claimant.leave().await;
+    Ok(())
+}
+
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // A sender that is gone will never say so any more.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// One service's claim. Its future may be dropped at any await: `name` is what has been announced by then.
+struct Claimant<'a, S, V> {
+    store: S,
+    pattern: &'a Pattern,
+    voice: V,
+    report: &'a Report,
+    name: Option<NodeName>,
+}
+
+/// Why a name is no longer ours.
+enum End {
+    /// The store says so.
+    Lost,
+    /// Its deadline passed without a renewal.
+    Lapsed,
+}
+
+impl<S: Store, V: Voice> Claimant<'_, S, V> {
+    async fn live(&mut self) -> Result<Infallible, ClaimError> {
+        let mut backoff = Backoff::new();
+        loop {
+            let grant = self.store.claim(&self.report.progress).await?;
+            if !self.say(&grant) {
+                // Granted too late to be of use, by a store that is slow or for a time that is too short.
+                until(backoff.next()).await;
+                continue;
+            }
+            backoff = Backoff::new();
+            let end = self.keep(grant.lease).await;
+            self.lose(&end);
+        }
+    }
+
+    /// Says the name of that grant, unless its time is over already.
+    fn say(&mut self, grant: &Grant) -> bool {
+        let deadline = grant.lease.deadline();
+        if deadline.passed() {
+            log::debug!("{}: slot {} was granted too late", self.report.progress, grant.slot);
+            return false;
+        }
+        let name = self.pattern.name(grant.slot);
+        self.voice.say(&name, Deadline::At(deadline));
+        self.report.progress.held(Some(grant));
+        self.report.event(Event::Ready(name.clone()));
+        self.name = Some(name);
+        true
+    }
+
+    /// Renews the lease three times in its length for as long as that works.
+    async fn keep(&mut self, mut lease: Lease) -> End {
+        loop {
+            let due = lease.sent().saturating_add(jittered(lease.ttl() / 3));
+            until(due.min(lease.deadline())).await;
+            lease = match self.renew(lease).await {
+                Ok(lease) => lease,
+                Err(end) => return end,
+            };
+            self.voice.extend(lease.deadline());
+            self.report.progress.renewed();
+        }
+    }
+
+    /// Asks for a new lease until there is one, or the old one's deadline passes.
+    async fn renew(&mut self, old: Lease) -> Result<Lease, End> {
+        let deadline = old.deadline();
+        let limit = old.ttl() / 3;
+        let mut backoff = Backoff::new();
+        loop {
+            if deadline.passed() {
+                return Err(End::Lapsed);
+            }
+            // Counted from this request: after one that hung, the next is due at once.
+            let again = backoff.next();
+            let give_up = BootTime::now().saturating_add(limit).min(deadline);
+            let answer = within(give_up, self.store.renew()).await;
+            if deadline.passed() {
+                return Err(End::Lapsed);
+            }
+            let reason = match answer {
+                Some(Ok(lease)) => return Ok(lease),
+                Some(Err(RenewError::Lost)) => return Err(End::Lost),
+                Some(Err(RenewError::Unreachable(reason))) => reason,
+                None => Unreachable::new(format!("no answer in {limit:?}")),
+            };
+            self.report.progress.unreachable(&reason);
+            until(again.min(deadline)).await;
+        }
+    }
+
+    fn lose(&mut self, end: &End) {
+        self.voice.silence();
+        if let Some(name) = self.name.take() {
+            match end {
+                End::Lost => log::warn!("{}: {name} is no longer ours", self.report.progress),
+                End::Lapsed => log::warn!("{}: {name} was not renewed in time", self.report.progress),
+            }
+            self.report.event(Event::Lost(name));
+        }
+        self.report.progress.claiming();
+    }
+
+    /// The order is the fence's: were the slot given back first, the next holder's name could meet ours.
+    async fn leave(mut self) {
+        self.voice.silence();
+        until(BootTime::now().saturating_add(clock::silence())).await;
+        let limit = BootTime::now().saturating_add(RELEASE_LIMIT);
+        match within(limit, self.store.release()).await {
+            Some(Ok(())) => log::debug!("{}: released", self.report.progress),
+            Some(Err(error)) => log::warn!("{}: could not be released: {error}", self.report.progress),
+            None => log::warn!("{}: could not be released in {RELEASE_LIMIT:?}", self.report.progress),
+        }
+        self.report.progress.released();
+        if let Some(name) = self.name.take() {
+            self.report.event(Event::Lost(name));
+        }
+    }
+}

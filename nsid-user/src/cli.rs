@@ -1,0 +1,117 @@
+//! The command line: verbs, flags and their help.
+
+pub mod usage;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{Config, ConfigError, InstanceName, ServiceSettings, Settings};
+
+/// Give this DNS server a name that its answers say
+///
+/// The kernel writes the name into the answers of an unchanged DNS server, for whoever asks: the EDNS option
+/// NSID (RFC 5001; `dig +nsid`) and CH TXT id.server. (RFC 4892; `dig CH TXT id.server.`).
+#[derive(Debug, Parser)]
+#[command(name = "nsid", version, arg_required_else_help = false)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Run the agent: claim a name, and have the kernel say it until the agent is stopped
+    #[command(long_about = RUN_ABOUT, after_long_help = RUN_EXAMPLES)]
+    Run(RunArgs),
+    /// Say the name again, after `nsid off`
+    ///
+    /// At once, also where the agent is dead or frozen: but then only while the name's claim still lasts.
+    On(InstanceArgs),
+    /// Say no name and answer no query, until `nsid on`
+    ///
+    /// At once, also where the agent is dead or frozen. The agent keeps its claim meanwhile.
+    Off(InstanceArgs),
+    /// Show what the agent and the kernel programs do
+    ///
+    /// Works with the agent dead too.
+    Status(StatusArgs),
+    /// Take everything of an instance off this host, whatever state it is in
+    Detach(InstanceArgs),
+}
+
+const RUN_ABOUT: &str = "\
+Run the agent: claim a name, and have the kernel say it until the agent is stopped
+
+Runs in the foreground. Prints `ready: NAME` once the name is on the wire and `lost: NAME` when it no longer is; \
+logs to stderr. SIGTERM or Ctrl-C gives the name back, takes the programs off the interfaces and exits with 0. \
+Should the agent die in any other way, the kernel stops saying a pool's name by itself once the claim has run out, \
+and goes on saying a static one. Needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON.";
+
+const RUN_EXAMPLES: &str = "\
+Configuration file:
+  TOML. Its keys are the long flags' names; those of a service stand under [[services]].
+  A flag wins over its key. Of several [[services]], nothing can be set by a flag.
+
+    iface = [\"eth0\"]
+    answer = \"local\"
+
+    [[services]]
+    store = \"local\"
+    pattern = \"worker{id}.tf.local\"
+    limit = 8
+    ttl = \"10s\"
+    listen = [\"192.0.2.1:53\", \"[2001:db8::1]:53\"]
+
+Examples:
+  This host's name, for port 53 of every local address:
+    nsid run --iface eth0
+  A name given by hand:
+    nsid run --iface eth0 --store static:ns1.example.net
+  The lowest free one of worker0 to worker7:
+    nsid run --iface eth0 --store local --pattern 'worker{id}.tf.local' --limit 8
+  As the file says, but counting only:
+    nsid run --config /etc/nsid.toml --observe";
+
+/// Flags of `nsid run`.
+#[derive(Args, Debug)]
+pub struct RunArgs {
+    #[command(flatten)]
+    agent: Settings,
+
+    /// A TOML file with any of these settings; flags win over it
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    #[command(flatten)]
+    service: ServiceSettings,
+}
+
+impl RunArgs {
+    /// What these flags say, together with the file that they name.
+    pub fn into_config(self) -> Result<Config, ConfigError> {
+        Config::load(self.agent, self.service, self.config.as_deref())
+    }
+}
+
+/// Flags of the verbs that act on one instance.
+#[derive(Args, Debug)]
+pub struct InstanceArgs {
+    /// The instance that this is about: the one that `nsid run --instance` named
+    #[arg(long, value_name = "NAME", default_value_t)]
+    pub instance: InstanceName,
+}
+
+/// Flags of `nsid status`.
+#[derive(Args, Debug)]
+pub struct StatusArgs {
+    /// The instance that this is about.
+    #[command(flatten)]
+    pub of: InstanceArgs,
+
+    /// Print one JSON object instead of text for people
+    #[arg(long)]
+    pub json: bool,
+}

@@ -1,0 +1,88 @@
+//! The configuration of one agent: the command line over a file, checked once and then beyond doubt.
+
+mod settings;
+
+mod file;
+mod toml_text;
+
+mod service;
+
+mod error;
+
+mod instance;
+mod interface;
+mod listen;
+mod pool;
+mod store;
+
+use std::path::Path;
+
+pub use self::{
+    error::{ConfigError, Place},
+    file::FileError,
+    instance::{InstanceName, InstanceNameError},
+    interface::{InterfaceName, InterfaceNameError},
+    listen::{Listen, ListenError},
+    pool::{Limit, LimitError, Ttl, TtlError},
+    service::{Service, StoreConfig},
+    settings::{Answer, Ingress, ServiceSettings, Settings},
+    store::{Store, StoreError},
+};
+
+/// Services that one agent can name; the kernel's maps have room for as many.
+pub const SERVICES_MAX: usize = 16;
+
+/// What one agent does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The name of this agent's pins, control socket and state.
+    pub instance: InstanceName,
+    /// The interfaces to attach to: at least one, none twice.
+    pub interfaces: Vec<InterfaceName>,
+    /// The services to name: 1 to [`SERVICES_MAX`], no two of which listen on the same address and port.
+    pub services: Vec<Service>,
+    /// Who gets an answer made in the kernel.
+    pub answer: Answer,
+    /// How XDP is attached.
+    pub ingress: Ingress,
+    /// Count what would be done, change nothing.
+    pub observe: bool,
+    /// Log what the kernel programs do with each DNS packet.
+    pub log_packets: bool,
+    /// Log more of what the agent does.
+    pub verbose: bool,
+}
+
+impl Config {
+    /// The flags over the keys of the file. The file is read first, so whatever is required may stand there.
+    pub fn load(flags: Settings, service: ServiceSettings, file: Option<&Path>) -> Result<Self, ConfigError> {
+        let keys = file.map(file::read).transpose()?.unwrap_or_default();
+        let interfaces = if flags.iface.is_empty() { keys.iface } else { flags.iface };
+        if interfaces.is_empty() {
+            return Err(ConfigError::NoInterface { file: file.map(Path::to_owned) });
+        }
+        Ok(Self {
+            instance: flags.instance.or(keys.instance).unwrap_or_default(),
+            interfaces: without_repeats(interfaces),
+            services: service::all(service, keys.services, file)?,
+            answer: flags.answer.or(keys.answer).unwrap_or_default(),
+            ingress: flags.ingress.or(keys.ingress).unwrap_or_default(),
+            observe: flags.observe.or(keys.observe).unwrap_or_default(),
+            log_packets: flags.log_packets.or(keys.log_packets).unwrap_or_default(),
+            verbose: flags.verbose.or(keys.verbose).unwrap_or_default(),
+        })
+    }
+}
+
+/// The values in the order in which they first came.
+fn without_repeats<T: PartialEq>(values: Vec<T>) -> Vec<T> {
+    values.into_iter().fold(Vec::new(), |mut kept, value| {
+        if !kept.contains(&value) {
+            kept.push(value);
+        }
+        kept
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+//! Settings that are right one by one and wrong together.
+
+use std::{fmt, path::PathBuf};
+
+use super::{SERVICES_MAX, file::FileError, listen::Listen};
+use crate::name::{NameError, PatternError};
+
+/// Where a setting of a service was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// On the command line.
+    Flag {
+        /// The long flag without its dashes.
+        name: &'static str,
+    },
+    /// In the file.
+    Key {
+        /// The key, which has the flag's name.
+        name: &'static str,
+        /// The file.
+        file: PathBuf,
+        /// Which of the file's services, counted from 1.
+        service: usize,
+    },
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag { name } => write!(f, "--{name}"),
+            Self::Key { name, file, service } => {
+                write!(f, "{}: `{name}` of [[services]] number {service}", file.display())
+            }
+        }
+    }
+}
+
+/// Why flags and file make no [`super::Config`].
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file gives no settings.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Nowhere to attach.
+    #[error(
+        "no interface; add --iface IF{}",
+        file.as_ref().map_or_else(
+            || ", one of those that `ip link` shows".to_owned(),
+            |file| format!(", or a line `iface = [\"IF\"]` at the top of {}", file.display())
+        )
+    )]
+    NoInterface {
+        /// The file, if there was one.
+        file: Option<PathBuf>,
+    },
+    /// A flag that would belong to one of several services.
+    #[error(
+        "--{flag} describes a single service, and {} lists {services}; drop the flag and set `{flag}` under the \
+         [[services]] that it is meant for",
+        file.display()
+    )]
+    WhichService {
+        /// The long flag without its dashes.
+        flag: &'static str,
+        /// The file.
+        file: PathBuf,
+        /// How many services it lists.
+        services: usize,
+    },
+    /// More services than the kernel's maps have room for.
+    #[error(
+        "{} lists {services} [[services]]; an agent takes {SERVICES_MAX}: give the others to another instance",
+        file.display()
+    )]
+    ManyServices {
+        /// The file.
+        file: PathBuf,
+        /// How many services it lists.
+        services: usize,
+    },
+    /// A setting of a pool, beside a name given by hand.
+    #[error(
+        "{place} is for a pool of names, and this service's store is static; drop it, or set the store `local`"
+    )]
+    NoPool {
+        /// Where the setting was given.
+        place: Place,
+    },
+    /// A pool without names.
+    #[error("{store} is `local`, a pool of names, and no pattern says which; add {}", match store {
+        Place::Flag { .. } => "--pattern 'worker{id}.example.net'",
+        Place::Key { .. } => "`pattern = \"worker{id}.example.net\"` there",
+    })]
+    NoPattern {
+        /// Where the store was given.
+        store: Place,
+    },
+    /// A pattern that does not make names.
+    #[error("{place}: {source}")]
+    Pattern {
+        /// Where it was given.
+        place: Place,
+        /// What is wrong with it.
+        source: PatternError,
+    },
+    /// No store, and a host name that nobody could tell this node by.
+    #[error(
+        "no store is set, and every host may be called {hostname:?}; set one to static:NAME (--store, or the key \
+         under [[services]])"
+    )]
+    NamelessHost {
+        /// The host's name.
+        hostname: String,
+    },
+    /// No store, and a host name that is no name of a node.
+    #[error(
+        "no store is set, and this host's own name will not do: {source}, or set one to static:NAME (--store, or \
+         the key under [[services]])"
+    )]
+    HostName {
+        /// What is wrong with it.
+        source: NameError,
+    },
+    /// Two services for the same traffic.
+    #[error(
+        "{}: [[services]] number {first} and number {second} both listen on {listen}; give each a `listen` of its \
+         own (without one, it is every local address, port 53)",
+        file.display()
+    )]
+    SameListen {
+        /// The file.
+        file: PathBuf,
+        /// The one, counted from 1.
+        first: usize,
+        /// The other.
+        second: usize,
+        /// Where both listen.
+        listen: Listen,
+    },
+}

@@ -1,0 +1,181 @@
+//! One DNS service of this host: what it is named, and where it listens.
+
+use std::{path::Path, time::Duration};
+
+use rustix::system::uname;
+
+use super::{ConfigError, Limit, Listen, Place, SERVICES_MAX, ServiceSettings, Store, Ttl, without_repeats};
+use crate::name::{NodeName, Pattern};
+
+/// A DNS service that gets a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// Where its name comes from.
+    pub store: StoreConfig,
+    /// Where it listens: at least one, none twice. An address of its own beats one that stands for all.
+    pub listen: Vec<Listen>,
+}
+
+/// Where a name comes from, with all that this needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreConfig {
+    /// Given by hand: no claim, no deadline.
+    Static(NodeName),
+    /// A free slot of a pool that the agents of this host share.
+    Local {
+        /// The names of the pool, and how many slots it has.
+        pattern: Pattern,
+        /// How long a claim lasts that is not renewed.
+        ttl: Duration,
+    },
+}
+
+/// The services of the file, or the single one that the flags describe or change.
+pub(super) fn all(
+    flags: ServiceSettings,
+    mut keys: Vec<ServiceSettings>,
+    file: Option<&Path>,
+) -> Result<Vec<Service>, ConfigError> {
+    let several = file.filter(|_| keys.len() > 1);
+    let Some(file) = several else {
+        let keys = keys.pop().unwrap_or_default();
+        return Ok(vec![Layers { flags, keys, file, number: 1 }.service()?]);
+    };
+    if let Some(flag) = first_given(&flags) {
+        return Err(ConfigError::WhichService { flag, file: file.to_owned(), services: keys.len() });
+    }
+    if keys.len() > SERVICES_MAX {
+        return Err(ConfigError::ManyServices { file: file.to_owned(), services: keys.len() });
+    }
+    let services = keys
+        .into_iter()
+        .zip(1..)
+        .map(|(keys, number)| {
+            Layers { flags: ServiceSettings::default(), keys, file: Some(file), number }.service()
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    each_listens_alone(&services, file)?;
+    Ok(services)
+}
+
+fn first_given(flags: &ServiceSettings) -> Option<&'static str> {
+    let ServiceSettings { store, pattern, limit, ttl, listen } = flags;
+    [
+        ("store", store.is_some()),
+        ("pattern", pattern.is_some()),
+        ("limit", limit.is_some()),
+        ("ttl", ttl.is_some()),
+        ("listen", !listen.is_empty()),
+    ]
+    .into_iter()
+    .find_map(|(flag, given)| given.then_some(flag))
+}
+
+fn each_listens_alone(services: &[Service], file: &Path) -> Result<(), ConfigError> {
+    for (service, second) in services.iter().zip(1..) {
+        for (other, first) in services.iter().zip(1..second) {
+            if let Some(listen) = service.listen.iter().find(|listen| other.listen.contains(listen)) {
+                return Err(ConfigError::SameListen {
+                    file: file.to_owned(),
+                    first,
+                    second,
+                    listen: *listen,
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The two sources of one service's settings.
+struct Layers<'a> {
+    flags: ServiceSettings,
+    keys: ServiceSettings,
+    file: Option<&'a Path>,
+    /// Which of the file's services this is, counted from 1.
+    number: usize,
+}
+
+impl Layers<'_> {
+    fn service(mut self) -> Result<Service, ConfigError> {
+        // A name given by hand on the command line replaces the file's pool, of which these are only parts.
+        if let Some(Store::Static(_)) = self.flags.store {
+            self.keys = ServiceSettings { listen: self.keys.listen, ..ServiceSettings::default() };
+        }
+        let store = match self.pick("store", self.flags.store.clone(), self.keys.store.clone()) {
+            Some((Store::Local, place)) => self.pool(place)?,
+            Some((Store::Static(name), _)) => self.by_hand(name)?,
+            None => self.by_hand(host_name(&uname().nodename().to_string_lossy())?)?,
+        };
+        let listen = if self.flags.listen.is_empty() { self.keys.listen } else { self.flags.listen };
+        let listen = if listen.is_empty() { Listen::DEFAULT.to_vec() } else { without_repeats(listen) };
+        Ok(Service { store, listen })
+    }
+
+    fn pool(&self, store: Place) -> Result<StoreConfig, ConfigError> {
+        let (text, place) = self.pattern().ok_or(ConfigError::NoPattern { store })?;
+        let limit = self.limit().map_or_else(Limit::default, |(limit, _)| limit);
+        let pattern =
+            Pattern::parse(&text, limit.get()).map_err(|source| ConfigError::Pattern { place, source })?;
+        let ttl = self.ttl().map_or_else(Ttl::default, |(ttl, _)| ttl);
+        Ok(StoreConfig::Local { pattern, ttl: ttl.get() })
+    }
+
+    fn by_hand(&self, name: NodeName) -> Result<StoreConfig, ConfigError> {
+        let places = [
+            self.pattern().map(|(_, place)| place),
+            self.limit().map(|(_, place)| place),
+            self.ttl().map(|(_, place)| place),
+        ];
+        match places.into_iter().flatten().next() {
+            Some(place) => Err(ConfigError::NoPool { place }),
+            None => Ok(StoreConfig::Static(name)),
+        }
+    }
+
+    fn pattern(&self) -> Option<(String, Place)> {
+        self.pick("pattern", self.flags.pattern.clone(), self.keys.pattern.clone())
+    }
+
+    fn limit(&self) -> Option<(Limit, Place)> {
+        self.pick("limit", self.flags.limit, self.keys.limit)
+    }
+
+    fn ttl(&self) -> Option<(Ttl, Place)> {
+        self.pick("ttl", self.flags.ttl, self.keys.ttl)
+    }
+
+    /// The flag's value before the key's.
+    fn pick<T>(&self, name: &'static str, flag: Option<T>, key: Option<T>) -> Option<(T, Place)> {
+        let flag = flag.map(|value| (value, Place::Flag { name }));
+        flag.or_else(|| {
+            let (value, file) = key.zip(self.file)?;
+            Some((value, Place::Key { name, file: file.to_owned(), service: self.number }))
+        })
+    }
+}
+
+/// The name of this host, if a node can be told by it.
+fn host_name(hostname: &str) -> Result<NodeName, ConfigError> {
+    let name = hostname.parse::<NodeName>().map_err(|source| ConfigError::HostName { source })?;
+    match name.as_str().split('.').next() {
+        Some("localhost") => Err(ConfigError::NamelessHost { hostname: hostname.to_owned() }),
+        Some(_) | None => Ok(name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_name_that_many_hosts_have_or_that_is_invalid_is_no_name_of_a_node() {
+        assert_eq!(host_name("ns1.example.net").unwrap().as_str(), "ns1.example.net");
+        for hostname in ["localhost", "localhost.localdomain"] {
+            assert!(matches!(host_name(hostname), Err(ConfigError::NamelessHost { .. })), "{hostname}");
+        }
+        for hostname in ["(none)", "", &"h".repeat(64)] {
+            assert!(matches!(host_name(hostname), Err(ConfigError::HostName { .. })), "{hostname}");
+        }
+    }
+}

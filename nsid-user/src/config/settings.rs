@@ -1,0 +1,125 @@
+//! The settings as a person gives them: once as long flags, once as the keys of a TOML file.
+//!
+//! **Invariant:** one struct is read from both, so a flag and its key have the same name and take the same values.
+
+use clap::{Args, ValueEnum};
+use serde::Deserialize;
+
+use super::{
+    instance::InstanceName,
+    interface::InterfaceName,
+    listen::Listen,
+    pool::{Limit, Ttl},
+    store::Store,
+    toml_text,
+};
+
+/// What one agent does: flags of `nsid run`, or the keys at the top of the file.
+#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Settings {
+    /// The interface that the DNS server's traffic passes
+    ///
+    /// Required, here or in the file. For several, repeat it.
+    #[arg(long, value_name = "IF", num_args = 1..)]
+    #[serde(deserialize_with = "toml_text::several")]
+    pub iface: Vec<InterfaceName>,
+
+    /// Whose id.server. queries the kernel answers by itself [default: local]
+    #[arg(long, value_name = "WHO")]
+    pub answer: Option<Answer>,
+
+    /// How the XDP program is attached [default: auto]
+    #[arg(long, value_name = "MODE")]
+    pub ingress: Option<Ingress>,
+
+    /// Count what would be done, and change no packet
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(hide_possible_values = true)]
+    pub observe: Option<bool>,
+
+    /// The name of this agent's own pins, control socket and state [default: default]
+    ///
+    /// Several agents of one host need a name each: 1 to 32 of a-z, 0-9, '_' and '-'.
+    #[arg(long, value_name = "NAME")]
+    #[serde(deserialize_with = "toml_text::one")]
+    pub instance: Option<InstanceName>,
+
+    /// Log what the kernel programs do with each DNS packet (slow; for diagnosis)
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(hide_possible_values = true)]
+    pub log_packets: Option<bool>,
+
+    /// Log more of what the agent does
+    #[arg(short, long, value_name = "BOOL", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "true", hide_possible_values = true)]
+    pub verbose: Option<bool>,
+
+    /// The services, which only a file can list; the flags describe a single one.
+    #[arg(skip)]
+    pub services: Vec<ServiceSettings>,
+}
+
+/// What one DNS service is named, and where it listens: flags of `nsid run`, or the keys of one `[[services]]`.
+#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[command(next_help_heading = "The service (in the file: keys of one [[services]])")]
+pub struct ServiceSettings {
+    /// Where the name comes from: static:NAME or local [default: static: and this host's name]
+    ///
+    /// static:NAME is that name, for as long as the agent is not stopped. local is one of a pool of names that
+    /// the agents of this host share; it needs --pattern.
+    #[arg(long, value_name = "STORE")]
+    #[serde(deserialize_with = "toml_text::one")]
+    pub store: Option<Store>,
+
+    /// The names of a pool, with {id} where the slot's number goes: 'worker{id}.tf.local'
+    #[arg(long, value_name = "PATTERN")]
+    pub pattern: Option<String>,
+
+    /// How many names a pool has: slots 0 to N-1 [default: 64]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[serde(deserialize_with = "toml_text::number")]
+    pub limit: Option<Limit>,
+
+    /// How long a claim of a pool's name lasts unless renewed, 1s to 1day [default: 10s]
+    ///
+    /// A node that dies or loses its store is silent, and its name free for another, after that long.
+    #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
+    #[serde(deserialize_with = "toml_text::one")]
+    pub ttl: Option<Ttl>,
+
+    /// Where the DNS server listens [default: every local address, port 53]
+    ///
+    /// `192.0.2.1:53` or `[2001:db8::1]:53`; the port is mandatory. `0.0.0.0` and `[::]` stand for every local address of
+    /// their kind, as they come and go. For several, repeat it.
+    #[arg(long, value_name = "ADDR:PORT")]
+    #[serde(deserialize_with = "toml_text::several")]
+    pub listen: Vec<Listen>,
+}
+
+/// Who gets an answer that the kernel makes by itself.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    /// On-link, private (RFC 1918), unique local and link-local addresses
+    #[default]
+    Local,
+    /// Every address: an open reflector, unless a firewall stands before it
+    Any,
+    /// Nobody: all queries go to the server
+    Off,
+}
+
+/// How the ingress program is attached.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ingress {
+    /// Native XDP where the driver has it, else generic
+    #[default]
+    Auto,
+    /// Native XDP, or fail; can reset the link of a NIC
+    Native,
+    /// Generic XDP: works on every driver, slower
+    Generic,
+}

@@ -1,0 +1,151 @@
+//! What flags and files mean together.
+
+use std::{fs, time::Duration};
+
+use clap::Parser;
+
+use super::*;
+use crate::{
+    cli::{Cli, Verb},
+    name::Pattern,
+};
+
+/// The configuration of `nsid run` with these flags, and with a file if it is not empty.
+fn load(flags: &str, file: &str) -> Result<Config, ConfigError> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("nsid.toml");
+    let mut args = format!("nsid run {flags}");
+    if !file.is_empty() {
+        fs::write(&path, file).unwrap();
+        args = format!("{args} --config {}", path.display());
+    }
+    match Cli::try_parse_from(args.split_whitespace()).unwrap().verb {
+        Verb::Run(run) => run.into_config(),
+        verb => unreachable!("{verb:?}"),
+    }
+}
+
+fn local(pattern: &str, limit: u32, ttl: u64) -> StoreConfig {
+    let pattern = Pattern::parse(pattern, limit.try_into().unwrap()).unwrap();
+    StoreConfig::Local { pattern, ttl: Duration::from_secs(ttl) }
+}
+
+fn by_hand(name: &str) -> StoreConfig {
+    StoreConfig::Static(name.parse().unwrap())
+}
+
+#[test]
+fn one_interface_is_enough_and_the_rest_has_defaults() {
+    let config = load("--iface eth0 --store static:ns1", "").unwrap();
+    assert_eq!(
+        config,
+        Config {
+            instance: "default".parse().unwrap(),
+            interfaces: vec!["eth0".parse().unwrap()],
+            services: vec![Service { store: by_hand("ns1"), listen: Listen::DEFAULT.to_vec() }],
+            answer: Answer::Local,
+            ingress: Ingress::Auto,
+            observe: false,
+            log_packets: false,
+            verbose: false,
+        }
+    );
+}
+
+#[test]
+fn a_pool_has_64_slots_and_claims_of_10_seconds_unless_told() {
+    let config = load("--iface eth0 --store local --pattern w{id}", "").unwrap();
+    assert_eq!(config.services[0].store, local("w{id}", 64, 10));
+}
+
+#[test]
+fn a_file_can_say_all_that_flags_can() {
+    let flags = "--iface eth0 --iface eth1 --answer any --ingress native --observe --instance one --log-packets \
+                 -v --store local --pattern w{id}.x --limit 8 --ttl 1m --listen 192.0.2.1:53 --listen [::1]:5353";
+    let file = r#"
+        iface = ["eth0", "eth1"]
+        answer = "any"
+        ingress = "native"
+        observe = true
+        instance = "one"
+        log-packets = true
+        verbose = true
+        [[services]]
+        store = "local"
+        pattern = "w{id}.x"
+        limit = 8
+        ttl = "1m"
+        listen = ["192.0.2.1:53", "[::1]:5353"]
+    "#;
+    let config = load("", file).unwrap();
+    assert_eq!(config, load(flags, "").unwrap());
+    assert_eq!(config.services[0].store, local("w{id}.x", 8, 60));
+    assert!(config.observe && config.log_packets && config.verbose);
+}
+
+#[test]
+fn each_flag_wins_over_its_key() {
+    let file = r#"
+        iface = "eth0"
+        answer = "any"
+        ingress = "native"
+        observe = true
+        instance = "one"
+        log-packets = true
+        verbose = true
+        [[services]]
+        store = "static:ns1"
+        listen = "192.0.2.1:53"
+    "#;
+    let flags = "--iface eth9 --answer off --ingress generic --observe=false --instance two --log-packets=false \
+                 --verbose=false --store local --pattern v{id}.y --limit 9 --ttl 2m --listen 192.0.2.2:53";
+    let config = load(flags, file).unwrap();
+    assert_eq!(config, load(flags, "").unwrap());
+    assert_eq!(config.services[0].store, local("v{id}.y", 9, 120));
+    assert!(!config.observe && !config.log_packets && !config.verbose);
+}
+
+#[test]
+fn a_flag_changes_its_own_key_alone() {
+    let file = "[[services]]\nstore = 'local'\npattern = 'w{id}.x'\nlimit = 8\nttl = '1m'";
+    let store = |flags: &str| load(&format!("--iface eth0 {flags}"), file).unwrap().services[0].store.clone();
+    assert_eq!(store("--limit 9"), local("w{id}.x", 9, 60));
+    assert_eq!(store("--ttl 2m"), local("w{id}.x", 8, 120));
+    assert_eq!(store("--pattern v{id}"), local("v{id}", 8, 60));
+}
+
+#[test]
+fn a_static_name_by_flag_replaces_the_pool_of_the_file_and_keeps_its_addresses() {
+    let file = "[[services]]\nstore = 'local'\npattern = 'w{id}.x'\nlimit = 8\nlisten = '192.0.2.1:53'";
+    let config = load("--iface eth0 --store static:ns1", file).unwrap();
+    assert_eq!(config.services[0].store, by_hand("ns1"));
+    assert_eq!(config.services[0].listen, ["192.0.2.1:53".parse().unwrap()]);
+}
+
+#[test]
+fn several_services_share_an_agent_where_they_listen_apart() {
+    let file = "iface = 'eth0'\n[[services]]\nstore = 'static:a'\n\
+                [[services]]\nstore = 'static:b'\nlisten = '192.0.2.1:53'";
+    let stores = load("", file).unwrap().services.into_iter().map(|service| service.store);
+    assert_eq!(stores.collect::<Vec<_>>(), [by_hand("a"), by_hand("b")]);
+}
+
+#[test]
+fn there_are_as_many_services_as_the_maps_hold_and_no_more() {
+    let file = |count: usize| {
+        (0..count).fold("iface = 'eth0'\n".to_owned(), |file, i| {
+            format!("{file}[[services]]\nstore = 'static:a'\nlisten = '192.0.2.{i}:53'\n")
+        })
+    };
+    assert_eq!(load("", &file(SERVICES_MAX)).unwrap().services.len(), SERVICES_MAX);
+    assert!(matches!(load("", &file(SERVICES_MAX + 1)), Err(ConfigError::ManyServices { services: 17, .. })));
+}
+
+#[test]
+fn what_is_given_twice_counts_once() {
+    let flags =
+        "--iface eth0 eth1 eth0 --store static:a --listen [::]:53 --listen 192.0.2.1:53 --listen [::]:53";
+    let config = load(flags, "").unwrap();
+    assert_eq!(config.interfaces.len(), 2);
+    assert_eq!(config.services[0].listen, [Listen::EveryIpv6 { port: 53 }, "192.0.2.1:53".parse().unwrap()]);
+}

@@ -1,0 +1,162 @@
+//! Loads the programs, onto the maps of the instance's last run if there are any.
+
+use std::{fs, io, path::PathBuf, time::Duration};
+
+use aya::{
+    Ebpf, EbpfError, EbpfLoader, VerifierLogLevel,
+    programs::{ProgramError, SchedClassifier, Xdp},
+    util::KernelVersion,
+};
+use nsid_common::pending::TICK_SHIFT;
+use rustix::thread::{CapabilitySet, capabilities};
+use thiserror::Error;
+
+use super::{
+    maps::{Maps, OpenError},
+    pins::Pins,
+};
+use crate::clock;
+
+/// The programs, as built for the kernel.
+pub(super) static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/nsid-ebpf"));
+
+pub(super) const INGRESS: &str = "nsid_ingress";
+pub(super) const EGRESS: &str = "nsid_egress";
+
+/// How long a query is remembered: more than any client waits for its response.
+const NOTE_VALID: Duration = Duration::from_secs(10);
+
+/// The oldest kernel that the programs are verified on.
+const OLDEST_KERNEL: KernelVersion = KernelVersion::new(6, 1, 0);
+
+/// What is fixed for a run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Count what would be done, and change nothing.
+    pub observe: bool,
+    /// Log what becomes of each packet.
+    pub log_packets: bool,
+}
+
+/// The loaded programs and their maps.
+#[derive(Debug)]
+pub struct Datapath {
+    pub(super) ebpf: Ebpf,
+    pub(super) pins: Pins,
+    /// The maps.
+    pub maps: Maps,
+}
+
+/// Why the programs are not loaded.
+#[derive(Debug, Error)]
+pub enum LoadError {
+    /// Not allowed to.
+    #[error("loading BPF programs takes the capability {missing}; run as root, or grant it to the service")]
+    Capability {
+        /// The first that is missing.
+        missing: &'static str,
+    },
+    /// The kernel refused a program.
+    #[error("kernel {kernel} refuses the program {program}{hint}; the verifier says: {verdict}")]
+    Refused {
+        /// Which one.
+        program: &'static str,
+        /// The running kernel.
+        kernel: String,
+        /// What to do about it.
+        hint: &'static str,
+        /// The end of its log.
+        verdict: String,
+    },
+    /// The object could not be brought into the kernel.
+    #[error("cannot load the BPF object: {0}")]
+    Object(#[from] EbpfError),
+    /// A map could not be opened.
+    #[error(transparent)]
+    Maps(#[from] OpenError),
+    /// The pins could not be made.
+    #[error("cannot pin to {path}: {source}; is bpffs mounted there, and writable?")]
+    Pin {
+        /// Where.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+}
+
+impl Datapath {
+    /// Loads the programs. The instance has to be locked by the caller.
+    pub fn load(pins: Pins, options: Options) -> Result<Self, LoadError> {
+        check_capabilities()?;
+        let directory = pins.maps_of(OBJECT);
+        let pin_error = |source| LoadError::Pin { path: directory.clone(), source };
+        fs::create_dir_all(&directory).map_err(pin_error)?;
+        let mut loader = EbpfLoader::new();
+        let log_level: u8 = if options.log_packets { aya_log::Level::Debug as u8 } else { 0 };
+        loader.override_global(aya_log::LEVEL, &log_level, true);
+        loader.verifier_log_level(VerifierLogLevel::DEBUG | VerifierLogLevel::STATS);
+        let paths = Maps::NAMES.map(|name| (name, directory.join(name)));
+        for (name, path) in &paths {
+            loader.map_pin_path(name, path.as_path());
+        }
+        let mut ebpf = loader.load(OBJECT)?;
+        program::<Xdp>(&mut ebpf, INGRESS).load().map_err(|error| refused(INGRESS, error))?;
+        program::<SchedClassifier>(&mut ebpf, EGRESS).load().map_err(|error| refused(EGRESS, error))?;
+        let maps = Maps::open(&directory)?;
+        maps.start(options.observe, note_ticks());
+        pins.remove_maps_but(&directory).map_err(pin_error)?;
+        Ok(Self { ebpf, pins, maps })
+    }
+}
+
+/// A program of the object.
+pub(super) fn program<'e, P>(ebpf: &'e mut Ebpf, name: &str) -> &'e mut P
+where
+    &'e mut P: TryFrom<&'e mut aya::programs::Program>,
+{
+    let program = ebpf.program_mut(name).unwrap_or_else(|| panic!("the object has no program {name}"));
+    program.try_into().unwrap_or_else(|_| panic!("{name} is a program of another kind"))
+}
+
+/// [`NOTE_VALID`] in ticks of the pending table.
+fn note_ticks() -> u64 {
+    let jiffies = NOTE_VALID.as_nanos() / clock::jiffy().as_nanos().max(1);
+    u64::try_from(jiffies >> TICK_SHIFT).unwrap_or(u64::MAX)
+}
+
+fn check_capabilities() -> Result<(), LoadError> {
+    // A kernel that does not tell will say no by itself.
+    let Ok(sets) = capabilities(None) else { return Ok(()) };
+    if sets.effective.contains(CapabilitySet::SYS_ADMIN | CapabilitySet::NET_ADMIN) {
+        return Ok(());
+    }
+    // PERFMON: the programs add unknown numbers to pointers (kernel/bpf/verifier.c, `allow_ptr_leaks`).
+    for (capability, missing) in [
+        (CapabilitySet::BPF, "CAP_BPF"),
+        (CapabilitySet::NET_ADMIN, "CAP_NET_ADMIN"),
+        (CapabilitySet::PERFMON, "CAP_PERFMON"),
+    ] {
+        if !sets.effective.contains(capability) {
+            return Err(LoadError::Capability { missing });
+        }
+    }
+    Ok(())
+}
+
+fn refused(program: &'static str, error: ProgramError) -> LoadError {
+    let kernel = KernelVersion::current();
+    let hint = match &kernel {
+        Ok(kernel) if *kernel < OLDEST_KERNEL => ": nsid needs Linux 6.1 or later",
+        _ => "",
+    };
+    let verdict = match error {
+        ProgramError::LoadError { io_error, verifier_log } => {
+            let log = verifier_log.to_string();
+            let last = log.lines().rev().filter(|line| !line.is_empty()).take(4).collect::<Vec<_>>();
+            format!("{io_error}: {}", last.into_iter().rev().collect::<Vec<_>>().join(" | "))
+        }
+        other => other.to_string(),
+    };
+    let kernel = kernel.map_or_else(|_| "(unknown)".to_owned(), |kernel| format!("{kernel:?}"));
+    LoadError::Refused { program, kernel, hint, verdict }
+}

@@ -1,0 +1,163 @@
+//! The maps, opened by their pins: by the agent that loaded the programs, and by the verbs without it.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use aya::maps::{MapData, MapError, PerCpuArray};
+use nsid_common::{
+    image::{self, Image, PER_RECORD, Variant},
+    maps::{Control, INTERFACES, Interface, MAX_SERVICES, Record, Served, Service},
+    memory::Word,
+    outcome::Outcome,
+    served::PLACES,
+};
+use thiserror::Error;
+
+use super::{pins::Pins, shared::{Shared, Words}};
+use crate::clock::{BootTime, Deadline};
+
+/// The maps of one instance.
+#[derive(Debug)]
+pub struct Maps {
+    pub(super) control: Shared<Control>,
+    pub(super) ports: Shared<Word>,
+    pub(super) served: Shared<Served>,
+    pub(super) services: Shared<Service>,
+    pub(super) records: Shared<Record>,
+    pub(super) images: Shared<Image>,
+    pub(super) interfaces: Shared<Interface>,
+    counters: PerCpuArray<MapData, u64>,
+    pub(super) clients: aya::maps::lpm_trie::LpmTrie<MapData, [u8; 16], u32>,
+}
+
+/// Why a map cannot be opened.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// It is not there, or may not be touched.
+    #[error("cannot open the map {path}: {source}; run as root, or `nsid detach` and start the agent again")]
+    Map {
+        /// Its pin.
+        path: PathBuf,
+        /// The reason.
+        source: MapError,
+    },
+    /// It cannot be mapped.
+    #[error("cannot map {path} into memory: {source}; `nsid detach` and start the agent again")]
+    Mapping {
+        /// Its pin.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+    /// The pins cannot be looked through.
+    #[error("cannot read the pins of this instance: {0}; run as root")]
+    Pins(#[source] io::Error),
+}
+
+/// What a service says, as the kernel has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// The name.
+    pub name: String,
+    /// Until when; in the past once it has lapsed.
+    pub until: Deadline,
+}
+
+impl Maps {
+    /// All maps that are pinned.
+    pub(super) const NAMES: [&str; 11] = [
+        "CONTROL", "PORTS", "SERVED", "SERVICES", "RECORDS", "IMAGES", "INTERFACES", "CLIENTS", "PENDING", "VERDICTS",
+        "COUNTERS",
+    ];
+
+    /// Those of an instance, whatever runs of it; `None` if it has none.
+    pub fn of(pins: &Pins) -> Result<Option<Self>, OpenError> {
+        pins.maps().map_err(OpenError::Pins)?.map(|directory| Self::open(&directory)).transpose()
+    }
+
+    pub(super) fn open(directory: &Path) -> Result<Self, OpenError> {
+        Ok(Self {
+            control: shared(directory, "CONTROL", 1)?,
+            ports: shared(directory, "PORTS", 65_536 / 64)?,
+            served: shared(directory, "SERVED", 2 * PLACES as usize)?,
+            services: shared(directory, "SERVICES", MAX_SERVICES as usize)?,
+            records: shared(directory, "RECORDS", 2 * MAX_SERVICES as usize)?,
+            images: shared(directory, "IMAGES", (2 * MAX_SERVICES * PER_RECORD) as usize)?,
+            interfaces: shared(directory, "INTERFACES", INTERFACES as usize)?,
+            counters: typed(directory, "COUNTERS", aya::maps::Map::PerCpuArray)?,
+            clients: typed(directory, "CLIENTS", aya::maps::Map::LpmTrie)?,
+        })
+    }
+
+    /// Makes new maps fit for use, and those of the last run fit for this one.
+    pub(super) fn start(&self, observe: bool, note_ticks: u64) {
+        let control = self.control();
+        control.observe.set(u64::from(observe));
+        control.pending_ticks.set(note_ticks);
+        if control.pending_key[0].get() == 0 {
+            for key in &control.pending_key {
+                key.set(random() | 1);
+            }
+            control.enabled.set(1);
+        }
+    }
+
+    pub(super) fn control(&self) -> &Control {
+        &self.control[0]
+    }
+
+    /// Whether names are said at all.
+    pub fn enabled(&self) -> bool {
+        self.control().enabled.get() != 0
+    }
+
+    /// Has names said, or none; packets notice at once.
+    pub fn set_enabled(&self, enabled: bool) {
+        self.control().enabled.set(u64::from(enabled));
+    }
+
+    /// What a service says; `None` if it never said anything, or was told not to.
+    pub fn said(&self, service: u32) -> Option<Said> {
+        let index = service * 2 + (self.services.get(service as usize)?.selected.get() as u32 & 1);
+        let until = match self.records.get(index as usize)?.deadline.get() {
+            0 => return None,
+            u64::MAX => Deadline::Never,
+            nanos => Deadline::At(BootTime::from_nanos(nanos)),
+        };
+        let (bytes, len) = self.images.get(image::index(index, Variant::Option) as usize)?.bytes();
+        let name = bytes.get(nsid_common::dns::OPTION_FIXED..len)?;
+        Some(Said { name: String::from_utf8_lossy(name).into_owned(), until })
+    }
+
+    /// How often each outcome was counted, by all CPUs.
+    pub fn outcomes(&self) -> Result<Vec<(Outcome, u64)>, MapError> {
+        let count = |outcome: &Outcome| {
+            let by_cpu = self.counters.get(&(*outcome as u32), 0)?;
+            Ok((*outcome, by_cpu.iter().sum()))
+        };
+        Outcome::ALL.iter().map(count).collect()
+    }
+}
+
+/// A number that nobody guesses.
+pub(super) fn random() -> u64 {
+    getrandom::u64().expect("getrandom(2) does not fail on a kernel with BPF")
+}
+
+fn shared<T: Words>(directory: &Path, name: &str, values: usize) -> Result<Shared<T>, OpenError> {
+    let path = directory.join(name);
+    let map = MapData::from_pin(&path).map_err(|source| OpenError::Map { path: path.clone(), source })?;
+    Shared::of(map.fd(), values).map_err(|source| OpenError::Mapping { path, source })
+}
+
+fn typed<M: TryFrom<aya::maps::Map, Error = MapError>>(
+    directory: &Path,
+    name: &str,
+    kind: fn(MapData) -> aya::maps::Map,
+) -> Result<M, OpenError> {
+    let path = directory.join(name);
+    let open = || M::try_from(kind(MapData::from_pin(&path)?));
+    open().map_err(|source| OpenError::Map { path: path.clone(), source })
+}

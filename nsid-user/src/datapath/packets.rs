@@ -1,0 +1,51 @@
+//! What the programs log of each packet, if asked to (`--log-packets`).
+
+use std::os::fd::{AsRawFd, RawFd};
+
+use aya_log::EbpfLogger;
+use log::{Log, Metadata, Record};
+use nsid_common::outcome::Outcome;
+
+use super::load::Datapath;
+
+/// The programs' log: readable when there is something to be flushed.
+#[derive(Debug)]
+pub struct PacketLog(EbpfLogger<Named>);
+
+impl Datapath {
+    /// The programs' log; `None` if it was not asked for when they were loaded.
+    pub fn packet_log(&mut self) -> Option<PacketLog> {
+        EbpfLogger::init_with_logger(&mut self.ebpf, Named).ok().map(PacketLog)
+    }
+}
+
+impl PacketLog {
+    /// Writes to this process's log what has come.
+    pub fn flush(&mut self) {
+        self.0.flush();
+    }
+}
+
+impl AsRawFd for PacketLog {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+/// The programs log an outcome's code; this logs its name.
+#[derive(Clone, Copy, Debug)]
+struct Named;
+
+impl Log for Named {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        log::logger().enabled(metadata)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        let text = record.args().to_string();
+        let name = text.parse().map_or(text.as_str(), |code| Outcome::from_code(code).name());
+        log::info!(target: "packet", "{}: {name}", record.target());
+    }
+
+    fn flush(&self) {}
+}

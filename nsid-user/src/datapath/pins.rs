@@ -1,0 +1,156 @@
+//! Where the pins of an instance are: by them maps and links outlive the agent, and are found again.
+//!
+//! ```text
+//! /sys/fs/bpf/nsid/INSTANCE/maps-HASH/NAME        HASH: of the object, so that another version has maps of its own
+//! /sys/fs/bpf/nsid/INSTANCE/NETNS-IFINDEX-ingress the XDP link
+//! /sys/fs/bpf/nsid/INSTANCE/NETNS-IFINDEX-egress  the tcx link
+//! ```
+
+use std::{
+    fs,
+    hash::{DefaultHasher, Hash, Hasher},
+    io,
+    os::fd::{AsFd, AsRawFd},
+    path::{Path, PathBuf},
+};
+
+use aya::programs::links::{FdLink, PinnedLink};
+
+use crate::host::{instance::Instance, namespaces::NetNs};
+
+/// An instance's pins.
+#[derive(Clone, Debug)]
+pub struct Pins {
+    root: PathBuf,
+}
+
+/// Which of an interface's two links.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    Ingress,
+    Egress,
+}
+
+impl Side {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Ingress => "ingress",
+            Self::Egress => "egress",
+        }
+    }
+}
+
+/// A pinned link, as the kernel describes it.
+#[derive(Debug)]
+pub(super) struct LinkPin {
+    pub(super) path: PathBuf,
+    pub(super) side: Side,
+    pub(super) netns: u64,
+    pub(super) index: u32,
+}
+
+impl Pins {
+    /// Those of an instance, whether there are any or not.
+    pub fn of(instance: &Instance) -> Self {
+        Self { root: instance.pin_dir().to_owned() }
+    }
+
+    /// Whether there are any.
+    pub fn exist(&self) -> bool {
+        self.root.exists()
+    }
+
+    /// The directory of the maps that this object's programs use.
+    pub(super) fn maps_of(&self, object: &[u8]) -> PathBuf {
+        let mut hasher = DefaultHasher::new();
+        object.hash(&mut hasher);
+        self.root.join(format!("maps-{:016x}", hasher.finish()))
+    }
+
+    /// The directory of the maps that are there.
+    pub(super) fn maps(&self) -> io::Result<Option<PathBuf>> {
+        Ok(self.entries()?.into_iter().find(|path| name(path).starts_with("maps-")))
+    }
+
+    /// Removes the maps of other versions, which no link's programs use any more.
+    pub(super) fn remove_maps_but(&self, ours: &Path) -> io::Result<()> {
+        for path in self.entries()?.iter().filter(|path| name(path).starts_with("maps-") && *path != ours) {
+            fs::remove_dir_all(path)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn link(&self, netns: NetNs, index: u32, side: Side) -> PathBuf {
+        self.root.join(format!("{}-{index}-{}", netns.inode(), side.name()))
+    }
+
+    pub(super) fn links(&self) -> io::Result<Vec<LinkPin>> {
+        Ok(self.entries()?.into_iter().filter_map(LinkPin::parse).collect())
+    }
+
+    /// Takes everything of the instance off the host. A link without its pin is detached by the kernel.
+    pub fn remove(&self) -> io::Result<()> {
+        for LinkPin { path, .. } in self.links()? {
+            fs::remove_file(path)?;
+        }
+        match fs::remove_dir_all(&self.root) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        }
+    }
+
+    fn entries(&self) -> io::Result<Vec<PathBuf>> {
+        match fs::read_dir(&self.root) {
+            Ok(entries) => entries.map(|entry| Ok(entry?.path())).collect(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl LinkPin {
+    fn parse(path: PathBuf) -> Option<Self> {
+        let mut parts = name(&path).splitn(3, '-');
+        let netns = parts.next()?.parse().ok()?;
+        let index = parts.next()?.parse().ok()?;
+        let side = match parts.next()? {
+            "ingress" => Side::Ingress,
+            "egress" => Side::Egress,
+            _ => return None,
+        };
+        Some(Self { path, side, netns, index })
+    }
+
+    /// The link, if its interface is still there.
+    pub(super) fn open(&self) -> Option<FdLink> {
+        let link = FdLink::from(PinnedLink::from_pin(&self.path).ok()?);
+        (interface_of(&link).ok()? == Some(self.index)).then_some(link)
+    }
+}
+
+fn name(path: &Path) -> &str {
+    path.file_name().and_then(|name| name.to_str()).unwrap_or_default()
+}
+
+/// The index of the interface that a link is attached to; `None` once that is gone.
+///
+/// As procfs tells it (`bpf_xdp_link_show_fdinfo`, `tcx_link_fdinfo`): aya's `LinkInfo` does not.
+fn interface_of(link: &FdLink) -> io::Result<Option<u32>> {
+    let fdinfo = fs::read_to_string(format!("/proc/self/fdinfo/{}", link.as_fd().as_raw_fd()))?;
+    let index = fdinfo.lines().find_map(|line| line.strip_prefix("ifindex:"));
+    Ok(index.and_then(|index| index.trim().parse().ok()).filter(|index| *index != 0))
+}
+
+/// The instance, of those on this host, whose link runs the program of that id.
+pub fn owner_of_program(program: u32) -> io::Result<Option<String>> {
+    for instance in Instance::all()? {
+        for pin in Pins::of(&instance).links()? {
+            if let Some(link) = pin.open()
+                && link.info().is_ok_and(|info| info.program_id() == program)
+            {
+                return Ok(Some(instance.name().to_owned()));
+            }
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,255 @@
+//! The control socket: whoever connects is told the agent's state as JSON, and that is all.
+//!
+//! That it answers is also how a verb learns that the agent is neither dead nor frozen.
+
+use std::{
+    convert::Infallible,
+    fs,
+    io::{self, ErrorKind, Read},
+    os::unix::net::UnixStream,
+    time::{Duration, Instant},
+};
+
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+use serde::{Serialize, de::DeserializeOwned};
+use thiserror::Error;
+use tokio::{io::AsyncWriteExt, net::UnixListener, sync::watch, time};
+
+use super::{
+    instance::Instance,
+    lock::{Holder, InstanceLock},
+};
+
+/// The longest that a verb waits for an agent, or an agent for a verb.
+pub const LIMIT: Duration = Duration::from_millis(200);
+
+/// How long not to accept when accepting fails, which is for want of file descriptors.
+const AFTER_FAILURE: Duration = Duration::from_millis(100);
+
+/// The agent's side of the socket.
+#[derive(Debug)]
+pub struct Control(UnixListener);
+
+impl Control {
+    /// Binds the socket in the place of one that a dead agent left.
+    pub fn bind(lock: &InstanceLock) -> io::Result<Self> {
+        let path = lock.instance().control_path();
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            Ok(()) | Err(_) => UnixListener::bind(path).map(Self),
+        }
+    }
+
+    /// Tells the present state to everyone who connects, until it is dropped.
+    pub async fn serve<T: Serialize>(self, state: watch::Receiver<T>) -> Infallible {
+        loop {
+            let mut verb = match self.0.accept().await {
+                Ok((verb, _)) => verb,
+                Err(error) => {
+                    log::warn!("control socket: {error}");
+                    time::sleep(AFTER_FAILURE).await;
+                    continue;
+                }
+            };
+            let answer = serde_json::to_vec(&*state.borrow());
+            match answer {
+                // One who does not read keeps nobody else waiting, and one who went away is no matter.
+                Ok(answer) => {
+                    let telling = async move { time::timeout(LIMIT, verb.write_all(&answer)).await };
+                    drop(tokio::spawn(telling));
+                }
+                Err(error) => log::warn!("control socket: the state cannot be written as JSON: {error}"),
+            }
+        }
+    }
+}
+
+/// What came of asking.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Answer<T> {
+    /// The agent told its state.
+    Running(T),
+    /// An agent holds the instance, and did not answer in time: stopped, starting, or ending.
+    Unresponsive,
+    /// No agent runs this instance.
+    Dead,
+}
+
+/// Why it is not even known whether the agent runs.
+#[derive(Debug, Error)]
+pub enum AskError {
+    /// The socket or the lock may not be touched.
+    #[error("cannot ask the agent of instance '{instance}': {source}; run as root")]
+    Io {
+        /// The instance asked.
+        instance: String,
+        /// The reason.
+        source: io::Error,
+    },
+    /// An agent of another version answered.
+    #[error("the agent of instance '{instance}' is of another version of nsid: {source}; restart it")]
+    Malformed {
+        /// The instance asked.
+        instance: String,
+        /// The reason.
+        source: serde_json::Error,
+    },
+}
+
+/// Asks the instance's agent for its state, and waits no longer than `limit`.
+pub fn ask<T: DeserializeOwned>(instance: &Instance, limit: Duration) -> Result<Answer<T>, AskError> {
+    let io = |source| AskError::Io { instance: instance.name().to_owned(), source };
+    let text = match fetch(instance, Instant::now() + limit) {
+        Ok(text) => text,
+        Err(error) => match error.kind() {
+            // A dead agent's socket, none at all, a full queue, silence, or a death on the way.
+            ErrorKind::ConnectionRefused
+            | ErrorKind::NotFound
+            | ErrorKind::WouldBlock
+            | ErrorKind::TimedOut
+            | ErrorKind::ConnectionReset => Vec::new(),
+            _ => return Err(io(error)),
+        },
+    };
+    if text.is_empty() {
+        return Ok(Holder::of(instance).map_err(io)?.map_or(Answer::Dead, |_| Answer::Unresponsive));
+    }
+    serde_json::from_slice(&text)
+        .map(Answer::Running)
+        .map_err(|source| AskError::Malformed { instance: instance.name().to_owned(), source })
+}
+
+fn fetch(instance: &Instance, deadline: Instant) -> io::Result<Vec<u8>> {
+    let mut agent = connect_to(instance)?;
+    let (mut text, mut part) = (Vec::new(), [0; 4096]);
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        agent.set_read_timeout(Some(left))?;
+        match agent.read(&mut part) {
+            Ok(0) => return Ok(text),
+            Ok(length) => text.extend_from_slice(&part[..length]),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Connects, or fails at once: a stopped agent whose queue is full would keep a blocking socket waiting.
+fn connect_to(instance: &Instance) -> io::Result<UnixStream> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    connect(&socket, &SocketAddrUnix::new(instance.control_path())?)?;
+    let agent = UnixStream::from(socket);
+    agent.set_nonblocking(false)?;
+    Ok(agent)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use serde_json::{Value, json};
+    use tokio::{runtime, sync::oneshot};
+
+    use super::*;
+
+    fn start(root: &tempfile::TempDir) -> InstanceLock {
+        let instance = Instance::below(&root.path().join("run"), &root.path().join("pins"), "default");
+        InstanceLock::acquire(&instance).unwrap()
+    }
+
+    /// Asks with time enough for a machine that is busy with other tests.
+    fn ask_patiently(instance: &Instance) -> Answer<Value> {
+        ask(instance, LIMIT * 10).unwrap()
+    }
+
+    /// Serves the socket on a thread of its own while `verbs` ask on this one; then the agent dies.
+    fn while_serving(lock: InstanceLock, state: watch::Receiver<Value>, verbs: impl FnOnce()) {
+        let (end, ended) = oneshot::channel::<()>();
+        let (bound, ready) = oneshot::channel();
+        let agent = thread::spawn(move || {
+            let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let control = Control::bind(&lock).unwrap();
+                bound.send(()).unwrap();
+                tokio::select! {
+                    never = control.serve(state) => match never {},
+                    _ = ended => {}
+                }
+            });
+        });
+        ready.blocking_recv().expect("the socket is bound");
+        verbs();
+        drop(end);
+        agent.join().unwrap();
+    }
+
+    #[test]
+    fn a_running_agent_tells_its_present_state_and_a_dead_one_is_dead() {
+        let root = tempfile::tempdir().unwrap();
+        let lock = start(&root);
+        let instance = lock.instance().clone();
+        let (state, told) = watch::channel(json!({"name": null}));
+        while_serving(lock, told, || {
+            assert_eq!(ask_patiently(&instance), Answer::Running(json!({"name": null})));
+            state.send_replace(json!({"name": "ns1"}));
+            assert_eq!(ask_patiently(&instance), Answer::Running(json!({"name": "ns1"})));
+        });
+        assert!(instance.control_path().exists(), "a dead agent leaves its socket");
+        assert_eq!(ask_patiently(&instance), Answer::Dead);
+
+        let (_state, told) = watch::channel(json!("the next agent"));
+        while_serving(start(&root), told, || {
+            assert_eq!(ask_patiently(&instance), Answer::Running(json!("the next agent")));
+        });
+    }
+
+    #[test]
+    fn verbs_that_do_not_read_a_long_state_do_not_keep_the_next_one_waiting() {
+        const DEAF: u32 = 20;
+        let root = tempfile::tempdir().unwrap();
+        let lock = start(&root);
+        let instance = lock.instance().clone();
+        let longer_than_the_socket_holds = json!("x".repeat(300_000));
+        let (_state, told) = watch::channel(longer_than_the_socket_holds.clone());
+        while_serving(lock, told, || {
+            let _deaf: Vec<_> = (0..DEAF).map(|_| connect_to(&instance).unwrap()).collect();
+            assert!(ask_patiently(&instance) == Answer::Running(longer_than_the_socket_holds));
+        });
+    }
+
+    #[test]
+    fn an_agent_that_does_not_answer_is_unresponsive_also_when_its_queue_is_full() {
+        let root = tempfile::tempdir().unwrap();
+        let lock = start(&root);
+        let instance = lock.instance();
+        let ask = || ask::<Value>(instance, LIMIT).unwrap();
+        assert_eq!(ask(), Answer::Unresponsive, "locked, not yet bound");
+        // As the kernel goes on accepting for a stopped agent, so it does for one that never asks for more.
+        let socket =
+            socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
+        rustix::net::bind(&socket, &SocketAddrUnix::new(instance.control_path()).unwrap()).unwrap();
+        rustix::net::listen(&socket, 0).unwrap();
+        let asked = Instant::now();
+        assert_eq!(ask(), Answer::Unresponsive, "accepted by the kernel alone");
+        assert!((LIMIT..LIMIT * 5).contains(&asked.elapsed()), "{:?}", asked.elapsed());
+        // Nobody takes the first one off the queue, which has room for no other.
+        assert_eq!(connect_to(instance).unwrap_err().kind(), ErrorKind::WouldBlock);
+        assert_eq!(ask(), Answer::Unresponsive, "not even accepted by the kernel");
+    }
+
+    #[test]
+    fn an_agent_of_another_version_is_named_as_such() {
+        let root = tempfile::tempdir().unwrap();
+        let lock = start(&root);
+        let instance = lock.instance().clone();
+        let (_state, told) = watch::channel(json!("a string"));
+        while_serving(lock, told, || {
+            let error = ask::<u64>(&instance, LIMIT).unwrap_err();
+            assert!(matches!(error, AskError::Malformed { .. }), "{error}");
+        });
+    }
+}

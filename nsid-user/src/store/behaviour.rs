@@ -1,0 +1,222 @@
+//! What every store does, told as tests over the [`Store`] trait. [`behaves_as_a_store!`] runs them on one.
+
+use std::sync::Barrier;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::{Grant, Kind, Nonce, Progress, RenewError, State, Store};
+use crate::clock::BootTime;
+
+/// A pool on some store, of its own for each test.
+pub(crate) trait Pool: Sync {
+    /// A claimant's side of it.
+    type Claimant: Store + 'static;
+    /// What leases are asked for.
+    const TTL: Duration;
+    /// How long a slot may lie free before who waits in line has it: released, and expired.
+    const HANDED_ON: (Duration, Duration);
+
+    /// A new pool of that many slots.
+    fn new(limit: u32) -> Self;
+    /// The claimant with that nonce.
+    fn claimant(&self, nonce: Nonce) -> Self::Claimant;
+}
+
+macro_rules! behaves_as_a_store {
+    ($pool:ty) => {
+        behaves_as_a_store! {
+            $pool:
+            a_crowd_that_starts_at_once_gets_the_lowest_slots_one_each,
+            a_newcomer_gets_the_lowest_slot_that_was_given_back,
+            who_comes_back_within_its_lease_gets_its_own_slot_and_a_greater_token,
+            tokens_grow_from_grant_to_grant,
+            a_released_slot_goes_to_who_waits_in_line_at_once,
+            a_dead_holders_slot_is_handed_on_when_its_lease_is_over_and_no_sooner,
+            a_slot_that_is_renewed_is_not_handed_on,
+            who_lost_its_slot_is_told_so_and_cannot_release_it,
+            a_long_line_is_served_to_its_end,
+            who_left_the_line_is_given_nothing,
+        }
+    };
+    ($pool:ty: $($rule:ident),* $(,)?) => {
+        $(
+            #[tokio::test]
+            async fn $rule() {
+                $crate::store::behaviour::$rule::<$pool>().await;
+            }
+        )*
+    };
+}
+
+pub(crate) async fn a_crowd_that_starts_at_once_gets_the_lowest_slots_one_each<P: Pool>() {
+    const CROWD: u32 = 50;
+    let pool = P::new(CROWD + 10);
+    let start = Barrier::new(CROWD as usize);
+    // A thread and a runtime each: tasks of one thread would never meet inside the store.
+    let slots: Vec<u32> = std::thread::scope(|scope| {
+        let crowd: Vec<_> = (0..CROWD)
+            .map(|_| {
+                scope.spawn(|| {
+                    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                    let mut store = newcomer(&pool);
+                    start.wait();
+                    runtime.block_on(claim(&mut store)).slot
+                })
+            })
+            .collect();
+        crowd.into_iter().map(|claimant| claimant.join().unwrap()).collect()
+    });
+    assert_eq!(sorted(slots), (0..CROWD).collect::<Vec<_>>());
+}
+
+pub(crate) async fn a_newcomer_gets_the_lowest_slot_that_was_given_back<P: Pool>() {
+    let pool = P::new(5);
+    let mut stores: Vec<_> = (0..5).map(|_| newcomer(&pool)).collect();
+    for (expected, store) in (0..).zip(&mut stores) {
+        assert_eq!(claim(store).await.slot, expected);
+    }
+    stores[3].release().await.unwrap();
+    stores[1].release().await.unwrap();
+    assert_eq!(claim(&mut newcomer(&pool)).await.slot, 1);
+    assert_eq!(claim(&mut newcomer(&pool)).await.slot, 3);
+}
+
+pub(crate) async fn who_comes_back_within_its_lease_gets_its_own_slot_and_a_greater_token<P: Pool>() {
+    let pool = P::new(3);
+    let mut other = newcomer(&pool);
+    claim(&mut other).await;
+    let nonce = Nonce::random().unwrap();
+    let mut dead = pool.claimant(nonce);
+    let before = claim(&mut dead).await;
+    // Lower and free: still not its own.
+    other.release().await.unwrap();
+    let after = claim(&mut pool.claimant(nonce)).await;
+    assert_eq!((before.slot, after.slot), (1, 1));
+    assert!(after.token > before.token, "{before:?} {after:?}");
+    // The incarnation that died, were it to wake up, is no longer the holder.
+    assert!(matches!(dead.renew().await, Err(RenewError::Lost)));
+}
+
+pub(crate) async fn tokens_grow_from_grant_to_grant<P: Pool>() {
+    let pool = P::new(3);
+    let mut last = 0;
+    for _ in 0..3 {
+        let mut stores: Vec<_> = (0..3).map(|_| newcomer(&pool)).collect();
+        for store in &mut stores {
+            let token = claim(store).await.token;
+            assert!(token > last, "{token} after {last}");
+            last = token;
+        }
+        for store in &mut stores {
+            store.release().await.unwrap();
+        }
+    }
+}
+
+pub(crate) async fn a_released_slot_goes_to_who_waits_in_line_at_once<P: Pool>() {
+    let pool = P::new(2);
+    let (mut first, mut second) = (newcomer(&pool), newcomer(&pool));
+    claim(&mut first).await;
+    claim(&mut second).await;
+    let (line, status) = in_line(&pool).await;
+    assert_eq!(status.borrow().store.state, State::Waiting);
+    first.release().await.unwrap();
+    let (_, grant) = timeout(P::HANDED_ON.0, line).await.expect("handed on at once").unwrap();
+    assert_eq!(grant.slot, 0);
+}
+
+pub(crate) async fn a_dead_holders_slot_is_handed_on_when_its_lease_is_over_and_no_sooner<P: Pool>() {
+    let pool = P::new(1);
+    let mut dead = newcomer(&pool);
+    claim(&mut dead).await;
+    let lease = dead.renew().await.unwrap();
+    drop(dead);
+    let (line, _) = in_line(&pool).await;
+    let expiry = lease.sent().saturating_add(lease.ttl());
+    let (granted, grant) = timeout(expiry.left() + P::HANDED_ON.1, line).await.expect("handed on").unwrap();
+    assert_eq!(grant.slot, 0);
+    assert!(granted >= expiry, "given at {granted:?}, free from {expiry:?}");
+    assert!(grant.lease.sent() > lease.deadline());
+}
+
+pub(crate) async fn a_slot_that_is_renewed_is_not_handed_on<P: Pool>() {
+    let pool = P::new(1);
+    let mut holder = newcomer(&pool);
+    let mut deadline = claim(&mut holder).await.lease.deadline();
+    let (line, status) = in_line(&pool).await;
+    for _ in 0..6 {
+        tokio::time::sleep(P::TTL / 3).await;
+        let renewed = holder.renew().await.unwrap().deadline();
+        assert!(renewed > deadline);
+        deadline = renewed;
+    }
+    assert!(!line.is_finished());
+    assert_eq!(status.borrow().store.state, State::Waiting);
+    line.abort();
+}
+
+pub(crate) async fn who_lost_its_slot_is_told_so_and_cannot_release_it<P: Pool>() {
+    let pool = P::new(1);
+    let mut late = newcomer(&pool);
+    claim(&mut late).await;
+    let mut next = newcomer(&pool);
+    claim(&mut next).await;
+    assert!(matches!(late.renew().await, Err(RenewError::Lost)));
+    late.release().await.unwrap();
+    next.renew().await.expect("still the next one's");
+}
+
+pub(crate) async fn a_long_line_is_served_to_its_end<P: Pool>() {
+    let pool = P::new(2);
+    let waits = (0..10).map(|_| {
+        let mut store = newcomer(&pool);
+        tokio::spawn(async move {
+            let slot = claim(&mut store).await.slot;
+            store.release().await.unwrap();
+            slot
+        })
+    });
+    for line in waits.collect::<Vec<_>>() {
+        assert!(timeout(P::TTL * 2, line).await.expect("served").unwrap() < 2);
+    }
+}
+
+pub(crate) async fn who_left_the_line_is_given_nothing<P: Pool>() {
+    let pool = P::new(1);
+    let mut holder = newcomer(&pool);
+    claim(&mut holder).await;
+    let mut leaver = newcomer(&pool);
+    assert!(timeout(P::TTL / 5, claim(&mut leaver)).await.is_err());
+    leaver.release().await.unwrap();
+    holder.release().await.unwrap();
+    timeout(P::HANDED_ON.0, claim(&mut newcomer(&pool))).await.expect("free");
+}
+
+pub(crate) fn sorted(mut slots: Vec<u32>) -> Vec<u32> {
+    slots.sort_unstable();
+    slots
+}
+
+fn newcomer<P: Pool>(pool: &P) -> P::Claimant {
+    pool.claimant(Nonce::random().unwrap())
+}
+
+async fn claim(store: &mut impl Store) -> Grant {
+    store.claim(&Progress::new(Kind::Local, "test").0).await.unwrap()
+}
+
+/// A claimant that has been told to wait, and when it was given what.
+async fn in_line<P: Pool>(
+    pool: &P,
+) -> (tokio::task::JoinHandle<(BootTime, Grant)>, tokio::sync::watch::Receiver<super::ClaimStatus>) {
+    let mut store = newcomer(pool);
+    let (progress, mut status) = Progress::new(Kind::Local, "test");
+    let line = tokio::spawn(async move {
+        let grant = store.claim(&progress).await.unwrap();
+        (BootTime::now(), grant)
+    });
+    let waiting = status.wait_for(|status| status.store.state == State::Waiting);
+    timeout(P::TTL, waiting).await.expect("in line").unwrap();
+    (line, status)
+}

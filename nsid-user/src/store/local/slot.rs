@@ -1,0 +1,111 @@
+//! One slot of a pool on disk: its record, and the lock that changes to it need.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::BootTime;
+use crate::store::Nonce;
+
+/// Who has a slot, and until when nobody else may take it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Record {
+    /// The boot that `expires` counts from.
+    pub(super) boot: String,
+    /// None: given back.
+    pub(super) holder: Option<Nonce>,
+    /// Stays when the slot is given back: the next holder's is greater.
+    pub(super) token: u64,
+    /// `CLOCK_BOOTTIME` in nanoseconds, without the margin of a deadline: the kernel has been silent for that long
+    /// when the slot is given away.
+    pub(super) expires: u64,
+}
+
+impl Record {
+    /// Who has the slot at present. What an earlier boot left says nothing: no kernel program outlives its boot.
+    pub(super) fn holder(&self, boot: &str) -> Option<Nonce> {
+        self.holder.filter(|_| self.boot == boot && !self.expires().passed())
+    }
+
+    /// When the slot is free again.
+    pub(super) fn expires(&self) -> BootTime {
+        BootTime::from_nanos(self.expires)
+    }
+
+    /// Whether both are of one claim, however often it was renewed.
+    pub(super) fn same_claim(&self, other: &Self) -> bool {
+        (&self.boot, self.holder, self.token) == (&other.boot, other.holder, other.token)
+    }
+}
+
+/// The files of one slot.
+pub(super) struct Slot {
+    record: PathBuf,
+    lock: PathBuf,
+}
+
+impl Slot {
+    /// Of the pool in that directory.
+    pub(super) fn new(directory: &Path, slot: u32) -> Self {
+        Self {
+            record: directory.join(format!("slot-{slot}")),
+            lock: directory.join(format!("slot-{slot}.lock")),
+        }
+    }
+
+    /// Where the record is.
+    pub(super) fn path(&self) -> &Path {
+        &self.record
+    }
+
+    /// The record as it is now, whole even while another is being written: they are renamed into place.
+    ///
+    /// One that is there but cannot be understood is [`io::ErrorKind::InvalidData`].
+    pub(super) fn read(&self) -> io::Result<Option<Record>> {
+        match fs::read(&self.record) {
+            Ok(json) => serde_json::from_slice(&json)
+                .map(Some)
+                .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The right to change the record, if nobody else has it at this moment. Never waits: who has it may have been
+    /// stopped (SIGSTOP) in that moment. The kernel takes it from the dead.
+    pub(super) fn try_lock(&self) -> io::Result<Option<LockedSlot<'_>>> {
+        // Never removed: a lock on a file that is gone locks nothing.
+        let lock =
+            OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&self.lock)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Some(LockedSlot { slot: self, _lock: lock })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+}
+
+/// A slot whose record nobody else can change.
+pub(super) struct LockedSlot<'a> {
+    slot: &'a Slot,
+    _lock: File,
+}
+
+impl LockedSlot<'_> {
+    /// The record, which stays as it is.
+    pub(super) fn read(&self) -> io::Result<Option<Record>> {
+        self.slot.read()
+    }
+
+    /// Replaces the record: a crash leaves the old one or the new one. A host that crashes needs neither, hence no
+    /// fsync.
+    pub(super) fn write(&self, record: &Record) -> io::Result<()> {
+        let new = self.slot.record.with_extension("new");
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+        file.write_all(&serde_json::to_vec(record)?)?;
+        fs::rename(new, &self.slot.record)
+    }
+}

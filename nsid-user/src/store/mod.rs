@@ -1,0 +1,103 @@
+//! Claim stores: who has which slot of a pool.
+//!
+//! A store gives a claimant one slot that nobody else has, a fencing token and a lease; nothing else crosses.
+//!
+//! **Invariant:** no store knows a map, a packet or how a name is spelt.
+//!
+//! A name given by hand (`static:`) is no store: there is no line to wait in, nothing to renew and nothing to
+//! lose, so [`claim::fixed`](crate::claim::fixed) says it, and no [`Grant`] has to do without a slot, a token or
+//! a lease.
+
+#[cfg(test)]
+#[macro_use]
+mod behaviour;
+mod lease;
+mod local;
+mod nonce;
+mod progress;
+
+use std::error::Error;
+use std::io;
+use std::path::PathBuf;
+
+pub use lease::Lease;
+pub use local::Local;
+pub use nonce::{Nonce, NonceError};
+pub use progress::{ClaimStatus, Kind, Progress, State, StoreStatus};
+
+/// One claimant's side of a store.
+///
+/// Every future may be dropped at any await: a request that was under way may then have been carried out or not,
+/// and the next call finds out which before it does anything else. The lease of a call that was dropped is lost,
+/// which is the safe side.
+///
+/// Calls may come in any order. [`claim`](Store::claim) while a slot is held (the claimant let its lease pass, and
+/// cannot know what became of the slot) begins anew, and may well return the same slot.
+pub trait Store: Send {
+    /// Waits for a slot, for ever if need be, and says through `progress` what it waits for.
+    ///
+    /// The lowest free slot is taken, in a crowd the i-th lowest by the i-th claimant; a claimant whose last lease
+    /// still runs gets its own slot back. The token is greater than that of every grant that had been made when
+    /// this claim began, and in one slot greater than all before.
+    fn claim(&mut self, progress: &Progress) -> impl Future<Output = Result<Grant, ClaimError>> + Send;
+
+    /// Asks for more time for the slot that [`claim`](Store::claim) returned.
+    ///
+    /// `Ok` is a statement about the past as well as the future: since the claim, nobody else was given the slot,
+    /// and until the lease's time is up nobody will be. A store that cannot tell says [`RenewError::Unreachable`].
+    ///
+    /// The driver drops a call that takes too long. A store that has to act on silence, by asking another endpoint
+    /// say, keeps a shorter limit of its own.
+    fn renew(&mut self) -> impl Future<Output = Result<Lease, RenewError>> + Send;
+
+    /// Gives back whatever this claimant holds, or may hold after a call that was dropped, so that the next in
+    /// line gets it at once. Nothing to give back is no error.
+    fn release(&mut self) -> impl Future<Output = Result<(), Unreachable>> + Send;
+}
+
+/// What a claim yields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// The place in the pool, from 0.
+    pub slot: u32,
+    /// The fencing token: who has the slot later has the greater one.
+    pub token: u64,
+    /// For how long.
+    pub lease: Lease,
+}
+
+/// Why claiming ends. A store that does not answer is no reason: it is asked again for ever.
+#[derive(Debug, thiserror::Error)]
+pub enum ClaimError {
+    /// The local store's directory cannot be used, and waiting does not mend it.
+    #[error("cannot keep claims in {}: {source}", path.display())]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
+
+/// Why there is no more time.
+#[derive(Debug, thiserror::Error)]
+pub enum RenewError {
+    /// The slot is no longer this claimant's, or may be somebody else's by now.
+    #[error("the slot is no longer ours")]
+    Lost,
+    /// Not known; ask again while the lease lasts.
+    #[error(transparent)]
+    Unreachable(#[from] Unreachable),
+}
+
+/// A store gave no answer that could be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Unreachable(Box<dyn Error + Send + Sync>);
+
+impl Unreachable {
+    /// For that reason.
+    pub fn new(reason: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self(reason.into())
+    }
+}

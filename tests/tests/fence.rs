@@ -39,17 +39,20 @@ impl Node {
     }
 }
 
-/// Bounds of the deadline, since boot, of an agent that no longer moves it.
+/// Bounds of the deadline, since boot, of an agent that no longer moves it: `nsid status` tells what was left at some
+/// moment of its run, so several runs tell more.
 fn deadline(instance: &Instance) -> (Duration, Duration) {
-    let earliest = boot_clock::now();
-    let status = instance.status();
-    let latest = boot_clock::now();
-    let left = &status["services"][0]["deadline_ms"];
-    let left = left.as_i64().unwrap_or_else(|| panic!("a deadline, not {left}: {status}"));
-    let left = Duration::from_millis(u64::try_from(left).expect("it has not passed yet"));
-    // Rounded to the millisecond, either way.
+    // Of the milliseconds in which it is told, either way.
     let rounding = Duration::from_millis(1);
-    ((earliest + left).saturating_sub(rounding), latest + left + rounding)
+    (0..5).fold((Duration::ZERO, Duration::MAX), |(earliest, latest), _| {
+        let before = boot_clock::now();
+        let status = instance.status();
+        let after = boot_clock::now();
+        let left = &status["services"][0]["deadline_ms"];
+        let left = left.as_u64().unwrap_or_else(|| panic!("a deadline to come, not {left}: {status}"));
+        let left = Duration::from_millis(left);
+        (earliest.max((before + left).saturating_sub(rounding)), latest.min(after + left + rounding))
+    })
 }
 
 fn said<'a>(heard: &'a [Heard], name: &str) -> Vec<&'a Heard> {

@@ -5,10 +5,11 @@ use std::{thread, time::Duration};
 use nsid_tests::{
     agent::{Agent, Instance},
     boot_clock,
+    message::Query,
     patience::{until, within},
     pool::Pool,
     prober::{Heard, PERIOD, Prober},
-    servers::{Server, Software},
+    servers::{PRESENT, Server, Software},
     unique::Prefix,
     wire::{INTERFACE, Wire},
 };
@@ -173,7 +174,7 @@ fn agents_with_one_configuration_get_dense_names() {
     // Each says its own, though all of them serve an `eth0`.
     for (node, name) in nodes.iter().zip(&names) {
         for client in node.wire.clients() {
-            let answer = client.ask(&nsid_tests::message::Query::identity("id.server."));
+            let answer = client.ask(&Query::identity("id.server."));
             assert_eq!(answer.text().as_ref(), Some(name));
         }
     }
@@ -206,7 +207,7 @@ fn a_name_given_by_hand_outlives_the_agent_but_not_sigterm() {
     let _server = Server::start_default(Software::Nsd, &wire.server, wire.addresses);
     let arguments = ["--iface", INTERFACE, "--store", "static:ns1.example.net"];
     let [client, _] = wire.clients();
-    let name = || client.ask(&nsid_tests::message::Query::a(nsid_tests::servers::PRESENT).with_nsid()).nsid();
+    let name = || client.ask(&Query::a(PRESENT).with_nsid()).nsid();
 
     let instance = Agent::start(&wire.server, &arguments).kill();
     assert!(instance.status()["services"][0]["deadline_ms"].is_null());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hickory_proto::op::ResponseCode;
+use hickory_proto::{op::ResponseCode, rr::RecordType};
 use nsid_tests::{
     agent::Agent,
     client::Client,
@@ -132,7 +132,7 @@ fn whoever_answers_the_longest_name_is_in_its_nsid() {
 fn other_questions_are_left_to_the_server() {
     let (_agent, wire) = agent_alone("worker3", &[]);
     for client in wire.clients() {
-        let in_class_in = Query::new("id.server.", hickory_proto::rr::RecordType::TXT);
+        let in_class_in = Query::new("id.server.", RecordType::TXT);
         for query in [Query::identity("version.bind."), Query::identity("a.id.server."), in_class_in] {
             assert!(client.ask_within(SOON, &query).is_none(), "{query:?}");
         }

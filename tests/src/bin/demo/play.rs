@@ -43,16 +43,19 @@ pub(crate) fn play() -> ExitCode {
     };
     table.line("id.server., the server stopped", &stage.facts(identity));
 
-    if table.holds() {
-        println!("\nThe kernel wrote the names; the servers know nothing of them.");
-        ExitCode::SUCCESS
-    } else {
+    if !table.holds() {
         println!("\nNot all of this is as it must be. The agents' logs:");
         for (name, node) in names.iter().zip(&stage.nodes) {
             println!("---- {name}\n{}", node.agent().stderr());
         }
-        ExitCode::FAILURE
+        return ExitCode::FAILURE;
     }
+    if !stage.nodes.iter_mut().all(Node::terminate_agent) {
+        println!("\nAn agent did not end well.");
+        return ExitCode::FAILURE;
+    }
+    println!("\nThe kernel wrote the names; the servers know nothing of them.");
+    ExitCode::SUCCESS
 }
 
 impl Stage {

@@ -98,6 +98,12 @@ impl Node {
         self.agent.as_ref().expect("the play starts it before")
     }
 
+    /// Ends the agent as a service manager does, so that it gives its name back.
+    pub(crate) fn terminate_agent(&mut self) -> bool {
+        let (status, _instance) = self.agent.take().expect("the play starts it before").terminate();
+        status.success()
+    }
+
     /// Stops the name server.
     pub(crate) fn stop_server(&mut self) {
         self.server = None;

@@ -180,6 +180,24 @@ fn a_name_that_does_not_fit_is_left_out() {
 }
 
 #[test]
+fn a_name_that_exceeds_the_mtu_is_left_out() {
+    // NAME and its option's head, behind an IPv4 and a UDP header.
+    let around = 20 + 8 + 4 + NAME.len();
+    for (room, nsid) in [(around, Some(NAME)), (around - 1, None)] {
+        let wire = Wire::direct();
+        let _server = Server::start_default(Software::Nsd, &wire.server, wire.addresses);
+        let [client, _below_the_least_mtu_of_ipv6] = wire.clients();
+        let query = Query::a(MANY_ADDRESSES).with_nsid();
+        let mtu = client.ask(&query).bytes().len() + room;
+        wire.server.ip(&format!("link set {INTERFACE} mtu {mtu}"));
+        let store = format!("static:{NAME}");
+        let _agent = Agent::start(&wire.server, &["--iface", INTERFACE, "--store", &store]);
+        let answer = client.ask(&query);
+        assert_eq!((answer.nsid().as_deref(), answer.message().answers.len()), (nsid, 30), "mtu {mtu}");
+    }
+}
+
+#[test]
 fn the_shortest_and_the_longest_names_are_said_at_odd_and_even_offsets() {
     let label = "n".repeat(63);
     let longest = format!("{label}.{}.n", "m".repeat(62));

@@ -38,7 +38,7 @@ pub fn decide<V: Ip, H: Answer>(frame: H, tags: usize, service: u32, asked: Aske
     let Some(headers) = frame.view::<Headers<V::Hdr>>(tags) else { return Outcome::NotOurs };
     let Some(destination) = frame.load::<8>(0) else { return Outcome::NotOurs };
     let Some(interface) = interface(&frame) else { return Outcome::AnswerFrame };
-    if u64::from_le_bytes(destination) << 16 != interface.mac.get() << 16 || headers.udp.src == [0, 0] {
+    if u64::from_le_bytes(destination) << 16 >> 16 != interface.mac.get() || headers.udp.src == [0, 0] {
         return Outcome::AnswerFrame;
     }
     let client = V::source(headers);

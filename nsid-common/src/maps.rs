@@ -113,7 +113,7 @@ pub struct Verdict {
 pub struct Interface {
     /// Its index; 0: the place is free.
     pub index: Word,
-    /// Its address as the first six bytes of a little-endian word.
+    /// Its address as the first six bytes of a little-endian word; any other word: nothing is answered there.
     pub mac: Word,
     /// Its MTU, in bytes behind the Ethernet header.
     pub mtu: Word,

@@ -47,13 +47,19 @@ impl Table {
         Self::new(!self.0, seed)
     }
 
+    /// The first of this table's [`PLACES`] in the map.
+    #[inline(always)]
+    pub const fn first_place(self) -> u32 {
+        (self.0 as u32 & 1) * PLACES
+    }
+
     /// The endpoint's place in the map.
     #[inline(always)]
     pub const fn place(self, endpoint: &Endpoint) -> u32 {
         let Endpoint { address, port } = endpoint;
         let folded = address.low ^ address.high.rotate_left(23) ^ (u16::from_le_bytes(*port) as u64) << 16;
         let mixed = (folded ^ self.0 >> 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        (self.0 as u32 & 1) * PLACES + (mixed >> 52) as u32
+        self.first_place() + (mixed >> 52) as u32
     }
 }
 

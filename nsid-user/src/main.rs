@@ -9,7 +9,16 @@ use std::{
 };
 
 use clap::Parser;
-use nsid_user::cli::{Cli, Verb, usage};
+use log::LevelFilter;
+use nsid_user::{
+    agent,
+    cli::{Cli, StatusArgs, Verb, usage},
+    config::{ConfigError, InstanceName},
+    detach,
+    host::namespaces,
+    status::Status,
+    switch,
+};
 
 /// The exit code for a command line or a configuration that makes no sense.
 const USAGE: u8 = 2;
@@ -24,13 +33,58 @@ fn main() -> ExitCode {
         }
         Err(error) => return refuse(usage::explain(&error, &args)),
     };
-    match cli.verb {
-        Verb::Run(run) => match run.into_config() {
-            Ok(_config) => ExitCode::SUCCESS,
-            Err(error) => refuse(format_args!("error: {error}")),
-        },
-        Verb::On(_) | Verb::Off(_) | Verb::Status(_) | Verb::Detach(_) => ExitCode::SUCCESS,
+    match carry_out(cli.verb) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Usage(why)) => refuse(format_args!("error: {why}")),
+        Err(Failure::Other(why)) => {
+            let _ = writeln!(io::stderr(), "error: {why:#}");
+            ExitCode::FAILURE
+        }
     }
+}
+
+/// What went wrong, and so which exit code it gets.
+enum Failure {
+    Usage(ConfigError),
+    Other(anyhow::Error),
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(why: anyhow::Error) -> Self {
+        Self::Other(why)
+    }
+}
+
+/// The configuration is read first: its path is meant where we are now.
+fn carry_out(verb: Verb) -> Result<(), Failure> {
+    let config = match verb {
+        Verb::Run(run) => run.into_config().map_err(Failure::Usage)?,
+        Verb::On(of) => return Ok(on_host(|| switch::set(&of.instance, true))?),
+        Verb::Off(of) => return Ok(on_host(|| switch::set(&of.instance, false))?),
+        Verb::Detach(of) => return Ok(on_host(|| detach::detach(&of.instance))?),
+        Verb::Status(StatusArgs { of, json }) => return Ok(on_host(|| show_status(&of.instance, json))?),
+    };
+    let level = if config.verbose { LevelFilter::Debug } else { LevelFilter::Info };
+    env_logger::Builder::new().filter_level(LevelFilter::Warn).filter_module("nsid_user", level).filter_module("packet", level).format_target(false).init();
+    Ok(on_host(|| agent::run(config))?)
+}
+
+/// Pins and files are in the host's mount namespace, wherever we were started.
+fn on_host(verb: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
+    namespaces::enter_host_mount_namespace()?;
+    verb()
+}
+
+fn show_status(instance: &InstanceName, json: bool) -> anyhow::Result<()> {
+    let status = Status::of(instance)?;
+    let mut stdout = io::stdout().lock();
+    if json {
+        serde_json::to_writer_pretty(&mut stdout, &status)?;
+        writeln!(stdout)?;
+    } else {
+        write!(stdout, "{status}")?;
+    }
+    Ok(())
 }
 
 fn refuse(why: impl fmt::Display) -> ExitCode {

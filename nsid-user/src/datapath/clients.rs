@@ -17,15 +17,16 @@ pub struct ClientsError(#[from] MapError);
 
 impl Maps {
     /// Makes the table this one: additions first, so that nobody is left out meanwhile who is in both.
-    pub fn set_clients(&mut self, table: &BTreeMap<IpNet, Verdict>) -> Result<(), ClientsError> {
+    pub fn set_clients(&self, table: &BTreeMap<IpNet, Verdict>) -> Result<(), ClientsError> {
         let wanted: BTreeMap<(u32, [u8; 16]), u32> = table.iter().filter_map(|(net, verdict)| entry(*net, *verdict)).collect();
-        let found: Vec<_> = self.clients.keys().collect::<Result<_, _>>()?;
+        let mut clients = self.clients.borrow_mut();
+        let found: Vec<_> = clients.keys().collect::<Result<_, _>>()?;
         for ((prefix_len, octets), value) in &wanted {
-            self.clients.insert(&Key::new(*prefix_len, *octets), value, 0)?;
+            clients.insert(&Key::new(*prefix_len, *octets), value, 0)?;
         }
         for key in found {
             if !wanted.contains_key(&(key.prefix_len(), key.data())) {
-                self.clients.remove(&key)?;
+                clients.remove(&key)?;
             }
         }
         Ok(())

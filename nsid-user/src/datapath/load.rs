@@ -1,6 +1,6 @@
 //! Loads the programs, onto the maps of the instance's last run if there are any.
 
-use std::{fs, io, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, fs, io, path::PathBuf, rc::Rc, time::Duration};
 
 use aya::{
     Ebpf, EbpfError, EbpfLoader, VerifierLogLevel,
@@ -43,8 +43,10 @@ pub struct Options {
 pub struct Datapath {
     pub(super) ebpf: Ebpf,
     pub(super) pins: Pins,
+    /// Indices of those that are attached.
+    pub(super) interfaces: BTreeSet<u32>,
     /// The maps.
-    pub maps: Maps,
+    pub maps: Rc<Maps>,
 }
 
 /// Why the programs are not loaded.
@@ -105,8 +107,17 @@ impl Datapath {
         let maps = Maps::open(&directory)?;
         maps.start(options.observe, note_ticks());
         pins.remove_maps_but(&directory).map_err(pin_error)?;
-        Ok(Self { ebpf, pins, maps })
+        Ok(Self { ebpf, pins, interfaces: BTreeSet::new(), maps: Rc::new(maps) })
     }
+}
+
+/// One of the two programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Prog {
+    /// Queries, at XDP.
+    Ingress,
+    /// Responses, at tc.
+    Egress,
 }
 
 /// A program of the object.

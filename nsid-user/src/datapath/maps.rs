@@ -1,11 +1,12 @@
 //! The maps, opened by their pins: by the agent that loaded the programs, and by the verbs without it.
 
 use std::{
-    io,
+    cell::RefCell,
+    fmt, io,
     path::{Path, PathBuf},
 };
 
-use aya::maps::{MapData, MapError, PerCpuArray};
+use aya::maps::{Map, MapData, MapError, PerCpuArray, lpm_trie::LpmTrie};
 use nsid_common::{
     image::{self, Image, PER_RECORD, Variant},
     maps::{Control, INTERFACES, Interface, MAX_SERVICES, Record, Served, Service},
@@ -19,7 +20,6 @@ use super::{pins::Pins, shared::{Shared, Words}};
 use crate::clock::{BootTime, Deadline};
 
 /// The maps of one instance.
-#[derive(Debug)]
 pub struct Maps {
     pub(super) control: Shared<Control>,
     pub(super) ports: Shared<Word>,
@@ -29,7 +29,7 @@ pub struct Maps {
     pub(super) images: Shared<Image>,
     pub(super) interfaces: Shared<Interface>,
     counters: PerCpuArray<MapData, u64>,
-    pub(super) clients: aya::maps::lpm_trie::LpmTrie<MapData, [u8; 16], u32>,
+    pub(super) clients: RefCell<LpmTrie<MapData, [u8; 16], u32>>,
 }
 
 /// Why a map cannot be opened.
@@ -86,8 +86,8 @@ impl Maps {
             records: shared(directory, "RECORDS", 2 * MAX_SERVICES as usize)?,
             images: shared(directory, "IMAGES", (2 * MAX_SERVICES * PER_RECORD) as usize)?,
             interfaces: shared(directory, "INTERFACES", INTERFACES as usize)?,
-            counters: typed(directory, "COUNTERS", aya::maps::Map::PerCpuArray)?,
-            clients: typed(directory, "CLIENTS", aya::maps::Map::LpmTrie)?,
+            counters: typed(directory, "COUNTERS", Map::PerCpuArray)?,
+            clients: RefCell::new(typed(directory, "CLIENTS", Map::LpmTrie)?),
         })
     }
 
@@ -141,6 +141,12 @@ impl Maps {
     }
 }
 
+impl fmt::Debug for Maps {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Maps").field("control", self.control()).finish_non_exhaustive()
+    }
+}
+
 /// A number that nobody guesses.
 pub(super) fn random() -> u64 {
     getrandom::u64().expect("getrandom(2) does not fail on a kernel with BPF")
@@ -152,10 +158,10 @@ fn shared<T: Words>(directory: &Path, name: &str, values: usize) -> Result<Share
     Shared::of(map.fd(), values).map_err(|source| OpenError::Mapping { path, source })
 }
 
-fn typed<M: TryFrom<aya::maps::Map, Error = MapError>>(
+fn typed<M: TryFrom<Map, Error = MapError>>(
     directory: &Path,
     name: &str,
-    kind: fn(MapData) -> aya::maps::Map,
+    kind: fn(MapData) -> Map,
 ) -> Result<M, OpenError> {
     let path = directory.join(name);
     let open = || M::try_from(kind(MapData::from_pin(&path)?));

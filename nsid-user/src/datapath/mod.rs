@@ -18,9 +18,9 @@ mod served;
 mod shared;
 mod voice;
 
-pub use attach::{AttachError, Attached, Egress, Ingress, IngressMode};
+pub use attach::{Answering, AttachError, Egress, Ingress, IngressMode, remove_filter};
 pub use clients::ClientsError;
-pub use load::{Datapath, LoadError, Options};
+pub use load::{Datapath, LoadError, Options, Prog};
 pub use maps::{Maps, OpenError, Said};
 pub use packets::PacketLog;
 pub use pins::{Pins, owner_of_program};

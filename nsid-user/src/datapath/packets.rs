@@ -9,7 +9,6 @@ use nsid_common::outcome::Outcome;
 use super::load::Datapath;
 
 /// The programs' log: readable when there is something to be flushed.
-#[derive(Debug)]
 pub struct PacketLog(EbpfLogger<Named>);
 
 impl Datapath {

@@ -10,7 +10,6 @@ use std::{
     fs,
     hash::{DefaultHasher, Hash, Hasher},
     io,
-    os::fd::{AsFd, AsRawFd},
     path::{Path, PathBuf},
 };
 
@@ -40,11 +39,10 @@ impl Side {
     }
 }
 
-/// A pinned link, as the kernel describes it.
+/// A pinned link, as its name tells.
 #[derive(Debug)]
 pub(super) struct LinkPin {
     pub(super) path: PathBuf,
-    pub(super) side: Side,
     pub(super) netns: u64,
     pub(super) index: u32,
 }
@@ -110,35 +108,19 @@ impl Pins {
 
 impl LinkPin {
     fn parse(path: PathBuf) -> Option<Self> {
-        let mut parts = name(&path).splitn(3, '-');
-        let netns = parts.next()?.parse().ok()?;
-        let index = parts.next()?.parse().ok()?;
-        let side = match parts.next()? {
-            "ingress" => Side::Ingress,
-            "egress" => Side::Egress,
-            _ => return None,
-        };
-        Some(Self { path, side, netns, index })
+        let (netns, rest) = name(&path).split_once('-')?;
+        let (index, _side) = rest.split_once('-')?;
+        Some(Self { netns: netns.parse().ok()?, index: index.parse().ok()?, path })
     }
 
-    /// The link, if its interface is still there.
+    /// The link. Its interface may be gone: the kernel refuses to update it then.
     pub(super) fn open(&self) -> Option<FdLink> {
-        let link = FdLink::from(PinnedLink::from_pin(&self.path).ok()?);
-        (interface_of(&link).ok()? == Some(self.index)).then_some(link)
+        PinnedLink::from_pin(&self.path).ok().map(FdLink::from)
     }
 }
 
 fn name(path: &Path) -> &str {
     path.file_name().and_then(|name| name.to_str()).unwrap_or_default()
-}
-
-/// The index of the interface that a link is attached to; `None` once that is gone.
-///
-/// As procfs tells it (`bpf_xdp_link_show_fdinfo`, `tcx_link_fdinfo`): aya's `LinkInfo` does not.
-fn interface_of(link: &FdLink) -> io::Result<Option<u32>> {
-    let fdinfo = fs::read_to_string(format!("/proc/self/fdinfo/{}", link.as_fd().as_raw_fd()))?;
-    let index = fdinfo.lines().find_map(|line| line.strip_prefix("ifindex:"));
-    Ok(index.and_then(|index| index.trim().parse().ok()).filter(|index| *index != 0))
 }
 
 /// The instance, of those on this host, whose link runs the program of that id.

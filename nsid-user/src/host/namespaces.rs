@@ -9,6 +9,7 @@ use std::{
     fs::{self, File},
     io,
     os::{fd::AsFd, unix::fs::MetadataExt},
+    path::PathBuf,
 };
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
@@ -33,6 +34,19 @@ impl NetNs {
     pub const fn inode(self) -> u64 {
         self.inode
     }
+}
+
+/// Moves this thread into a network namespace that it knows only by its identity: by way of a process that is in
+/// it, or its name below `/run/netns`. `false`: it is not to be found, which mostly means that it is gone.
+pub fn enter(netns: NetNs) -> io::Result<bool> {
+    let processes = fs::read_dir("/proc")?.flatten().map(|entry| entry.path().join("ns/net"));
+    let names = fs::read_dir("/run/netns").into_iter().flatten().flatten().map(|entry| entry.path());
+    let is_it = |path: &PathBuf| {
+        fs::metadata(path).is_ok_and(|found| (found.dev(), found.ino()) == (netns.dev, netns.inode))
+    };
+    let Some(path) = processes.chain(names).find(is_it) else { return Ok(false) };
+    move_into_link_name_space(File::open(path)?.as_fd(), Some(LinkNameSpaceType::Network))?;
+    Ok(true)
 }
 
 /// What [`enter_host_mount_namespace`] had to do.

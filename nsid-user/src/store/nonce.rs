@@ -63,6 +63,12 @@ impl Nonce {
         Ok(nonce)
     }
 
+    /// That of one service of the incarnation, so that two of them can be in one pool.
+    #[must_use]
+    pub fn of_service(self, service: u32) -> Self {
+        Self(self.0 ^ u128::from(service))
+    }
+
     /// Renamed into place: a crash leaves the whole nonce or none.
     fn keep(self, path: &Path) -> io::Result<()> {
         let new = path.with_added_extension("new");

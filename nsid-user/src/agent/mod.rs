@@ -1,0 +1,259 @@
+//! The agent: brings claims and datapath together, and follows what changes around them.
+//!
+//! ```text
+//! store -> claim -> voice -> maps          a task a service (`services`)
+//! links, addresses -> programs, maps       the main loop (`interfaces`, `endpoints`)
+//! ```
+//!
+//! Started, it takes over what a dead run of its instance left; stopped, it leaves nothing. Killed, it leaves the
+//! programs and their maps, and the kernel says each name until its deadline.
+
+mod announce;
+mod endpoints;
+mod interfaces;
+mod services;
+
+use std::{collections::BTreeMap, io, time::Duration};
+
+use anyhow::{Context, Result};
+use tokio::{
+    io::unix::AsyncFd,
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+    time,
+};
+
+use self::{announce::Announcer, endpoints::endpoints, interfaces::Interfaces, services::Services};
+use crate::{
+    config::{Answer, Config},
+    datapath::{Datapath, Options, PacketLog, Pins},
+    host::{
+        bpffs,
+        clients::{self, Policy},
+        control::Control,
+        instance::Instance,
+        links::Netlink,
+        lock::InstanceLock,
+        namespaces::NetNs,
+        state as file,
+        watch::Watch,
+    },
+    state::State,
+};
+
+/// Changes of links and addresses come in rows: this long after the first, they are acted on together.
+const SETTLE: Duration = Duration::from_millis(50);
+
+/// Between two tries to attach to an interface that came back and could not be attached to.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// Runs the agent until it is told to stop.
+pub fn run(config: Config) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    tokio::task::LocalSet::new().block_on(&runtime, run_until_stopped(config))
+}
+
+async fn run_until_stopped(config: Config) -> Result<()> {
+    let mut stop = Stop::new()?;
+    let instance = Instance::new(config.instance.as_str());
+    let lock = InstanceLock::acquire(&instance)?;
+    let pins = Pins::of(&instance);
+    let fresh = !pins.exist();
+    match Agent::start(config, &lock, pins.clone()).await {
+        Ok(mut agent) => {
+            let ended = tokio::select! {
+                ended = agent.live(&lock) => ended,
+                () = stop.requested() => Ok(()),
+            };
+            agent.leave().await;
+            drop(agent);
+            leave_nothing(lock, &pins)?;
+            ended
+        }
+        Err(error) if fresh => {
+            leave_nothing(lock, &pins)?;
+            Err(error)
+        }
+        // What a dead run left goes on as it did.
+        Err(error) => Err(error),
+    }
+}
+
+fn leave_nothing(lock: InstanceLock, pins: &Pins) -> Result<()> {
+    pins.remove().context("cannot remove the pins of this instance")?;
+    lock.remove_files().context("cannot remove the files of this instance")
+}
+
+/// SIGTERM and Ctrl-C.
+struct Stop {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Stop {
+    fn new() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn requested(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+        log::info!("stopping");
+    }
+}
+
+struct Agent {
+    config: Config,
+    netns: NetNs,
+    netlink: Netlink,
+    watch: Watch,
+    datapath: Datapath,
+    packet_log: Option<AsyncFd<PacketLog>>,
+    interfaces: Interfaces,
+    services: Services,
+    announcer: Announcer,
+    state: watch::Sender<State>,
+}
+
+impl Agent {
+    /// Everything that can be refused is looked at before anything is changed.
+    async fn start(config: Config, lock: &InstanceLock, pins: Pins) -> Result<Self> {
+        let netns = NetNs::current().context("cannot tell the network namespace")?;
+        let last: Option<State> = file::read(lock.instance()).unwrap_or_else(|error| {
+            log::warn!("{error}");
+            None
+        });
+        // Opened before the first reading, so that nothing is missed.
+        let watch = Watch::open().context("cannot follow changes of interfaces")?;
+        let netlink = Netlink::open().context("cannot ask the kernel about interfaces")?;
+        let mut interfaces = Interfaces::new(&config, netns);
+        let links = interfaces.links(&netlink).await?;
+        let addresses = netlink.addresses().await?;
+        let endpoints = endpoints(&config.services, &addresses)?;
+
+        bpffs::ensure_mounted()?;
+        let options = Options { observe: config.observe, log_packets: config.log_packets };
+        let mut datapath = Datapath::load(pins, options)?;
+        let indices: Vec<_> = links.iter().map(|link| link.index).collect();
+        datapath.detach_all_but(netns, &indices).context("cannot remove the links of the last run")?;
+        datapath.maps.set_clients(&clients::table(policy(config.answer), &addresses))?;
+        datapath.maps.serve(&endpoints)?;
+        for link in &links {
+            interfaces.attach(link, &mut datapath, &netlink).await?;
+        }
+        let packet_log = match datapath.packet_log() {
+            Some(log) if config.log_packets => Some(AsyncFd::new(log)?),
+            _ => None,
+        };
+        let services = Services::start(config.services.clone(), lock.instance(), &datapath.maps, last.as_ref())?;
+        let mut announcer = Announcer::default();
+        announcer.interfaces(true);
+        let first =
+            State { netns, interfaces: interfaces.attached().to_vec(), services: services.states() };
+        let (state, told) = watch::channel(first);
+        tokio::task::spawn_local(Control::bind(lock).context("cannot make the control socket")?.serve(told));
+        let agent = Self {
+            config, netns, netlink, watch, datapath, packet_log, interfaces, services, announcer, state,
+        };
+        agent.tell(lock);
+        Ok(agent)
+    }
+
+    /// Until a claim ends for good.
+    async fn live(&mut self, lock: &InstanceLock) -> Result<()> {
+        let changed = self.services.changed();
+        let mut look = Box::pin(time::sleep(Duration::MAX));
+        loop {
+            tokio::select! {
+                biased;
+                Some(event) = self.services.events.recv() => self.announcer.claim(event),
+                Some(ended) = self.services.tasks.join_next() => ended??,
+                () = changed.notified() => self.tell(lock),
+                _ = self.watch.next() => {
+                    let soon = time::Instant::now() + SETTLE;
+                    if look.deadline() > soon {
+                        look.as_mut().reset(soon);
+                    }
+                }
+                () = look.as_mut() => {
+                    let next = if self.look_around().await { Duration::MAX } else { RETRY };
+                    look.set(time::sleep(next));
+                    self.announcer.interfaces(!self.interfaces.attached().is_empty());
+                    self.tell(lock);
+                }
+                () = packets(self.packet_log.as_mut()) => {}
+            }
+        }
+    }
+
+    /// Follows changes of links and addresses; whether all could be followed.
+    async fn look_around(&mut self) -> bool {
+        let attached = self.interfaces.follow(&mut self.datapath, &self.netlink).await;
+        if let Err(error) = &attached {
+            log::warn!("{error}");
+        }
+        let served = self.serve().await;
+        if let Err(error) = &served {
+            log::warn!("{error:#}");
+        }
+        attached.is_ok() && served.is_ok()
+    }
+
+    async fn serve(&self) -> Result<()> {
+        let addresses = self.netlink.addresses().await?;
+        let maps = &self.datapath.maps;
+        maps.set_clients(&clients::table(policy(self.config.answer), &addresses))?;
+        match endpoints(&self.config.services, &addresses) {
+            Ok(endpoints) => maps.serve(&endpoints)?,
+            Err(nothing) => {
+                log::warn!("{nothing}");
+                maps.serve(&BTreeMap::new())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the verbs, now and for when this process is dead.
+    fn tell(&self, lock: &InstanceLock) {
+        let state = State {
+            netns: self.netns,
+            interfaces: self.interfaces.attached().to_vec(),
+            services: self.services.states(),
+        };
+        if let Err(error) = file::write(lock, &state) {
+            log::warn!("cannot write {}: {error}", lock.instance().state_path().display());
+        }
+        self.state.send_replace(state);
+    }
+
+    /// Releases all names, then takes the programs off.
+    async fn leave(&mut self) {
+        self.services.stop();
+        while self.services.tasks.join_next().await.is_some() {}
+        while let Ok(event) = self.services.events.try_recv() {
+            self.announcer.claim(event);
+        }
+        for attached in self.interfaces.attached() {
+            self.datapath.detach(attached.index, self.netns);
+        }
+    }
+}
+
+fn policy(answer: Answer) -> Policy {
+    match answer {
+        Answer::Local => Policy::Local,
+        Answer::Any => Policy::Any,
+        Answer::Off => Policy::Off,
+    }
+}
+
+/// Logs what the programs tell of packets, as it comes.
+async fn packets(log: Option<&mut AsyncFd<PacketLog>>) {
+    let Some(log) = log else { return std::future::pending().await };
+    if let Ok(mut ready) = log.readable_mut().await {
+        ready.get_inner_mut().flush();
+        ready.clear_ready();
+    }
+}

@@ -1,0 +1,119 @@
+//! The services of a run: each claims its name in a task of its own.
+
+use std::rc::Rc;
+
+use tokio::{
+    sync::{Notify, mpsc, watch},
+    task::JoinSet,
+};
+
+use crate::{
+    claim::{self, Event, Report, Voice},
+    config::{Service, StoreConfig},
+    datapath::{Maps, ServiceVoice},
+    host::instance::{Instance, RUN_ROOT},
+    state::{self, ServiceState, State},
+    store::{ClaimError, ClaimStatus, Kind, Local, Nonce, NonceError, Progress},
+};
+
+/// The tasks, and what they tell.
+pub(super) struct Services {
+    pub(super) tasks: JoinSet<Result<(), ClaimError>>,
+    pub(super) events: mpsc::UnboundedReceiver<Event>,
+    changed: Rc<Notify>,
+    statuses: Vec<watch::Receiver<ClaimStatus>>,
+    configured: Vec<Service>,
+    stop: watch::Sender<bool>,
+}
+
+impl Services {
+    /// Silences what the last run said and this one does not want, and starts to claim.
+    pub(super) fn start(
+        configured: Vec<Service>,
+        instance: &Instance,
+        maps: &Rc<Maps>,
+        last: Option<&State>,
+    ) -> Result<Self, NonceError> {
+        silence_what_is_not_wanted(&configured, maps, last);
+        let nonce = Nonce::load_or_create(&instance.nonce_path())?;
+        let (stop, stopped) = watch::channel(false);
+        let (sender, events) = mpsc::unbounded_channel();
+        let changed = Rc::new(Notify::new());
+        let (mut tasks, mut statuses) = (JoinSet::new(), Vec::new());
+        for (index, service) in (0..).zip(&configured) {
+            let kind = match service.store {
+                StoreConfig::Static(_) => Kind::Static,
+                StoreConfig::Local { .. } => Kind::Local,
+            };
+            let (progress, status) = Progress::new(kind, state::source(service));
+            let report = Report { progress, events: sender.clone() };
+            let voice = ServiceVoice::new(Rc::clone(maps), index);
+            tasks.spawn_local(claim(service.clone(), nonce.of_service(index), voice, report, stopped.clone()));
+            tokio::task::spawn_local(forward(status.clone(), Rc::clone(&changed)));
+            statuses.push(status);
+        }
+        Ok(Self { tasks, events, changed, statuses, configured, stop })
+    }
+
+    /// Where the claims stand.
+    pub(super) fn states(&self) -> Vec<ServiceState> {
+        let claims = self.statuses.iter().map(|status| *status.borrow());
+        self.configured
+            .iter()
+            .zip(claims)
+            .map(|(service, claim)| ServiceState {
+                source: state::source(service),
+                listen: service.listen.iter().map(ToString::to_string).collect(),
+                claim,
+            })
+            .collect()
+    }
+
+    /// Notified when a claim stands elsewhere.
+    pub(super) fn changed(&self) -> Rc<Notify> {
+        Rc::clone(&self.changed)
+    }
+
+    /// Has all names released.
+    pub(super) fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+}
+
+async fn claim(
+    service: Service,
+    nonce: Nonce,
+    voice: ServiceVoice,
+    report: Report,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), ClaimError> {
+    match service.store {
+        StoreConfig::Static(name) => {
+            claim::fixed(name, voice, &report, &mut stop).await;
+            Ok(())
+        }
+        StoreConfig::Local { pattern, ttl } => {
+            let directory = std::path::Path::new(RUN_ROOT).join("local").join(pattern.to_string());
+            let store = Local::new(directory, nonce, pattern.limit().get(), ttl);
+            claim::hold(store, &pattern, voice, &report, &mut stop).await
+        }
+    }
+}
+
+/// Until the claim has ended.
+async fn forward(mut status: watch::Receiver<ClaimStatus>, changed: Rc<Notify>) {
+    while status.changed().await.is_ok() {
+        changed.notify_one();
+    }
+}
+
+/// A name of the last run goes on being said if this run gets it from the same source.
+fn silence_what_is_not_wanted(configured: &[Service], maps: &Rc<Maps>, last: Option<&State>) {
+    for index in 0..nsid_common::maps::MAX_SERVICES {
+        let wanted = configured.get(index as usize).map(state::source);
+        let said = last.and_then(|last| last.services.get(index as usize)).map(|service| &service.source);
+        if said.is_none() || wanted.as_ref() != said {
+            ServiceVoice::new(Rc::clone(maps), index).silence();
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! `nsid detach`: takes everything of an instance off the host, whatever state it is in.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::{
+    config::InstanceName,
+    datapath::{Egress, Pins, remove_filter},
+    host::{
+        control,
+        instance::Instance,
+        lock::{Holder, InstanceLock},
+        namespaces::{self, NetNs},
+        state as file,
+    },
+    state::State,
+};
+
+/// Between two looks whether the agent has ended.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// Ends the agent, first by asking it to; then removes links, maps and files.
+pub fn detach(instance: &InstanceName) -> Result<()> {
+    let instance = Instance::new(instance.as_str());
+    let pins = Pins::of(&instance);
+    end(&instance)?;
+    let lock = InstanceLock::acquire(&instance)?;
+    // One of another version is no hindrance: pins tell all but the filters of kernels without tcx.
+    if let Ok(Some(state)) = file::read::<State>(&instance) {
+        remove_filters(&state)?;
+    }
+    pins.remove().context("cannot remove the pins")?;
+    lock.remove_files().context("cannot remove the files")
+}
+
+fn end(instance: &Instance) -> Result<()> {
+    for signal in [Signal::TERM, Signal::KILL] {
+        let Some(holder) = Holder::of(instance)? else { return Ok(()) };
+        let Some(pid) = holder.pid.and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?)) else {
+            bail!("instance '{}' is just starting; try again", instance.name());
+        };
+        kill_process(pid, signal).with_context(|| format!("cannot end the agent, pid {holder}"))?;
+        let patience = Instant::now() + control::LIMIT;
+        while Holder::of(instance)?.is_some() {
+            if Instant::now() > patience {
+                break;
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+    Ok(())
+}
+
+fn remove_filters(state: &State) -> Result<()> {
+    let filters = state.interfaces.iter().filter(|attached| attached.egress == Egress::Clsact);
+    let filters: Vec<_> = filters.collect();
+    if filters.is_empty() {
+        return Ok(());
+    }
+    if NetNs::current()? != state.netns && !namespaces::enter(state.netns)? {
+        // The namespace is gone, and with it its interfaces.
+        return Ok(());
+    }
+    for attached in filters {
+        remove_filter(&attached.name);
+    }
+    Ok(())
+}

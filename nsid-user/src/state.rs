@@ -1,0 +1,53 @@
+//! What an agent tells of itself: over its control socket while it lives, and in a file for when it does not.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    config::{Service, StoreConfig},
+    datapath::{Egress, IngressMode},
+    host::namespaces::NetNs,
+    store::ClaimStatus,
+};
+
+/// An agent's own view.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// The network namespace that it serves.
+    pub netns: NetNs,
+    /// The interfaces that its programs are attached to.
+    pub interfaces: Vec<Attached>,
+    /// Its services, in the order of the maps.
+    pub services: Vec<ServiceState>,
+}
+
+/// An interface with our programs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attached {
+    /// Its name.
+    pub name: String,
+    /// Its index.
+    pub index: u32,
+    /// How queries are seen; `None`: the kernel does not tell.
+    pub ingress: Option<IngressMode>,
+    /// How responses are seen.
+    pub egress: Egress,
+}
+
+/// A service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceState {
+    /// Where its name comes from: by it, the next run knows whether the name on the wire is still wanted.
+    pub source: String,
+    /// Where it listens.
+    pub listen: Vec<String>,
+    /// Where its claim stands.
+    pub claim: ClaimStatus,
+}
+
+/// [`ServiceState::source`] of a service.
+pub fn source(service: &Service) -> String {
+    match &service.store {
+        StoreConfig::Static(name) => format!("static:{name}"),
+        StoreConfig::Local { pattern, .. } => format!("local:{pattern}"),
+    }
+}

@@ -1,0 +1,168 @@
+//! `nsid status`: what the agent says of itself, and what the kernel has.
+
+use std::{collections::BTreeMap, fmt};
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::{
+    clock::{BootTime, Deadline},
+    config::InstanceName,
+    datapath::{Egress, IngressMode, Maps},
+    host::{
+        control::{self, Answer},
+        instance::Instance,
+        state as file,
+    },
+    state::{Attached, ServiceState, State},
+    store,
+    switch,
+};
+
+/// Everything that is known of an instance. What is not known is null, and never absent.
+#[derive(Debug, Serialize)]
+pub struct Status {
+    instance: String,
+    enabled: bool,
+    agent: Agent,
+    services: Vec<Service>,
+    interfaces: Vec<Interface>,
+    outcomes: BTreeMap<&'static str, u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Agent {
+    Running,
+    Unresponsive,
+    Dead,
+}
+
+#[derive(Debug, Serialize)]
+struct Service {
+    name: Option<String>,
+    listen: Vec<String>,
+    store: Store,
+    slot: Option<u32>,
+    token: Option<u64>,
+    deadline_ms: Option<i64>,
+}
+
+#[derive(Debug, Serialize)]
+struct Store {
+    kind: store::Kind,
+    state: Option<store::State>,
+}
+
+#[derive(Debug, Serialize)]
+struct Interface {
+    name: String,
+    ingress: Ingress,
+    egress: Hook<Egress>,
+}
+
+#[derive(Debug, Serialize)]
+struct Ingress {
+    hook: &'static str,
+    mode: Option<IngressMode>,
+}
+
+#[derive(Debug, Serialize)]
+struct Hook<T> {
+    hook: T,
+}
+
+impl Status {
+    /// Of an instance that is on this host, whether its agent lives or not.
+    pub fn of(name: &InstanceName) -> Result<Self> {
+        let maps = switch::maps(name)?;
+        let instance = Instance::new(name.as_str());
+        let (agent, state) = match control::ask(&instance, control::LIMIT)? {
+            Answer::Running(state) => (Agent::Running, Some(state)),
+            Answer::Unresponsive => (Agent::Unresponsive, file::read(&instance)?),
+            Answer::Dead => (Agent::Dead, file::read(&instance)?),
+        };
+        let (services, interfaces) = state.map_or_else(Default::default, |State { services, interfaces, .. }| {
+            let services =
+                (0..).zip(services).map(|(index, service)| Service::of(service, agent, &maps, index)).collect();
+            (services, interfaces.into_iter().map(Interface::from).collect())
+        });
+        let outcomes = maps.outcomes()?.into_iter().map(|(outcome, count)| (outcome.name(), count)).collect();
+        Ok(Self { instance: name.to_string(), enabled: maps.enabled(), agent, services, interfaces, outcomes })
+    }
+}
+
+impl Service {
+    fn of(service: ServiceState, agent: Agent, maps: &Maps, index: u32) -> Self {
+        let said = maps.said(index);
+        let deadline_ms = said.as_ref().and_then(|said| match said.until {
+            Deadline::Never => None,
+            Deadline::At(point) => Some(milliseconds_left(point)),
+        });
+        let ServiceState { listen, claim, .. } = service;
+        Self {
+            name: said.map(|said| said.name),
+            listen,
+            store: Store {
+                kind: claim.store.kind,
+                // What a dead or frozen agent last wrote down may not be so any more.
+                state: (agent == Agent::Running).then_some(claim.store.state),
+            },
+            slot: claim.slot,
+            token: claim.token,
+            deadline_ms,
+        }
+    }
+}
+
+fn milliseconds_left(point: BootTime) -> i64 {
+    let (point, now) = (i128::from(point.as_nanos()), i128::from(BootTime::now().as_nanos()));
+    i64::try_from((point - now) / 1_000_000).unwrap_or(i64::MAX)
+}
+
+impl From<Attached> for Interface {
+    fn from(Attached { name, ingress, egress, .. }: Attached) -> Self {
+        Self { name, ingress: Ingress { hook: "xdp", mode: ingress }, egress: Hook { hook: egress } }
+    }
+}
+
+/// For people: a line each, and only the outcomes that there were.
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { instance, enabled, agent, services, interfaces, outcomes } = self;
+        let switch = if *enabled { "on" } else { "off" };
+        writeln!(f, "instance   {instance}: {switch}, agent {}", word(agent))?;
+        for Service { name, listen, store, slot, token, deadline_ms } in services {
+            write!(f, "service    {}", name.as_deref().unwrap_or("(no name)"))?;
+            match deadline_ms {
+                Some(left) if *left < 0 => write!(f, ", lapsed {} ms ago", -left)?,
+                Some(left) => write!(f, " for {left} ms more")?,
+                None => {}
+            }
+            write!(f, ", on {}; {} store", listen.join(" "), store.kind)?;
+            if let Some(state) = &store.state {
+                write!(f, ": {}", word(state))?;
+            }
+            if let (Some(slot), Some(token)) = (slot, token) {
+                write!(f, ", slot {slot}, token {token}")?;
+            }
+            writeln!(f)?;
+        }
+        for Interface { name, ingress, egress } in interfaces {
+            let mode = ingress.mode.as_ref().map_or_else(|| "unknown".to_owned(), word);
+            writeln!(f, "interface  {name}: queries at XDP ({mode}), responses at tc ({})", word(&egress.hook))?;
+        }
+        for (outcome, count) in outcomes.iter().filter(|(_, count)| **count != 0) {
+            writeln!(f, "outcome    {outcome}: {count}")?;
+        }
+        Ok(())
+    }
+}
+
+/// The word of it in JSON.
+fn word(value: &impl Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        _ => "?".to_owned(),
+    }
+}

@@ -1,1 +1,33 @@
-//! Harness of the end-to-end tests.
+//! Harness of the end-to-end tests: network namespaces, real DNS servers, the real `nsid` binary, and clients that
+//! ask over ordinary sockets.
+//!
+//! Every object owns what it creates and removes it on Drop, also in a panic, and then prints its log. A failure of
+//! the harness itself is a panic that says what did not happen; there is nothing for a test to recover from.
+//!
+//! **Invariant:** this crate knows the agent only by its command line, its output and what it puts on the wire.
+
+pub mod unique;
+
+mod bpf;
+pub mod link;
+pub mod netns;
+pub mod peer_xdp;
+pub mod wire;
+
+pub mod agent;
+pub mod patience;
+pub mod pool;
+pub mod process;
+pub mod servers;
+pub mod site;
+
+pub mod client;
+pub mod dig;
+pub mod message;
+pub mod prober;
+
+pub mod attached;
+pub mod boot_clock;
+pub mod capture;
+pub mod checksum_errors;
+pub mod leftovers;

@@ -1,0 +1,203 @@
+//! The agent under test: the `nsid` binary, as a user runs it.
+
+use std::{
+    env,
+    path::PathBuf,
+    process::{Command, ExitStatus, Output},
+    time::Duration,
+};
+
+use rustix::process::Signal;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::{
+    netns::Namespace,
+    patience::within,
+    process::Process,
+    unique::{Prefix, Unique},
+};
+
+/// How long an agent may take to start, and to end when told to.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The binary: `NSID_BIN`, else the release build beside the test's own executable.
+pub fn binary() -> PathBuf {
+    find_binary().unwrap_or_else(|| panic!("no nsid: run `cargo xtask build`, or set NSID_BIN"))
+}
+
+fn find_binary() -> Option<PathBuf> {
+    let beside = || {
+        let test = env::current_exe().ok()?;
+        test.ancestors().map(|above| above.join("release/nsid")).find(|path| path.exists())
+    };
+    env::var_os("NSID_BIN").map(PathBuf::from).or_else(beside)
+}
+
+/// Runs a verb to its end, from the namespace of the caller.
+pub fn nsid(arguments: &[&str]) -> Output {
+    Command::new(binary()).args(arguments).output().expect("nsid can be run")
+}
+
+/// Runs `nsid run` as an instance that must not come to run, and returns what it said; what runs on by mistake is
+/// ended (`timeout` exits with 124 then, or 137).
+pub fn run_refused(namespace: &Namespace, instance: &Instance, arguments: &[&str]) -> Output {
+    let mut command = namespace.command("timeout");
+    command.args(["--kill-after=1", "5"]).arg(binary());
+    command.args(["run", "--instance", instance.name()]).args(arguments);
+    let output = command.output().expect("timeout can be run");
+    assert!(!matches!(output.status.code(), None | Some(0 | 124 | 137)), "it ran: {arguments:?} {output:?}");
+    output
+}
+
+/// Takes all of an instance off the host, as well as that can be done: for Drop, which must not panic.
+pub(crate) fn detach(instance: &str) {
+    if let Some(binary) = find_binary() {
+        let _best_effort = Command::new(binary).args(["detach", "--instance", instance]).output();
+    }
+}
+
+/// One instance of the agent. On Drop it is killed, and the instance detached.
+#[derive(Debug)]
+pub struct Agent {
+    process: Process,
+    instance: Instance,
+    _directory: TempDir,
+}
+
+/// An instance's name; on Drop, nothing of it is left on the host.
+#[derive(Debug)]
+pub struct Instance(Unique);
+
+impl Instance {
+    /// A new one.
+    pub fn new(prefix: Prefix) -> Self {
+        Self(Unique::new(prefix))
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// Runs a verb on it and panics if it fails.
+    pub fn verb(&self, verb: &str) {
+        let output = nsid(&[verb, "--instance", self.name()]);
+        assert!(output.status.success(), "nsid {verb}: {output:?}");
+    }
+
+    /// What `nsid status --json` says of it.
+    pub fn status(&self) -> Value {
+        let output = nsid(&["status", "--json", "--instance", self.name()]);
+        assert!(output.status.success(), "nsid status: {output:?}");
+        serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|error| panic!("nsid status: {error}: {output:?}"))
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        detach(self.name());
+    }
+}
+
+impl Agent {
+    /// Starts `nsid run` in a namespace with these arguments, and waits for `ready`.
+    pub fn start(namespace: &Namespace, arguments: &[&str]) -> Self {
+        let mut agent = Self::spawn(namespace, arguments);
+        agent.ready();
+        agent
+    }
+
+    /// Starts `nsid run` as an instance of its own, and does not wait.
+    pub fn spawn(namespace: &Namespace, arguments: &[&str]) -> Self {
+        Self::spawn_as(Instance::new(Prefix::Test), namespace, arguments)
+    }
+
+    /// Starts `nsid run` as this instance, and does not wait.
+    pub fn spawn_as(instance: Instance, namespace: &Namespace, arguments: &[&str]) -> Self {
+        let directory = namespace.scratch();
+        let binary = binary();
+        let mut command = namespace.command(binary.to_str().expect("a path in UTF-8"));
+        command.arg("run").args(["--instance", instance.name()]).args(arguments);
+        let process = Process::start(instance.name(), &mut command, directory.path());
+        Self { process, instance, _directory: directory }
+    }
+
+    /// The name that it is ready with, waited for.
+    pub fn ready(&mut self) -> String {
+        within(PATIENCE, "the agent to be ready", || {
+            let ended = self.process.ended();
+            assert!(ended.is_none(), "the agent ended: {ended:?}\n{}", self.process.stderr());
+            self.is_ready()
+        })
+    }
+
+    /// The name that it is ready with now.
+    pub fn is_ready(&self) -> Option<String> {
+        self.stdout().lines().last()?.strip_prefix("ready: ").map(str::to_owned)
+    }
+
+    /// All it wrote to its standard output.
+    pub fn stdout(&self) -> String {
+        self.process.stdout()
+    }
+
+    /// All it wrote to its standard error.
+    pub fn stderr(&self) -> String {
+        self.process.stderr()
+    }
+
+    /// Its instance.
+    pub fn instance(&self) -> &Instance {
+        &self.instance
+    }
+
+    /// What `nsid status --json` says of it.
+    pub fn status(&self) -> Value {
+        self.instance.status()
+    }
+
+    /// `nsid on`.
+    pub fn on(&self) {
+        self.instance.verb("on");
+    }
+
+    /// `nsid off`.
+    pub fn off(&self) {
+        self.instance.verb("off");
+    }
+
+    /// `SIGSTOP`: it is there and does nothing.
+    pub fn freeze(&self) {
+        self.process.signal(Signal::STOP);
+    }
+
+    /// `SIGCONT`.
+    pub fn thaw(&self) {
+        self.process.signal(Signal::CONT);
+    }
+
+    /// `SIGKILL`: the instance is left as a crash leaves it.
+    pub fn kill(mut self) -> Instance {
+        self.process.signal(Signal::KILL);
+        self.process.wait(PATIENCE);
+        self.instance
+    }
+
+    /// `SIGTERM`, waited for.
+    pub fn terminate(mut self) -> (ExitStatus, Instance) {
+        self.process.signal(Signal::TERM);
+        let status = self.process.wait(PATIENCE);
+        (status, self.instance)
+    }
+
+    /// Its resident memory in KiB (`VmRSS` of `/proc/PID/status`).
+    pub fn resident_kib(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.process.id());
+        let status = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let line =
+            status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS of a live process");
+        line.trim().trim_end_matches(" kB").parse().unwrap_or_else(|error| panic!("VmRSS: {line}: {error}"))
+    }
+}

@@ -1,0 +1,88 @@
+//! An XDP program that passes everything, for the far end of a veth pair: without one there, what the near end's
+//! program sends by `XDP_TX` is dropped (`veth_xdp_xmit`, drivers/net/veth.c, Linux 6.18).
+
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use crate::{
+    bpf::{BPF_LINK_CREATE, BPF_PROG_LOAD, bpf_fd, interface_index},
+    netns::Namespace,
+};
+
+/// The program, attached for as long as this is kept.
+#[derive(Debug)]
+pub struct PassProgram {
+    _link: OwnedFd,
+}
+
+impl PassProgram {
+    /// Attaches it to an interface, in native mode.
+    pub fn attach(namespace: &Namespace, interface: &str) -> Self {
+        let link = namespace.enter(|| link_create(&load()?, interface_index(interface)?));
+        Self { _link: link.unwrap_or_else(|error| panic!("XDP_PASS on {interface}: {error}")) }
+    }
+}
+
+// From include/uapi/linux/bpf.h and if_link.h.
+const BPF_PROG_TYPE_XDP: u32 = 6;
+const BPF_XDP: u32 = 37;
+const XDP_FLAGS_DRV_MODE: u32 = 1 << 2;
+
+/// `r0 = XDP_PASS; exit`, as `struct bpf_insn` on a little-endian machine.
+static PASS: [u64; 2] = [0x0000_0002_0000_00b7, 0x95];
+/// The program's name, as the kernel tells it.
+pub const PROGRAM: &str = "nsid_test_pass";
+static LICENSE: &[u8] = b"Dual MIT/GPL\0";
+
+/// The head of `union bpf_attr` for `BPF_PROG_LOAD`; the kernel takes what is missing as zero.
+#[repr(C)]
+struct ProgLoad {
+    prog_type: u32,
+    insn_cnt: u32,
+    insns: u64,
+    license: u64,
+    log_level: u32,
+    log_size: u32,
+    log_buf: u64,
+    kern_version: u32,
+    prog_flags: u32,
+    prog_name: [u8; 16],
+}
+
+/// The head of `union bpf_attr` for `BPF_LINK_CREATE`.
+#[repr(C)]
+struct LinkCreate {
+    prog_fd: u32,
+    target_ifindex: u32,
+    attach_type: u32,
+    flags: u32,
+}
+
+fn load() -> std::io::Result<OwnedFd> {
+    bpf_fd(
+        BPF_PROG_LOAD,
+        ProgLoad {
+            prog_type: BPF_PROG_TYPE_XDP,
+            insn_cnt: 2,
+            insns: PASS.as_ptr().addr() as u64,
+            license: LICENSE.as_ptr().addr() as u64,
+            log_level: 0,
+            log_size: 0,
+            log_buf: 0,
+            kern_version: 0,
+            prog_flags: 0,
+            prog_name: *b"nsid_test_pass\0\0",
+        },
+    )
+}
+
+fn link_create(program: &OwnedFd, interface: u32) -> std::io::Result<OwnedFd> {
+    bpf_fd(
+        BPF_LINK_CREATE,
+        LinkCreate {
+            prog_fd: program.as_raw_fd().cast_unsigned(),
+            target_ifindex: interface,
+            attach_type: BPF_XDP,
+            flags: XDP_FLAGS_DRV_MODE,
+        },
+    )
+}

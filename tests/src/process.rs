@@ -1,0 +1,110 @@
+//! Child processes: those that run to their end at once, and those that run beside a test.
+
+use std::{
+    fs::{self, File},
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    thread,
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+
+use crate::patience::within;
+
+/// Runs a program to its end and returns its standard output; panics if it fails.
+pub fn run(command: &mut Command) -> String {
+    let output = command.output().unwrap_or_else(|error| panic!("{}: {error}", program(command)));
+    assert!(
+        output.status.success(),
+        "{command:?}: {}\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn program(command: &Command) -> String {
+    command.get_program().display().to_string()
+}
+
+/// A process that runs beside the test: killed on Drop, which in a panic prints what it wrote.
+#[derive(Debug)]
+pub struct Process {
+    what: String,
+    child: Child,
+    stdout: PathBuf,
+    stderr: PathBuf,
+}
+
+impl Process {
+    /// Starts it, in a process group of its own; what it writes goes to files in `directory`.
+    pub fn start(what: &str, command: &mut Command, directory: &Path) -> Self {
+        let file = |stream: &str| {
+            let path = directory.join(format!("{what}.{stream}"));
+            let file = File::create(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            (path, file)
+        };
+        let ((stdout, out), (stderr, err)) = (file("stdout"), file("stderr"));
+        let child = command
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(out)
+            .stderr(err)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{}: {error}", program(command)));
+        Self { what: what.to_owned(), child, stdout, stderr }
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, signal).unwrap_or_else(|error| panic!("signal to {}: {error}", self.what));
+    }
+
+    /// Sends a signal to it and to the processes that it started.
+    pub fn signal_group(&self, signal: Signal) {
+        let group = Pid::from_child(&self.child);
+        kill_process_group(group, signal).unwrap_or_else(|error| panic!("signal to {}: {error}", self.what));
+    }
+
+    /// Its exit status, if it has ended.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap_or_else(|error| panic!("waiting for {}: {error}", self.what))
+    }
+
+    /// Waits for its end; panics if that takes longer than `patience`.
+    pub fn wait(&mut self, patience: Duration) -> ExitStatus {
+        let what = format!("the end of {}", self.what);
+        within(patience, &what, || self.ended())
+    }
+
+    /// What it wrote to its standard output so far.
+    pub fn stdout(&self) -> String {
+        fs::read_to_string(&self.stdout).unwrap_or_default()
+    }
+
+    /// What it wrote to its standard error so far.
+    pub fn stderr(&self) -> String {
+        fs::read_to_string(&self.stderr).unwrap_or_default()
+    }
+}
+
+impl Drop for Process {
+    #[expect(clippy::print_stderr, reason = "the log of a failed test belongs where its panic is shown")]
+    fn drop(&mut self) {
+        let _already_ended = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
+        let _reaped = self.child.wait();
+        if thread::panicking() {
+            for (stream, text) in [("stdout", self.stdout()), ("stderr", self.stderr())] {
+                eprint!("---- {} {stream}\n{text}", self.what);
+            }
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! The harness itself, without the agent: what it measures with must be able to say no.
+
+use std::{
+    fs,
+    net::{IpAddr, SocketAddr, SocketAddrV4, UdpSocket},
+    path::Path,
+    process::Command,
+    time::Duration,
+};
+
+use hickory_proto::op::ResponseCode;
+use nsid_tests::{
+    attached::{Attached, attached},
+    capture::Capture,
+    checksum_errors::checksum_errors,
+    client::Client,
+    dig::{Program, dig},
+    leftovers,
+    link::{TxChecksum, set_tx_checksum},
+    message::Query,
+    netns::Namespace,
+    patience::until,
+    peer_xdp::PassProgram,
+    prober::{PERIOD, Prober},
+    servers::{ABSENT, ELSEWHERE, LONG_TEXT, MANY_ADDRESSES, Options, PRESENT, Server, Software},
+    unique::Prefix,
+    wire::{INTERFACE, Wire},
+};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto, sendto, socket_with};
+
+fn servers_alone_say_no_name(software: Software) {
+    let wire = Wire::direct();
+    let _server = Server::start_default(software, &wire.server, wire.addresses);
+    for address in wire.addresses.both() {
+        let client = Client::new(&wire.client, address);
+        for (name, rcode) in [
+            (PRESENT, ResponseCode::NoError),
+            (LONG_TEXT, ResponseCode::NoError),
+            (MANY_ADDRESSES, ResponseCode::NoError),
+            (ABSENT, ResponseCode::NXDomain),
+            (ELSEWHERE, ResponseCode::Refused),
+        ] {
+            let answer = client.ask(&Query::a(name).with_nsid());
+            assert_eq!((answer.rcode(), answer.nsid()), (rcode, None), "{name}");
+            // Without OPT there is no room for a name.
+            assert!(answer.message().edns.is_some(), "{name} {answer:?}");
+        }
+        assert_eq!(client.ask(&Query::a(MANY_ADDRESSES).with_opt()).message().answers.len(), 30);
+    }
+}
+
+#[test]
+fn nsd_alone_says_no_name() {
+    servers_alone_say_no_name(Software::Nsd);
+}
+
+#[test]
+fn unbound_alone_says_no_name() {
+    servers_alone_say_no_name(Software::Unbound);
+}
+
+fn an_own_nsid_is_heard(software: Software) {
+    let wire = Wire::direct();
+    let own = Options { own_nsid: Some("its-own") };
+    let _server = Server::start(software, &wire.server, wire.addresses, own);
+    for address in wire.addresses.both() {
+        let client = Client::new(&wire.client, address);
+        assert_eq!(client.ask(&Query::a(PRESENT).with_nsid()).nsid().as_deref(), Some("its-own"));
+        assert_eq!(client.ask(&Query::a(PRESENT).with_opt()).nsid(), None);
+        for program in Program::ALL {
+            let report = dig(program, &wire.client, address, &["+nsid", PRESENT]).expect("an answer");
+            assert_eq!((report.status.as_str(), report.nsid.as_deref()), ("NOERROR", Some("its-own")));
+            assert!(report.warnings.is_empty(), "{report:?}");
+        }
+    }
+}
+
+#[test]
+fn the_own_nsid_of_nsd_is_heard() {
+    an_own_nsid_is_heard(Software::Nsd);
+}
+
+#[test]
+fn the_own_nsid_of_unbound_is_heard() {
+    an_own_nsid_is_heard(Software::Unbound);
+}
+
+#[test]
+fn the_prober_hears_a_server_fall_silent() {
+    let wire = Wire::direct();
+    let own = Options { own_nsid: Some("its-own") };
+    let server = Server::start(Software::Nsd, &wire.server, wire.addresses, own);
+    let prober = Prober::start(&wire.client, wire.addresses.v4.into());
+    std::thread::sleep(10 * PERIOD);
+    drop(server);
+    std::thread::sleep(5 * PERIOD);
+    let heard = prober.stop();
+    assert!((5..=11).contains(&heard.len()), "{heard:?}");
+    assert!(heard.iter().all(|heard| heard.name.as_deref() == Some("its-own")), "{heard:?}");
+    assert!(heard.is_sorted_by_key(|heard| heard.at), "{heard:?}");
+}
+
+#[test]
+fn answers_across_the_router_have_good_checksums() {
+    let wire = Wire::routed();
+    let _server = Server::start_default(Software::Nsd, &wire.server, wire.addresses);
+    for tx in [TxChecksum::Offloaded, TxChecksum::Computed] {
+        set_tx_checksum(&wire.server, INTERFACE, tx);
+        let capture = Capture::start(&wire.client);
+        for address in wire.addresses.both() {
+            Client::new(&wire.client, address).ask(&Query::a(PRESENT).with_nsid());
+        }
+        let verdict = capture.verdict(2);
+        assert_eq!((verdict.responses, verdict.good, verdict.bad.len()), (2, 2, 0), "{verdict:?}");
+    }
+    assert_eq!(checksum_errors(&wire.client), (0, 0));
+}
+
+#[test]
+fn a_wrong_checksum_is_seen_in_the_capture_and_in_the_counter() {
+    let wire = Wire::direct();
+    let socket = wire.client.enter(|| UdpSocket::bind("10.77.1.1:4053")).expect("a socket");
+    let capture = Capture::start(&wire.client);
+    // From port 53 to port 4053, eight bytes of header, checksum 0x0bad, no data.
+    let [from, to] = [53_u16, 4053].map(u16::to_be_bytes);
+    let datagram = [from[0], from[1], to[0], to[1], 0, 8, 0x0b, 0xad];
+    let raw = wire.server.enter(|| {
+        socket_with(AddressFamily::INET, SocketType::RAW, SocketFlags::CLOEXEC, Some(ipproto::UDP))
+    });
+    let SocketAddr::V4(client) = socket.local_addr().expect("it is bound") else { panic!("bound to IPv4") };
+    let sent = sendto(
+        raw.expect("root may"),
+        &datagram,
+        rustix::net::SendFlags::empty(),
+        &SocketAddrV4::new(*client.ip(), 0),
+    );
+    assert_eq!(sent, Ok(datagram.len()));
+    let verdict = capture.verdict(1);
+    assert_eq!((verdict.responses, verdict.good, verdict.bad.len()), (1, 0, 1), "{verdict:?}");
+    // The kernel looks at the checksum when the socket is read.
+    socket.set_nonblocking(true).expect("a live socket");
+    assert!(socket.recv(&mut [0; 16]).is_err());
+    assert_eq!(checksum_errors(&wire.client), (1, 0));
+}
+
+#[test]
+fn a_namespace_and_what_runs_in_it_are_gone_after_a_panic() {
+    let (name, pid) = std::thread::spawn(|| {
+        let wire = Wire::direct();
+        let seen = (wire.server.name().to_owned(), wire.server.command("sleep").arg("1000").spawn());
+        let (name, child) = seen;
+        let pid = child.expect("sleep").id();
+        let panics = std::thread::spawn(move || {
+            let _moved = wire;
+            std::panic::resume_unwind(Box::new("on purpose"));
+        });
+        assert!(panics.join().is_err());
+        (name, pid)
+    })
+    .join()
+    .expect("the panic stays in its thread");
+    assert!(!Path::new("/run/netns").join(name).exists());
+    // Its parent, the thread, has ended: the process is dead, if not yet reaped.
+    until(Duration::from_secs(1), "the end of the child", || {
+        fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") Z "))
+    });
+}
+
+#[test]
+fn the_namespaces_of_dead_runs_are_swept_and_those_of_live_ones_are_not() {
+    let live = Namespace::new(Prefix::Test, "live");
+    // Above the largest process id.
+    let dead = "nsid-t-4194305-0-dead";
+    Command::new("ip").args(["netns", "add", dead]).status().expect("ip");
+    leftovers::sweep();
+    assert!(!Path::new("/run/netns").join(dead).exists());
+    assert!(Path::new("/run/netns").join(live.name()).exists());
+}
+
+#[test]
+fn an_attached_program_is_seen_until_it_is_detached() {
+    let wire = Wire::direct();
+    assert_eq!(attached(&wire.server, INTERFACE), Attached::default());
+    let program = PassProgram::attach(&wire.server, INTERFACE);
+    assert_eq!(attached(&wire.server, INTERFACE), Attached { xdp: 1, ..Attached::default() });
+    drop(program);
+    assert_eq!(attached(&wire.server, INTERFACE), Attached::default());
+}
+
+#[test]
+fn an_address_that_nobody_has_does_not_answer() {
+    let wire = Wire::direct();
+    let nobody: IpAddr = [10, 77, 1, 9].into();
+    let answer = Client::new(&wire.client, nobody).ask_within(5 * PERIOD, &Query::a(PRESENT));
+    assert!(answer.is_none());
+}

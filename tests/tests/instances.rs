@@ -1,0 +1,212 @@
+//! Instances and interfaces: several on one host, dead ones, and interfaces that come and go.
+
+use std::{thread, time::Duration};
+
+use nsid_tests::{
+    agent::{Agent, Instance, binary, nsid, run_refused},
+    attached::{Attached, attached, directories},
+    client::Client,
+    link::{Addresses, End, veth},
+    message::Query,
+    patience::until,
+    peer_xdp::{PROGRAM, PassProgram},
+    servers::{PRESENT, Server, Software},
+    site::Site,
+    unique::Prefix,
+    wire::{INTERFACE, Wire},
+};
+
+const NAME: &str = "ns1.example.net";
+const STORE: &str = "static:ns1.example.net";
+const ARGUMENTS: [&str; 4] = ["--iface", INTERFACE, "--store", STORE];
+const PATIENCE: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_millis(200);
+
+/// Asks the kernel alone: whether there is a server does not matter.
+fn answers(client: &Client) -> bool {
+    let answer = client.ask_within(SOON, &Query::identity("id.server."));
+    answer.is_some_and(|answer| answer.text().as_deref() == Some(NAME))
+}
+
+#[test]
+fn a_dead_instance_starts_again_where_it_was() {
+    let wire = Wire::direct();
+    let mut instance = Instance::new(Prefix::Test);
+    for _ in 0..3 {
+        let mut agent = Agent::spawn_as(instance, &wire.server, &ARGUMENTS);
+        assert_eq!(agent.ready(), NAME);
+        assert!(wire.clients().iter().all(answers));
+        let seen = attached(&wire.server, INTERFACE);
+        assert_eq!((seen.xdp, seen.tcx_egress), (1, 1), "programs of dead runs are still there");
+        instance = agent.kill();
+    }
+}
+
+#[test]
+fn a_dead_instance_starts_again_elsewhere_though_its_interface_is_gone() {
+    let (old, new) = (Wire::direct(), Wire::direct());
+    let instance = Agent::start(&old.server, &ARGUMENTS).kill();
+    drop(old);
+    let mut agent = Agent::spawn_as(instance, &new.server, &ARGUMENTS);
+    assert_eq!(agent.ready(), NAME);
+    assert!(new.clients().iter().all(answers));
+}
+
+#[test]
+fn a_second_agent_on_one_interface_is_refused_and_told_who_has_it() {
+    let wire = Wire::direct();
+    let first = Agent::start(&wire.server, &ARGUMENTS);
+    let second = Instance::new(Prefix::Test);
+    let output = run_refused(&wire.server, &second, &["--iface", INTERFACE, "--store", "static:other"]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.contains(first.instance().name()), "{stderr}");
+    assert!(wire.clients().iter().all(answers), "the first one suffered");
+}
+
+#[test]
+fn a_second_agent_of_one_instance_is_refused() {
+    let (wire, other) = (Wire::direct(), Wire::direct());
+    let first = Agent::start(&wire.server, &ARGUMENTS);
+    let output = run_refused(&other.server, first.instance(), &ARGUMENTS);
+    assert!(String::from_utf8_lossy(&output.stderr).contains(first.instance().name()), "{output:?}");
+    assert!(wire.clients().iter().all(answers), "the first one suffered");
+}
+
+#[test]
+fn somebody_elses_xdp_program_is_not_replaced_and_is_named() {
+    let wire = Wire::direct();
+    let _taken = PassProgram::attach(&wire.server, INTERFACE);
+    let agent = Agent::spawn(&wire.server, &ARGUMENTS);
+    // Refused, or without XDP: either way the log says which program has the slot.
+    until(PATIENCE, "a word on the taken slot", || agent.stderr().contains(PROGRAM));
+    assert_eq!(attached(&wire.server, INTERFACE).xdp, 1);
+    drop(agent);
+    assert_eq!(attached(&wire.server, INTERFACE), Attached { xdp: 1, ..Attached::default() });
+}
+
+#[test]
+fn an_interface_that_comes_back_is_served_again() {
+    let wire = Wire::direct();
+    let _agent = Agent::start(&wire.server, &ARGUMENTS);
+    wire.server.ip("link del eth0");
+    thread::sleep(SOON);
+    veth(
+        End { namespace: &wire.server, interface: INTERFACE, addresses: wire.addresses },
+        End { namespace: &wire.client, interface: INTERFACE, addresses: Addresses::new(1, 1) },
+    );
+    let _peer = PassProgram::attach(&wire.client, INTERFACE);
+    until(PATIENCE, "an answer on the new interface", || wire.clients().iter().all(answers));
+}
+
+#[test]
+fn a_renamed_interface_is_served_on() {
+    let site = Site::new(Software::Nsd, NAME);
+    site.wire.server.ip("link set eth0 name dns0");
+    thread::sleep(SOON);
+    for client in site.clients() {
+        assert_eq!(client.ask(&Query::a(PRESENT).with_nsid()).nsid().as_deref(), Some(NAME));
+        assert!(answers(&client));
+    }
+    until(PATIENCE, "the new name in status", || site.agent.status()["interfaces"][0]["name"] == "dns0");
+}
+
+#[test]
+fn an_address_is_served_from_when_it_is_added_until_it_is_taken_away() {
+    let wire = Wire::direct();
+    let _agent = Agent::start(&wire.server, &ARGUMENTS);
+    for address in Addresses::new(1, 77).both() {
+        let prefix = if address.is_ipv4() { "24" } else { "64 nodad" };
+        let clients = [Client::new(&wire.client, address)];
+        assert!(!answers(&clients[0]), "{address} before it is there");
+        wire.server.ip(&format!("addr add {address}/{prefix} dev eth0"));
+        until(PATIENCE, "an answer on the new address", || answers(&clients[0]));
+        wire.server.ip(&format!("addr del {address}/{prefix} dev eth0").replace(" nodad", ""));
+        until(PATIENCE, "silence on the old address", || !answers(&clients[0]));
+    }
+    assert!(wire.clients().iter().all(answers));
+}
+
+#[test]
+fn only_the_addresses_of_listen_are_served() {
+    let wire = Wire::direct();
+    let _agent = Agent::start(&wire.server, &[&ARGUMENTS[..], &["--listen", "10.77.1.2:53"]].concat());
+    let [v4, v6] = wire.clients();
+    assert!(answers(&v4));
+    assert!(!answers(&v6));
+}
+
+/// Nothing of the instance is on the host or the interface.
+fn assert_nothing_left(wire: &Wire, instance: &Instance) {
+    assert_eq!(attached(&wire.server, INTERFACE), Attached::default());
+    assert_eq!(directories(instance.name()), Vec::<String>::new());
+}
+
+#[test]
+fn detach_from_another_namespace_leaves_nothing_of_a_dead_instance() {
+    let Site { agent, server: _server, wire } = Site::new(Software::Nsd, NAME);
+    let instance = agent.kill();
+    let seen = attached(&wire.server, INTERFACE);
+    assert_eq!((seen.xdp, seen.tcx_egress), (1, 1), "the datapath outlives its agent");
+    let binary = binary();
+    let mut detach = wire.client.command(binary.to_str().expect("a path in UTF-8"));
+    let output = detach.args(["detach", "--instance", instance.name()]).output().expect("nsid can be run");
+    assert!(output.status.success(), "{output:?}");
+    assert_nothing_left(&wire, &instance);
+    for client in wire.clients() {
+        assert_eq!(client.ask(&Query::a(PRESENT).with_nsid()).nsid(), None);
+    }
+}
+
+#[test]
+fn detach_takes_a_frozen_instance_off() {
+    let Site { agent, server: _server, wire } = Site::new(Software::Nsd, NAME);
+    agent.freeze();
+    agent.instance().verb("detach");
+    assert_eq!(attached(&wire.server, INTERFACE), Attached::default());
+    for client in wire.clients() {
+        assert_eq!(client.ask(&Query::a(PRESENT).with_nsid()).nsid(), None);
+    }
+}
+
+#[test]
+fn sigterm_leaves_nothing() {
+    let wire = Wire::direct();
+    let (status, instance) = Agent::start(&wire.server, &ARGUMENTS).terminate();
+    assert!(status.success(), "{status}");
+    assert_nothing_left(&wire, &instance);
+}
+
+#[test]
+fn a_running_agent_takes_at_most_12_mb_of_memory() {
+    let site = Site::new(Software::Nsd, NAME);
+    for client in site.clients() {
+        client.ask(&Query::a(PRESENT).with_nsid());
+    }
+    let kib = site.agent.resident_kib();
+    assert!(kib <= 12 * 1024, "{kib} KiB");
+}
+
+#[test]
+fn an_instance_that_never_was_has_nothing_to_show_or_take_off() {
+    let instance = Instance::new(Prefix::Test);
+    for verb in ["on", "off"] {
+        let output = nsid(&[verb, "--instance", instance.name()]);
+        assert!(!output.status.success(), "{verb} of nothing");
+        assert!(String::from_utf8_lossy(&output.stderr).contains(instance.name()), "{output:?}");
+    }
+    // Detach makes it so that nothing is there.
+    instance.verb("detach");
+    assert_eq!(directories(instance.name()), Vec::<String>::new());
+}
+
+#[test]
+fn nobody_elses_server_is_needed_to_be_ready() {
+    let wire = Wire::direct();
+    let mut agent = Agent::spawn(&wire.server, &ARGUMENTS);
+    assert_eq!(agent.ready(), NAME);
+    assert_eq!(agent.stdout(), "ready: ns1.example.net\n");
+    let _server = Server::start_default(Software::Unbound, &wire.server, wire.addresses);
+    for client in wire.clients() {
+        assert_eq!(client.ask(&Query::a(PRESENT).with_nsid()).nsid().as_deref(), Some(NAME));
+    }
+}

@@ -11,17 +11,8 @@ use aya_ebpf::bindings::{
     xdp_md,
 };
 use aya_log_ebpf::debug;
-use nsid_common::{
-    memory::Bytes as _,
-    outcome::Outcome::Answered,
-    query::queries,
-    response::responses,
-};
-use nsid_ebpf::{
-    frame::Frame,
-    maps::count,
-    tc::pull,
-};
+use nsid_common::{memory::Bytes as _, outcome::Outcome::Answered, query::queries, response::responses};
+use nsid_ebpf::{frame::Frame, maps::count, tc::pull};
 
 /// Queries: passed on, or answered.
 #[unsafe(no_mangle)]

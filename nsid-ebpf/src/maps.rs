@@ -4,16 +4,13 @@ use aya_ebpf::{
     bindings::BPF_F_MMAPABLE,
     helpers::{bpf_ktime_get_boot_ns, generated::bpf_jiffies64},
     macros::map,
-    maps::{
-        Array, LpmTrie, PerCpuArray,
-        lpm_trie::Key,
-    },
+    maps::{Array, LpmTrie, PerCpuArray, lpm_trie::Key},
 };
 use nsid_common::{
     image::{Image, PER_RECORD},
     maps::{
-        Address, Control, INTERFACES as INTERFACE_PLACES, Interface, MAX_SERVICES, Maps, Record,
-        Served, Service, Verdict,
+        Address, Control, INTERFACES as INTERFACE_PLACES, Interface, MAX_SERVICES, Maps, Record, Served,
+        Service, Verdict,
     },
     memory::Word,
     outcome::Outcome,

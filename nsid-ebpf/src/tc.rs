@@ -5,12 +5,12 @@ use aya_ebpf::{
     helpers::generated::{bpf_l4_csum_replace, bpf_skb_change_tail, bpf_skb_pull_data},
 };
 use nsid_common::{
-    memory::{self, Bytes as _, MAX_OFFSET},
     checksum,
     dns::{self, Compression, Message, Stop},
     hook::{Edit, Hook, Walk},
     image, insert,
     ip::{Ip, V4, V6},
+    memory::{self, Bytes as _, MAX_OFFSET},
     outcome::Outcome,
     response,
 };

@@ -6,11 +6,11 @@ use aya_ebpf::{
 };
 use nsid_common::{
     answer,
-    memory::Bytes as _,
     dns::{self, Compression, Message, Stop},
     hook::{Answer, Hook, Walk},
     image,
     ip::{Ip, V4, V6},
+    memory::Bytes as _,
     outcome::Outcome,
     query::{self, Asked},
 };

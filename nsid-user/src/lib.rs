@@ -11,10 +11,10 @@ pub mod store;
 pub mod datapath;
 
 pub mod agent;
+pub mod detach;
 pub mod state;
 pub mod status;
 pub mod switch;
-pub mod detach;
 
 pub mod clock;
 pub mod host;

@@ -65,7 +65,12 @@ fn carry_out(verb: Verb) -> Result<(), Failure> {
         Verb::Status(StatusArgs { of, json }) => return Ok(on_host(|| show_status(&of.instance, json))?),
     };
     let level = if config.verbose { LevelFilter::Debug } else { LevelFilter::Info };
-    env_logger::Builder::new().filter_level(LevelFilter::Warn).filter_module("nsid_user", level).filter_module("packet", level).format_target(false).init();
+    env_logger::Builder::new()
+        .filter_level(LevelFilter::Warn)
+        .filter_module("nsid_user", level)
+        .filter_module("packet", level)
+        .format_target(false)
+        .init();
     Ok(on_host(|| agent::run(config))?)
 }
 

@@ -15,8 +15,7 @@ use crate::{
         state as file,
     },
     state::{Attached, ServiceState, State},
-    store,
-    switch,
+    store, switch,
 };
 
 /// Everything that is known of an instance. What is not known is null, and never absent.
@@ -82,13 +81,23 @@ impl Status {
             Answer::Unresponsive => (Agent::Unresponsive, file::read(&instance)?),
             Answer::Dead => (Agent::Dead, file::read(&instance)?),
         };
-        let (services, interfaces) = state.map_or_else(Default::default, |State { services, interfaces, .. }| {
-            let services =
-                (0..).zip(services).map(|(index, service)| Service::of(service, agent, &maps, index)).collect();
-            (services, interfaces.into_iter().map(Interface::from).collect())
-        });
+        let (services, interfaces) =
+            state.map_or_else(Default::default, |State { services, interfaces, .. }| {
+                let services = (0..)
+                    .zip(services)
+                    .map(|(index, service)| Service::of(service, agent, &maps, index))
+                    .collect();
+                (services, interfaces.into_iter().map(Interface::from).collect())
+            });
         let outcomes = maps.outcomes()?.into_iter().map(|(outcome, count)| (outcome.name(), count)).collect();
-        Ok(Self { instance: name.to_string(), enabled: maps.enabled(), agent, services, interfaces, outcomes })
+        Ok(Self {
+            instance: name.to_string(),
+            enabled: maps.enabled(),
+            agent,
+            services,
+            interfaces,
+            outcomes,
+        })
     }
 }
 
@@ -150,7 +159,11 @@ impl fmt::Display for Status {
         }
         for Interface { name, ingress, egress } in interfaces {
             let mode = ingress.mode.as_ref().map_or_else(|| "unknown".to_owned(), word);
-            writeln!(f, "interface  {name}: queries at XDP ({mode}), responses at tc ({})", word(&egress.hook))?;
+            writeln!(
+                f,
+                "interface  {name}: queries at XDP ({mode}), responses at tc ({})",
+                word(&egress.hook)
+            )?;
         }
         for (outcome, count) in outcomes.iter().filter(|(_, count)| **count != 0) {
             writeln!(f, "outcome    {outcome}: {count}")?;

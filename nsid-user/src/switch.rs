@@ -16,6 +16,7 @@ pub fn set(instance: &InstanceName, enabled: bool) -> Result<()> {
 
 /// The maps of an instance that is on this host.
 pub(crate) fn maps(instance: &InstanceName) -> Result<Maps> {
-    Maps::of(&Pins::of(&Instance::new(instance.as_str())))?
-        .with_context(|| format!("instance '{instance}' is not on this host; `nsid run --instance {instance}` starts it"))
+    Maps::of(&Pins::of(&Instance::new(instance.as_str())))?.with_context(|| {
+        format!("instance '{instance}' is not on this host; `nsid run --instance {instance}` starts it")
+    })
 }

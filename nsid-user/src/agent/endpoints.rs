@@ -24,7 +24,9 @@ pub struct NothingToServe;
 pub(super) fn endpoints(services: &[Service], addresses: &[Address]) -> Result<Endpoints, NothingToServe> {
     let local = served_addresses(addresses);
     let mut endpoints = Endpoints::new();
-    let listens = || (0..).zip(services).flat_map(|(index, service)| service.listen.iter().map(move |one| (one, index)));
+    let listens = || {
+        (0..).zip(services).flat_map(|(index, service)| service.listen.iter().map(move |one| (one, index)))
+    };
     for (listen, index) in listens() {
         if let Listen::One { address, port } = *listen {
             endpoints.insert((address, port), index);
@@ -66,7 +68,8 @@ mod tests {
 
     #[test]
     fn every_address_of_a_family_is_served_but_loopback() {
-        let found = of(&[service(&["0.0.0.0:53", "[::]:53"])], &["127.0.0.1", "192.0.2.1", "::1", "2001:db8::1"]);
+        let found =
+            of(&[service(&["0.0.0.0:53", "[::]:53"])], &["127.0.0.1", "192.0.2.1", "::1", "2001:db8::1"]);
         assert_eq!(found, [("192.0.2.1".to_owned(), 53, 0), ("2001:db8::1".to_owned(), 53, 0)]);
     }
 

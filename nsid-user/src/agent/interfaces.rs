@@ -54,7 +54,10 @@ impl Interfaces {
         netlink: &Netlink,
     ) -> Result<(), AttachError> {
         if self.ingress != Ingress::Generic && !matches!(link.kind, Kind::Veth | Kind::Loopback) {
-            log::warn!("{}: attaching native XDP; the driver may reset the link, and turns LRO off", link.name);
+            log::warn!(
+                "{}: attaching native XDP; the driver may reset the link, and turns LRO off",
+                link.name
+            );
         }
         let egress = datapath.attach(link, self.netns, self.ingress)?;
         let now = netlink.link(&link.name).await?;
@@ -66,7 +69,11 @@ impl Interfaces {
     }
 
     /// Attaches to what has come, forgets what has gone, follows what has changed.
-    pub(super) async fn follow(&mut self, datapath: &mut Datapath, netlink: &Netlink) -> Result<(), AttachError> {
+    pub(super) async fn follow(
+        &mut self,
+        datapath: &mut Datapath,
+        netlink: &Netlink,
+    ) -> Result<(), AttachError> {
         let links = netlink.links().await?;
         let gone = |attached: &Attached| links.iter().all(|link| link.index != attached.index);
         for attached in self.attached.extract_if(.., |attached| gone(attached)) {
@@ -81,7 +88,8 @@ impl Interfaces {
             }
         }
         let missing = |link: &&Link| {
-            self.wanted.contains(&link.name) && self.attached.iter().all(|attached| attached.index != link.index)
+            self.wanted.contains(&link.name)
+                && self.attached.iter().all(|attached| attached.index != link.index)
         };
         let back: Vec<_> = links.iter().filter(missing).cloned().collect();
         for link in back {
@@ -93,7 +101,9 @@ impl Interfaces {
     /// Tells the programs what the interfaces are like now.
     async fn refresh(&mut self, datapath: &Datapath, netlink: &Netlink) -> Result<(), AttachError> {
         let links = netlink.links().await?;
-        for link in links.iter().filter(|link| self.attached.iter().any(|attached| attached.index == link.index)) {
+        for link in
+            links.iter().filter(|link| self.attached.iter().any(|attached| attached.index == link.index))
+        {
             // Whether the device takes tags off the frames is not asked: that there are VLANs is reason enough.
             let tagged = links.iter().any(|vlan| vlan.kind == Kind::Vlan && vlan.lower == Some(link.index));
             let answering = if tagged { Answering::ByServer } else { Answering::ByXdp };

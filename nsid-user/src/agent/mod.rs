@@ -147,15 +147,24 @@ impl Agent {
             Some(log) if config.log_packets => Some(AsyncFd::new(log)?),
             _ => None,
         };
-        let services = Services::start(config.services.clone(), lock.instance(), &datapath.maps, last.as_ref())?;
+        let services =
+            Services::start(config.services.clone(), lock.instance(), &datapath.maps, last.as_ref())?;
         let mut announcer = Announcer::default();
         announcer.interfaces(true);
-        let first =
-            State { netns, interfaces: interfaces.attached().to_vec(), services: services.states() };
+        let first = State { netns, interfaces: interfaces.attached().to_vec(), services: services.states() };
         let (state, told) = watch::channel(first);
         tokio::task::spawn_local(Control::bind(lock).context("cannot make the control socket")?.serve(told));
         let agent = Self {
-            config, netns, netlink, watch, datapath, packet_log, interfaces, services, announcer, state,
+            config,
+            netns,
+            netlink,
+            watch,
+            datapath,
+            packet_log,
+            interfaces,
+            services,
+            announcer,
+            state,
         };
         agent.tell(lock);
         Ok(agent)

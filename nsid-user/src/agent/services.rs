@@ -48,7 +48,13 @@ impl Services {
             let (progress, status) = Progress::new(kind, state::source(service));
             let report = Report { progress, events: sender.clone() };
             let voice = ServiceVoice::new(Rc::clone(maps), index);
-            tasks.spawn_local(claim(service.clone(), nonce.of_service(index), voice, report, stopped.clone()));
+            tasks.spawn_local(claim(
+                service.clone(),
+                nonce.of_service(index),
+                voice,
+                report,
+                stopped.clone(),
+            ));
             tokio::task::spawn_local(forward(status.clone(), Rc::clone(&changed)));
             statuses.push(status);
         }

@@ -1,8 +1,8 @@
 //! The driver, over a store that does as it is told, a datapath that writes down what it hears, and real time.
 
-use std::num::NonZeroU32;
 use std::collections::VecDeque;
 use std::future::pending;
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 use std::thread;
 

@@ -7,7 +7,7 @@ use aya::{
         LinkOrder, ProgramError, SchedClassifier, TcAttachType, Xdp,
         links::{FdLink, LinkError},
         loaded_programs,
-        tc::{NlOptions, SchedClassifierLink, TcAttachOptions, TcHandle, TcError, qdisc_add_clsact},
+        tc::{NlOptions, SchedClassifierLink, TcAttachOptions, TcError, TcHandle, qdisc_add_clsact},
         xdp::{XdpLink, XdpMode},
     },
     sys::SyscallError,
@@ -83,7 +83,9 @@ pub enum Egress {
 #[derive(Debug, Error)]
 pub enum AttachError {
     /// Another agent is there.
-    #[error("interface '{interface}' is already served by instance '{owner}'; stop that one, or add the interface to it")]
+    #[error(
+        "interface '{interface}' is already served by instance '{owner}'; stop that one, or add the interface to it"
+    )]
     Served {
         /// The interface.
         interface: String,

@@ -18,7 +18,8 @@ pub struct ClientsError(#[from] MapError);
 impl Maps {
     /// Makes the table this one: additions first, so that nobody is left out meanwhile who is in both.
     pub fn set_clients(&self, table: &BTreeMap<IpNet, Verdict>) -> Result<(), ClientsError> {
-        let wanted: BTreeMap<(u32, [u8; 16]), u32> = table.iter().filter_map(|(net, verdict)| entry(*net, *verdict)).collect();
+        let wanted: BTreeMap<(u32, [u8; 16]), u32> =
+            table.iter().filter_map(|(net, verdict)| entry(*net, *verdict)).collect();
         let mut clients = self.clients.borrow_mut();
         let found: Vec<_> = clients.keys().collect::<Result<_, _>>()?;
         for ((prefix_len, octets), value) in &wanted {

@@ -16,7 +16,10 @@ use nsid_common::{
 };
 use thiserror::Error;
 
-use super::{pins::Pins, shared::{Shared, Words}};
+use super::{
+    pins::Pins,
+    shared::{Shared, Words},
+};
 use crate::clock::{BootTime, Deadline};
 
 /// The maps of one instance.
@@ -68,7 +71,16 @@ pub struct Said {
 impl Maps {
     /// All maps that are pinned.
     pub(super) const NAMES: [&str; 11] = [
-        "CONTROL", "PORTS", "SERVED", "SERVICES", "RECORDS", "IMAGES", "INTERFACES", "CLIENTS", "PENDING", "VERDICTS",
+        "CONTROL",
+        "PORTS",
+        "SERVED",
+        "SERVICES",
+        "RECORDS",
+        "IMAGES",
+        "INTERFACES",
+        "CLIENTS",
+        "PENDING",
+        "VERDICTS",
         "COUNTERS",
     ];
 

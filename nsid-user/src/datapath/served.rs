@@ -19,7 +19,9 @@ use crate::clock::jiffy;
 #[derive(Debug, Error)]
 pub enum ServeError {
     /// Too many.
-    #[error("{found} addresses and ports to serve, but one instance serves at most {MAX_ENDPOINTS}: name those that matter with --listen")]
+    #[error(
+        "{found} addresses and ports to serve, but one instance serves at most {MAX_ENDPOINTS}: name those that matter with --listen"
+    )]
     TooMany {
         /// How many.
         found: usize,
@@ -86,4 +88,3 @@ fn without_collisions(used: Table, endpoints: &[(Endpoint, u32)]) -> Table {
         }
     }
 }
-

@@ -123,8 +123,7 @@ fn take_back(context: *mut __sk_buff) -> Option<()> {
     write_again::<RESPONSE4, _>(frame)?;
     let headers = frame.first::<Headers<<V4 as Ip>::Hdr>>()?;
     let words = V4::words(headers, Requestor::Destination);
-    let exchange =
-        Exchange::new(frame.control()?, &words, headers.udp.dst, headers.udp.src, headers.dns.id);
+    let exchange = Exchange::new(frame.control()?, &words, headers.udp.dst, headers.udp.src, headers.dns.id);
     pending::note(&frame, exchange, UDP_SIZE);
     Some(())
 }

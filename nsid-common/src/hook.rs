@@ -137,6 +137,12 @@ pub trait Edit: Hook {
         response::decide::<V, _>(self, tags)
     }
 
+    /// Decides on a response of a service to a query that was noted, and takes `udp_size` bytes.
+    #[inline(always)]
+    fn noted<V: Ip>(self, tags: usize, service: u32, udp_size: u16) -> Outcome {
+        response::noted::<V, _>(self, tags, service, udp_size)
+    }
+
     /// Decides on a frame with VLAN tags.
     #[inline(always)]
     fn tagged_response(self) -> Outcome {

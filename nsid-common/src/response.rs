@@ -20,13 +20,13 @@ pub fn responses<H: Edit>(frame: H) -> Outcome {
     let found = headers.ether_type;
     if found == ip::ether_type(EtherType::Ipv4) {
         match from_served_port::<V4, H>(&frame, headers) {
-            Ok(()) => frame.response::<V4>(0),
+            Ok(()) => decide::<V4, H>(frame, 0),
             Err(outcome) => outcome,
         }
     } else if found == ip::ether_type(EtherType::Ipv6) {
         let Some(headers) = frame.first::<Headers<<V6 as Ip>::Hdr>>() else { return Outcome::NotOurs };
         match from_served_port::<V6, H>(&frame, headers) {
-            Ok(()) => frame.response::<V6>(0),
+            Ok(()) => decide::<V6, H>(frame, 0),
             Err(outcome) => outcome,
         }
     } else if found == ip::ether_type(EtherType::Ieee8021q) || found == ip::ether_type(EtherType::Ieee8021ad)
@@ -82,7 +82,13 @@ pub fn decide<V: Ip, H: Edit>(frame: H, tags: usize) -> Outcome {
     let Some(udp_size) = pending::take(&frame, exchange, control.pending_ticks.get()) else {
         return Outcome::ResponseNotNoted;
     };
-    if control.enabled.get() == 0 {
+    frame.noted::<V>(tags, service, udp_size)
+}
+
+/// Decides on a response of a service to a query that asked for NSID, and takes `udp_size` bytes.
+#[inline(always)]
+pub fn noted<V: Ip, H: Edit>(frame: H, tags: usize, service: u32, udp_size: u16) -> Outcome {
+    if frame.control().is_none_or(|control| control.enabled.get() == 0) {
         return Outcome::ResponseOff;
     }
     let Some(record) = fence::record(&frame, service) else { return Outcome::ResponseLapsed };

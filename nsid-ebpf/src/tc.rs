@@ -88,6 +88,18 @@ extern "C" fn tc_response6(context: Context, tags: usize) -> u64 {
 
 #[unsafe(no_mangle)]
 #[inline(never)]
+extern "C" fn tc_noted4(context: Context, tags: usize, service: usize, udp_size: usize) -> u64 {
+    response::noted::<V4, _>(Frame::new(context), tags, service as u32, udp_size as u16) as u64
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn tc_noted6(context: Context, tags: usize, service: usize, udp_size: usize) -> u64 {
+    response::noted::<V6, _>(Frame::new(context), tags, service as u32, udp_size as u16) as u64
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
 extern "C" fn tc_tagged(context: Context) -> u64 {
     response::tagged(Frame::new(context)) as u64
 }
@@ -157,6 +169,14 @@ impl Edit for Frame<Context> {
         Outcome::from_code(match V::VERSION {
             4 => tc_response4(self.context, tags),
             _ => tc_response6(self.context, tags),
+        })
+    }
+
+    #[inline(always)]
+    fn noted<V: Ip>(self, tags: usize, service: u32, udp_size: u16) -> Outcome {
+        Outcome::from_code(match V::VERSION {
+            4 => tc_noted4(self.context, tags, service as usize, usize::from(udp_size)),
+            _ => tc_noted6(self.context, tags, service as usize, usize::from(udp_size)),
         })
     }
 

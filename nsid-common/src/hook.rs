@@ -64,12 +64,6 @@ pub trait Answer: Hook {
     /// to be written; `None`: nothing has changed.
     fn remake(self, length: usize) -> Option<Self>;
 
-    /// What the query in `start..end` asks.
-    #[inline(always)]
-    fn asked(&self, start: usize, end: usize) -> Option<Asked> {
-        query::asked(self, start, end)
-    }
-
     /// Decides on a datagram to a served port, behind `tags` bytes of VLAN tags.
     #[inline(always)]
     fn query<V: Ip>(self, tags: usize) -> Outcome {

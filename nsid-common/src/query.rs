@@ -194,11 +194,7 @@ pub fn decide<V: Ip, H: Answer>(frame: H, tags: usize) -> Outcome {
     let dns = tags + V::DNS;
     let words = V::words(headers, Requestor::Source);
     let exchange = Exchange::new(control, words.as_ref(), headers.udp.src, headers.udp.dst, headers.dns.id);
-    let end = dns - UDP_LEN + udp_len;
-    // To ask for a subprogram costs as much as all of this.
-    let Some(asked) = question_alone(&frame, dns, end).or_else(|| frame.asked(dns, end)) else {
-        return Outcome::QueryMalformed;
-    };
+    let Some(asked) = asked(&frame, dns, dns - UDP_LEN + udp_len) else { return Outcome::QueryMalformed };
     if asked.signed {
         return Outcome::QuerySigned;
     }
@@ -222,51 +218,45 @@ fn note<H: Answer>(frame: &H, exchange: Exchange, asked: Asked) {
     }
 }
 
-/// What the query in `start..end` asks, if it is a question and nothing else.
-#[inline(always)]
-fn question_alone<W: Walk>(message: &W, start: usize, end: usize) -> Option<Asked> {
-    let counts: [u8; 8] = message.load(start + 4)?;
-    if u64::from_be_bytes(counts) != QUESTION {
-        return None;
-    }
-    // A question that does not end the message is not answered.
-    let identity = match identity_asked(message, start) {
-        Some(Identity { question, .. }) if start + DnsHdr::LEN + question.len() != end => None,
-        identity => identity,
-    };
-    Some(Asked { edns: None, identity, signed: false })
-}
-
 /// What the query in `start..end` asks; `None`: malformed.
 ///
 /// Most queries have no record at all, or OPT alone: those are not walked.
 #[inline(always)]
 pub fn asked<W: Walk>(message: &W, start: usize, end: usize) -> Option<Asked> {
-    if let Some(asked) = question_alone(message, start, end) {
-        return Some(asked);
-    }
+    let [flags]: [u8; 1] = message.load(start + 2)?;
     let counts: [u8; 8] = message.load(start + 4)?;
-    if u64::from_be_bytes(counts) != QUESTION_AND_ONE {
-        return walked(message, start, end);
+    let identity = if flags & (QR | OPCODE) == 0 { identity(message, start + DnsHdr::LEN) } else { None };
+    match u64::from_be_bytes(counts) {
+        QUESTION => Some(Asked {
+            edns: None,
+            // A question that does not end the message is not answered.
+            identity: match identity {
+                Some(Identity { question, .. }) if start + DnsHdr::LEN + question.len() != end => None,
+                identity => identity,
+            },
+            signed: false,
+        }),
+        QUESTION_AND_ONE => {
+            let opt = match identity {
+                Some(Identity { question, .. }) => start + DnsHdr::LEN + question.len(),
+                None => message.skip_name(start + DnsHdr::LEN, Compression::Forbidden)? + QUESTION_FIXED,
+            };
+            // The owner, which is the root, and the type.
+            let [owner]: [u8; 1] = message.load(opt)?;
+            let rtype: [u8; 2] = message.load(opt + 1)?;
+            if owner != 0 || u16::from_be_bytes(rtype) != TYPE_OPT {
+                return walked(message, start, end);
+            }
+            let rdata = opt + 1 + RECORD_FIXED;
+            let rdlength: [u8; 2] = message.load(rdata - 2)?;
+            if rdata + u16::from_be_bytes(rdlength) as usize != end {
+                return None;
+            }
+            let nsid = rdata != end && message.find_nsid(rdata, end)? != end;
+            Some(Asked { edns: Some(edns(message, rdata, nsid)?), identity, signed: false })
+        }
+        _ => walked(message, start, end),
     }
-    let identity = identity_asked(message, start);
-    let opt = match identity {
-        Some(Identity { question, .. }) => start + DnsHdr::LEN + question.len(),
-        None => message.skip_name(start + DnsHdr::LEN, Compression::Forbidden)? + QUESTION_FIXED,
-    };
-    // The owner, which is the root, and the type.
-    let [owner]: [u8; 1] = message.load(opt)?;
-    let rtype: [u8; 2] = message.load(opt + 1)?;
-    if owner != 0 || u16::from_be_bytes(rtype) != TYPE_OPT {
-        return walked(message, start, end);
-    }
-    let rdata = opt + 1 + RECORD_FIXED;
-    let rdlength: [u8; 2] = message.load(rdata - 2)?;
-    if rdata + u16::from_be_bytes(rdlength) as usize != end {
-        return None;
-    }
-    let nsid = rdata != end && message.find_nsid(rdata, end)? != end;
-    Some(Asked { edns: Some(edns(message, rdata, nsid)?), identity, signed: false })
 }
 
 /// A query with other records than OPT alone: never answered by the kernel.
@@ -303,13 +293,6 @@ fn edns<W: Walk>(message: &W, rdata: usize, nsid: bool) -> Option<AskedEdns> {
 /// QDCOUNT, ANCOUNT, NSCOUNT and ARCOUNT of a question alone, and with one additional record.
 const QUESTION: u64 = 0x0001_0000_0000_0000;
 const QUESTION_AND_ONE: u64 = 0x0001_0000_0000_0001;
-
-/// The question of the query at `start`, if it is for the server's own name.
-#[inline(always)]
-fn identity_asked<W: Walk>(message: &W, start: usize) -> Option<Identity> {
-    let [flags]: [u8; 1] = message.load(start + 2)?;
-    if flags & (QR | OPCODE) == 0 { identity(message, start + DnsHdr::LEN) } else { None }
-}
 
 /// The question at `at`, if it is for the server's own name, in letters of any case.
 ///

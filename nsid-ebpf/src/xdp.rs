@@ -37,12 +37,6 @@ subprograms!(Context: xdp_name, xdp_record, xdp_records, xdp_nsid, xdp_walk, xdp
 
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn xdp_asked(context: Context, start: usize, end: usize) -> u64 {
-    word(query::asked(&Frame::new(context), start, end).map(Asked::pack))
-}
-
-#[unsafe(no_mangle)]
-#[inline(never)]
 extern "C" fn xdp_query4(context: Context, tags: usize) -> u64 {
     query::decide::<V4, _>(Frame::new(context), tags) as u64
 }
@@ -91,11 +85,6 @@ impl Answer for Frame<Context> {
             return None;
         }
         Some(Self::new(self.context))
-    }
-
-    #[inline(always)]
-    fn asked(&self, start: usize, end: usize) -> Option<Asked> {
-        result(xdp_asked(self.context, start, end)).map(Asked::unpack)
     }
 
     #[inline(always)]

@@ -11,7 +11,7 @@
 //! ```
 
 use crate::{
-    memory::MAX_MOVE,
+    memory::{MAX_MOVE, MAX_OFFSET},
     checksum::{MAX_SUM, Sum, at_offset},
     dns::{Edns, MIN_UDP_SIZE, Message, OPTION_FIXED},
     hook::Edit,
@@ -79,6 +79,9 @@ pub(crate) fn plan<V: Ip, H: Edit>(frame: &H, tags: usize, record: u32, udp_size
         .and_then(|image| Some((image.len()?, image.sum())))
         .ok_or(Outcome::ResponseLapsed)?;
     let length = end - removed + image_len;
+    if length > MAX_OFFSET {
+        return Err(Outcome::ResponseTooLarge);
+    }
     let mtu = interface(frame).ok_or(Outcome::ResponseNoRoom)?.mtu.get();
     if length - dns > MIN_UDP_SIZE.max(udp_size as usize) || (length - tags - ETH_LEN) as u64 > mtu {
         return Err(Outcome::ResponseNoRoom);

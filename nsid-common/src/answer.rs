@@ -6,7 +6,7 @@ use crate::{
     hook::Answer,
     image::{self, Variant},
     ip::{ETH_LEN, Headers, Ip, MACS_LEN, Requestor, TAG_LEN},
-    maps::{CLIENT_ANSWERED, interface},
+    maps::{CLIENT_ANSWERED, Maps, interface},
     outcome::Outcome,
     query::{Asked, AskedEdns, Identity, Question},
 };
@@ -62,6 +62,12 @@ pub fn decide<V: Ip, H: Answer>(frame: H, tags: usize, service: u32, asked: Aske
         Some(()) => Outcome::Answered,
         None => Outcome::AnswerNoRoom,
     }
+}
+
+/// Whether a frame of that outcome goes back where it came from: it is the answer now, unless it was only observed.
+#[inline(always)]
+pub fn sent_back<M: Maps>(maps: &M, outcome: Outcome) -> bool {
+    outcome == Outcome::Answered && maps.control().is_some_and(|control| control.observe.get() == 0)
 }
 
 /// What of the answer is not in the query.

@@ -47,7 +47,8 @@ pub fn decide<V: Ip, H: Answer>(frame: H, tags: usize, service: u32, asked: Aske
         return Outcome::AnswerClient;
     }
     let index = image::index(record, variant);
-    let Some((image_len, image_sum)) = frame.image(index).and_then(|image| Some((image.len()?, image.sum()))) else {
+    let Some((image_len, image_sum)) = frame.image(index).and_then(|image| Some((image.len()?, image.sum())))
+    else {
         return Outcome::AnswerLapsed;
     };
     let behind = tags + V::DNS + DnsHdr::LEN + question.len();
@@ -58,7 +59,10 @@ pub fn decide<V: Ip, H: Answer>(frame: H, tags: usize, service: u32, asked: Aske
     if control.observe.get() != 0 {
         return Outcome::Answered;
     }
-    match reply::<V, H>(frame, Reply { tags, question, length, has_opt: asked.edns.is_some(), sum, image_sum, index }) {
+    match reply::<V, H>(
+        frame,
+        Reply { tags, question, length, has_opt: asked.edns.is_some(), sum, image_sum, index },
+    ) {
         Some(()) => Outcome::Answered,
         None => Outcome::AnswerNoRoom,
     }

@@ -5,12 +5,12 @@
 //! A test runs the default bodies, so that both run the same code.
 
 use crate::{
-    memory::{self, Bytes},
     answer, checksum,
     dns::{self, Compression, Message, Stop},
     image, insert,
     ip::Ip,
     maps::Maps,
+    memory::{self, Bytes},
     outcome::Outcome,
     query::{self, Asked},
     response,

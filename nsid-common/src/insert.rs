@@ -11,13 +11,13 @@
 //! ```
 
 use crate::{
-    memory::{MAX_MOVE, MAX_OFFSET},
     checksum::{MAX_SUM, Sum, at_offset},
     dns::{Edns, MIN_UDP_SIZE, Message, OPTION_FIXED},
     hook::Edit,
     image::{self, Variant},
     ip::{ETH_LEN, Headers, Ip},
     maps::interface,
+    memory::{MAX_MOVE, MAX_OFFSET},
     outcome::Outcome,
 };
 
@@ -48,7 +48,12 @@ pub(crate) struct Plan {
 
 /// Whether and how the name goes into a response.
 #[inline(always)]
-pub(crate) fn plan<V: Ip, H: Edit>(frame: &H, tags: usize, record: u32, udp_size: u16) -> Result<Plan, Outcome> {
+pub(crate) fn plan<V: Ip, H: Edit>(
+    frame: &H,
+    tags: usize,
+    record: u32,
+    udp_size: u16,
+) -> Result<Plan, Outcome> {
     let headers = frame.view::<Headers<V::Hdr>>(tags).ok_or(Outcome::ResponseMalformed)?;
     let available = frame.length().saturating_sub(tags + ETH_LEN);
     let udp_len = V::datagram(headers, available).ok_or(Outcome::ResponseMalformed)?;

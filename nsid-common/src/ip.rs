@@ -10,10 +10,10 @@ use network_types::{
 };
 
 use crate::{
-    memory::{Bytes, Header},
     checksum::Sum,
     dns::DnsHdr,
     maps::Address,
+    memory::{Bytes, Header},
     outcome::Outcome,
 };
 
@@ -143,7 +143,8 @@ impl Ip for V4 {
     #[inline(always)]
     fn datagram(headers: &Headers<Ipv4Hdr>, available: usize) -> Option<usize> {
         let (ip_len, udp_len) = (u16::from_be_bytes(headers.ip.tot_len), u16::from_be_bytes(headers.udp.len));
-        let agree = usize::from(ip_len) == usize::from(udp_len) + Ipv4Hdr::LEN && usize::from(ip_len) <= available;
+        let agree =
+            usize::from(ip_len) == usize::from(udp_len) + Ipv4Hdr::LEN && usize::from(ip_len) <= available;
         agree.then_some(usize::from(udp_len))
     }
 
@@ -222,7 +223,8 @@ impl Ip for V6 {
 
     #[inline(always)]
     fn datagram(headers: &Headers<Ipv6Hdr>, available: usize) -> Option<usize> {
-        let (ip_len, udp_len) = (u16::from_be_bytes(headers.ip.payload_len), u16::from_be_bytes(headers.udp.len));
+        let (ip_len, udp_len) =
+            (u16::from_be_bytes(headers.ip.payload_len), u16::from_be_bytes(headers.udp.len));
         let [version, ..] = headers.ip.vcf;
         let agree = version >> 4 == 6 && ip_len == udp_len && usize::from(ip_len) + Ipv6Hdr::LEN <= available;
         agree.then_some(usize::from(udp_len))

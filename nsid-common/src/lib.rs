@@ -15,21 +15,21 @@
 //! edited leaves byte-identical.
 #![no_std]
 
-pub mod memory;
-pub mod checksum;
-pub mod ip;
-pub mod dns;
-pub mod hook;
-pub mod query;
 pub mod answer;
-pub mod response;
-pub mod insert;
-pub mod pending;
-pub mod served;
+pub mod checksum;
+pub mod dns;
 pub mod fence;
+pub mod hook;
 pub mod image;
+pub mod insert;
+pub mod ip;
 pub mod maps;
+pub mod memory;
 pub mod outcome;
+pub mod pending;
+pub mod query;
+pub mod response;
+pub mod served;
 
 #[cfg(test)]
 extern crate std;

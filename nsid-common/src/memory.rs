@@ -5,9 +5,9 @@
 //!
 //! **Invariant:** the only `unsafe` of this crate is in this file.
 
-use core::{fmt, sync::atomic::AtomicU64};
 #[cfg(not(target_arch = "bpf"))]
 use core::sync::atomic::Ordering::Relaxed;
+use core::{fmt, sync::atomic::AtomicU64};
 
 use network_types::{
     ip::{Ipv4Hdr, Ipv6Hdr},

@@ -32,7 +32,13 @@ pub struct Exchange(u64);
 impl Exchange {
     /// From the words of the addresses, the requestor's first, its port, the server's, and the id.
     #[inline(always)]
-    pub fn new(control: &Control, addresses: &[u64], requestor: [u8; 2], server: [u8; 2], id: [u8; 2]) -> Self {
+    pub fn new(
+        control: &Control,
+        addresses: &[u64],
+        requestor: [u8; 2],
+        server: [u8; 2],
+        id: [u8; 2],
+    ) -> Self {
         let mut hash = control.pending_key[0].get();
         for word in addresses {
             hash = mix(hash ^ word);

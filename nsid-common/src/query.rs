@@ -31,7 +31,8 @@ pub fn queries<H: Answer>(frame: H) -> Outcome {
             Ok(()) => frame.query::<V6>(0),
             Err(outcome) => outcome,
         }
-    } else if found == ip::ether_type(EtherType::Ieee8021q) || found == ip::ether_type(EtherType::Ieee8021ad) {
+    } else if found == ip::ether_type(EtherType::Ieee8021q) || found == ip::ether_type(EtherType::Ieee8021ad)
+    {
         frame.tagged_query()
     } else {
         Outcome::NotOurs

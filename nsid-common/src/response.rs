@@ -29,7 +29,8 @@ pub fn responses<H: Edit>(frame: H) -> Outcome {
             Ok(()) => frame.response::<V6>(0),
             Err(outcome) => outcome,
         }
-    } else if found == ip::ether_type(EtherType::Ieee8021q) || found == ip::ether_type(EtherType::Ieee8021ad) {
+    } else if found == ip::ether_type(EtherType::Ieee8021q) || found == ip::ether_type(EtherType::Ieee8021ad)
+    {
         frame.tagged_response()
     } else {
         Outcome::NotOurs

@@ -74,7 +74,8 @@ pub fn walk<W: Walk>(message: &W, start: usize, end: usize) -> Option<Message> {
     if counts >> 48 != 1 {
         return None;
     }
-    let records = ((counts >> 32) as u16) as usize + ((counts >> 16) as u16) as usize + (counts as u16) as usize;
+    let records =
+        ((counts >> 32) as u16) as usize + ((counts >> 16) as u16) as usize + (counts as u16) as usize;
     if records > MAX_RECORDS {
         return None;
     }
@@ -100,5 +101,9 @@ pub fn walk<W: Walk>(message: &W, start: usize, end: usize) -> Option<Message> {
     } else if opt_end != end {
         return None;
     }
-    Some(Message::Edns(Edns { rdata, nsid: if nsid == opt_end { None } else { Some(nsid) }, last: left == 0 }))
+    Some(Message::Edns(Edns {
+        rdata,
+        nsid: if nsid == opt_end { None } else { Some(nsid) },
+        last: left == 0,
+    }))
 }

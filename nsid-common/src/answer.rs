@@ -75,6 +75,7 @@ pub fn sent_back<M: Maps>(maps: &M, outcome: Outcome) -> bool {
 }
 
 /// What of the answer is not in the query.
+#[derive(Clone, Copy)]
 struct Reply {
     tags: usize,
     question: Question,
@@ -115,7 +116,7 @@ fn reply<V: Ip, H: Answer>(frame: H, reply: Reply) -> Option<()> {
     let udp_len = ((length - tags - V::DNS + UDP_LEN) as u16).to_be_bytes();
     let headers = frame.view_mut::<Headers<V::Hdr>>(tags)?;
     let covered = V::to_requestor(headers, addresses, u16::from_be_bytes(udp_len));
-    let (one, arcount) = ([0, 1], [0, has_opt as u8]);
+    let (one, arcount) = ([0, 1], [0, u8::from(has_opt)]);
     headers.udp.src = server;
     headers.udp.dst = requestor;
     headers.udp.len = udp_len;

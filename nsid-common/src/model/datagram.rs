@@ -61,7 +61,7 @@ impl Datagram {
             (IpAddr::V4(source), IpAddr::V4(destination)) => {
                 frame.extend([8, 0, 0x45, 0]);
                 frame.extend((20 + udp_len).to_be_bytes());
-                frame.extend([0x12, 0x34, 0x40, 0, 64, 17, 0, 0]);
+                frame.extend([0, 0, 0x40, 0, 64, 17, 0, 0]);
                 frame.extend(source.octets());
                 frame.extend(destination.octets());
                 let checksum = !sum(&frame[self.ip()..]);

@@ -11,7 +11,7 @@ use aya_ebpf::bindings::{
     xdp_md,
 };
 use aya_log_ebpf::debug;
-use nsid_common::{memory::Bytes as _, outcome::Outcome::Answered, query::queries, response::responses};
+use nsid_common::{answer::sent_back, memory::Bytes as _, query::queries, response::responses};
 use nsid_ebpf::{frame::Frame, maps::count, tc::pull};
 
 /// Queries: passed on, or answered.
@@ -21,7 +21,7 @@ extern "C" fn nsid_ingress(context: *mut xdp_md) -> u32 {
     let outcome = queries(Frame::new(context));
     count(outcome);
     debug!(context, "{}", outcome as u8);
-    if outcome == Answered { XDP_TX } else { XDP_PASS }
+    if sent_back(&Frame::new(context), outcome) { XDP_TX } else { XDP_PASS }
 }
 
 /// Responses: passed on, edited or not.

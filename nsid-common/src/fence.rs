@@ -13,7 +13,7 @@ use crate::maps::{Maps, Record, Verdict};
 /// The record of a service that may be said: its index, which is that of its images, too.
 #[inline(always)]
 pub(crate) fn record<M: Maps>(maps: &M, service: u32) -> Option<u32> {
-    let selected = maps.service(service)?.selected.get() as u32 & 1;
+    let selected = maps.service(service)?.selected();
     let index = service * 2 + selected;
     if alive(maps, maps.record(index)?, maps.verdict(service)?) { Some(index) } else { None }
 }

@@ -8,6 +8,8 @@
 //! **Invariant:** nothing here knows of DNS.
 #![no_std]
 #![feature(asm_experimental_arch)]
+#![expect(clippy::inline_always, reason = "what is not inlined is a subprogram, by design or not at all")]
+#![expect(clippy::cast_possible_truncation, reason = "words are packed of fields and cut into them again")]
 
 pub mod frame;
 pub mod maps;

@@ -176,9 +176,10 @@ impl Datapath {
             let (interface, index) = (link.name.clone(), link.index);
             return Err(AttachError::Place { interface, index, other: taken });
         }
-        let [a, b, c, d, e, f] = link.mac()?;
+        let mut bytes = [0; 8];
+        bytes[..6].copy_from_slice(&link.mac()?);
         let mac = match answering {
-            Answering::ByXdp => u64::from_le_bytes([a, b, c, d, e, f, 0, 0]),
+            Answering::ByXdp => u64::from_le_bytes(bytes),
             // No frame is sent to it.
             Answering::ByServer => u64::MAX,
         };

@@ -1,6 +1,6 @@
 //! What the programs log of each packet, if asked to (`--log-packets`).
 
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use aya_log::EbpfLogger;
 use log::{Log, Metadata, Record};
@@ -25,9 +25,9 @@ impl PacketLog {
     }
 }
 
-impl AsRawFd for PacketLog {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.as_raw_fd()
+impl AsFd for PacketLog {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the programs log of each packet, if asked to (`--log-packets`).
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use aya_log::EbpfLogger;
 use log::{Log, Metadata, Record};
@@ -28,6 +28,12 @@ impl PacketLog {
 impl AsFd for PacketLog {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
+    }
+}
+
+impl AsRawFd for PacketLog {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
     }
 }
 

@@ -17,7 +17,7 @@ use nsid_common::{
 };
 
 use crate::{
-    frame::Frame,
+    frame::{Context as _, Frame},
     maps::count,
     subprogram::{result, subprograms, word},
 };
@@ -29,7 +29,9 @@ type Context = *mut xdp_md;
 pub fn ingress(context: Context) -> Outcome {
     let outcome = query::queries(Frame::new(context));
     count(outcome);
-    debug!(context, "{}", outcome as u8);
+    if outcome != Outcome::NotOurs {
+        debug!(context, target: "XDP", "{} {}", outcome as u8, context.interface_index());
+    }
     outcome
 }
 

@@ -6,7 +6,7 @@ use crate::{
     hook::Answer,
     image::{self, Variant},
     ip::{ETH_LEN, Headers, Ip, MACS_LEN, Requestor, TAG_LEN},
-    maps::{CLIENT_ANSWERED, interface},
+    maps::{CLIENT_ANSWERED, Maps, interface},
     outcome::Outcome,
     query::{Asked, AskedEdns, Identity, Question},
 };
@@ -68,7 +68,14 @@ pub fn decide<V: Ip, H: Answer>(frame: H, tags: usize, service: u32, asked: Aske
     }
 }
 
+/// Whether a frame of that outcome goes back where it came from: it is the answer now, unless it was only observed.
+#[inline(always)]
+pub fn sent_back<M: Maps>(maps: &M, outcome: Outcome) -> bool {
+    outcome == Outcome::Answered && maps.control().is_some_and(|control| control.observe.get() == 0)
+}
+
 /// What of the answer is not in the query.
+#[derive(Clone, Copy)]
 struct Reply {
     tags: usize,
     question: Question,
@@ -109,7 +116,7 @@ fn reply<V: Ip, H: Answer>(frame: H, reply: Reply) -> Option<()> {
     let udp_len = ((length - tags - V::DNS + UDP_LEN) as u16).to_be_bytes();
     let headers = frame.view_mut::<Headers<V::Hdr>>(tags)?;
     let covered = V::to_requestor(headers, addresses, u16::from_be_bytes(udp_len));
-    let (one, arcount) = ([0, 1], [0, has_opt as u8]);
+    let (one, arcount) = ([0, 1], [0, u8::from(has_opt)]);
     headers.udp.src = server;
     headers.udp.dst = requestor;
     headers.udp.len = udp_len;

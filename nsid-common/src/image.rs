@@ -86,11 +86,12 @@ impl Default for Image {
 }
 
 impl Image {
+    #[expect(clippy::len_without_is_empty, reason = "what is filled is never empty")]
     /// Bytes that count: [`MIN_LEN`] to [`MAX_LEN`]. `None`: it was never filled.
     #[inline(always)]
     pub fn len(&self) -> Option<usize> {
         let len = self.len.get() as usize;
-        if len >= MIN_LEN && len <= MAX_LEN { Some(len) } else { None }
+        if (MIN_LEN..=MAX_LEN).contains(&len) { Some(len) } else { None }
     }
 
     /// Their folded sum.

@@ -17,7 +17,7 @@ use crate::{
     image::{self, Variant},
     ip::{ETH_LEN, Headers, Ip},
     maps::interface,
-    memory::MAX_MOVE,
+    memory::{MAX_MOVE, MAX_OFFSET},
     outcome::Outcome,
 };
 
@@ -84,6 +84,9 @@ pub(crate) fn plan<V: Ip, H: Edit>(
         .and_then(|image| Some((image.len()?, image.sum())))
         .ok_or(Outcome::ResponseLapsed)?;
     let length = end - removed + image_len;
+    if length > MAX_OFFSET {
+        return Err(Outcome::ResponseTooLarge);
+    }
     let mtu = interface(frame).ok_or(Outcome::ResponseNoRoom)?.mtu.get();
     if length - dns > MIN_UDP_SIZE.max(udp_size as usize) || (length - tags - ETH_LEN) as u64 > mtu {
         return Err(Outcome::ResponseNoRoom);

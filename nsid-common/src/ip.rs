@@ -73,7 +73,7 @@ pub trait Ip {
 
     /// Whether UDP is where [`Headers`] has it: a header of the usual length, unfragmented, with UDP behind it.
     fn is_udp(headers: &Headers<Self::Hdr>) -> Result<(), Outcome>;
-    /// The length of the UDP datagram, UDP header included, if all lengths agree; `available` bytes of the frame are
+    /// The length of the UDP datagram, UDP header included, if version and lengths agree; `available` bytes of the frame are
     /// behind the Ethernet header and its tags.
     fn datagram(headers: &Headers<Self::Hdr>, available: usize) -> Option<usize>;
     /// The sender's address.
@@ -225,7 +225,8 @@ impl Ip for V6 {
     fn datagram(headers: &Headers<Ipv6Hdr>, available: usize) -> Option<usize> {
         let (ip_len, udp_len) =
             (u16::from_be_bytes(headers.ip.payload_len), u16::from_be_bytes(headers.udp.len));
-        let agree = ip_len == udp_len && usize::from(ip_len) + Ipv6Hdr::LEN <= available;
+        let [version, ..] = headers.ip.vcf;
+        let agree = version >> 4 == 6 && ip_len == udp_len && usize::from(ip_len) + Ipv6Hdr::LEN <= available;
         agree.then_some(usize::from(udp_len))
     }
 

@@ -8,12 +8,18 @@
 //! - [`query`], [`response`]: the decisions, each a function from a frame to an [`Outcome`](outcome::Outcome).
 //! - [`pending`], [`served`], [`fence`], [`image`]: what the decisions ask of the maps, and [`maps`], their layout.
 //! - [`hook`]: what a hook has to provide; a BPF program and a test each have their own.
+//! - `model` (feature of that name): that of a test.
 //!
 //! **Invariant:** this crate knows neither aya nor tokio, allocates nothing and cannot panic on any input.
 //!
 //! **Invariant:** nothing is written to a frame before the verdict is complete; a frame that is neither answered nor
 //! edited leaves byte-identical.
 #![no_std]
+#![expect(clippy::inline_always, reason = "the verifier follows a call less far than what is inlined")]
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "words are cut into their parts, in the kernel without branches"
+)]
 
 pub mod answer;
 pub mod checksum;
@@ -25,11 +31,13 @@ pub mod insert;
 pub mod ip;
 pub mod maps;
 pub mod memory;
+#[cfg(any(test, feature = "model"))]
+pub mod model;
 pub mod outcome;
 pub mod pending;
 pub mod query;
 pub mod response;
 pub mod served;
 
-#[cfg(test)]
+#[cfg(any(test, feature = "model"))]
 extern crate std;

@@ -85,6 +85,14 @@ pub struct Service {
     pub selected: Word,
 }
 
+impl Service {
+    /// Which of the two records counts: 0 or 1.
+    #[inline(always)]
+    pub fn selected(&self) -> u32 {
+        self.selected.get() as u32 & 1
+    }
+}
+
 /// A name's right to be said; see [`fence`](crate::fence).
 #[repr(C)]
 #[derive(Debug, Default)]

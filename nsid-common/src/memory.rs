@@ -189,7 +189,7 @@ mod tests {
         assert_eq!(frame[..].load::<2>(2), None);
         assert_eq!(frame[..].load::<1>(usize::MAX), None);
         assert_eq!(frame[..].view::<[u8; 2]>(2), None);
-        assert_eq!(frame[..].first::<[u8; 3]>(), Some(&[1, 2, 3]));
+        assert_eq!(Bytes::first::<[u8; 3]>(&frame[..]), Some(&[1, 2, 3]));
     }
 
     #[test]

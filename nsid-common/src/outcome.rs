@@ -69,9 +69,9 @@ outcomes! {
     Inserted = "inserted",
     /// The server's own NSID replaced.
     Replaced = "replaced",
-    /// Not named: the response cannot be read.
+    /// Not named: the response cannot be read, or has more records or options than are looked through.
     ResponseMalformed = "response_malformed",
-    /// Not named: longer than can be reached, or with more records or options than are looked through.
+    /// Not named: longer than can be reached, or with more NSID options of the server's own than are taken out.
     ResponseTooLarge = "response_too_large",
     /// Not named: a packet of several segments (GSO).
     ResponseSegmented = "response_segmented",

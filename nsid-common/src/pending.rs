@@ -43,9 +43,9 @@ impl Exchange {
         for word in addresses {
             hash = mix(hash ^ word);
         }
-        let ports_and_id = u16::from_le_bytes(requestor) as u64
-            | (u16::from_le_bytes(server) as u64) << 16
-            | (u16::from_le_bytes(id) as u64) << 32;
+        let ports_and_id = u64::from(u16::from_le_bytes(requestor))
+            | u64::from(u16::from_le_bytes(server)) << 16
+            | u64::from(u16::from_le_bytes(id)) << 32;
         Self(mix(mix(hash ^ ports_and_id) ^ control.pending_key[1].get()))
     }
 
@@ -132,4 +132,177 @@ fn find<M: Maps>(maps: &M, exchange: Exchange) -> Option<u64> {
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Model;
+    use proptest::prelude::*;
+    use std::vec::Vec;
+
+    /// An exchange in a set, with a fingerprint; the lowest bit of a fingerprint is always 1.
+    fn exchange(set: u32, fingerprint: u32) -> Exchange {
+        Exchange(u64::from(fingerprint) << 33 | u64::from(set))
+    }
+
+    /// As many jiffies later.
+    fn later(model: &mut Model, ticks: u64) {
+        model.jiffies += ticks << TICK_SHIFT;
+    }
+
+    fn noted(model: &Model, exchange: Exchange, udp_size: u16) {
+        note(&model.frame(&mut Vec::new()), exchange, udp_size);
+    }
+
+    fn taken(model: &Model, exchange: Exchange) -> Option<u16> {
+        take(&model.frame(&mut Vec::new()), exchange, model.control.pending_ticks.get())
+    }
+
+    #[test]
+    fn a_note_is_taken_once() {
+        let model = Model::new();
+        noted(&model, exchange(7, 1), 1232);
+        assert_eq!(taken(&model, exchange(8, 1)), None, "another set");
+        assert_eq!(taken(&model, exchange(7, 2)), None, "another fingerprint");
+        assert_eq!(taken(&model, exchange(7, 1)), Some(1232));
+        assert_eq!(taken(&model, exchange(7, 1)), None);
+    }
+
+    #[test]
+    fn what_is_forgotten_is_not_taken_and_others_of_its_set_are() {
+        let model = Model::new();
+        noted(&model, exchange(7, 1), 512);
+        noted(&model, exchange(7, 2), 4096);
+        forget(&model.frame(&mut Vec::new()), exchange(7, 1));
+        assert_eq!(taken(&model, exchange(7, 1)), None);
+        assert_eq!(taken(&model, exchange(7, 2)), Some(4096));
+    }
+
+    #[test]
+    fn a_second_note_of_an_exchange_takes_the_place_of_the_first() {
+        let model = Model::new();
+        for fingerprint in 0..WAYS as u32 {
+            noted(&model, exchange(7, fingerprint), 512);
+        }
+        for fingerprint in 0..WAYS as u32 {
+            noted(&model, exchange(7, fingerprint), 1232);
+        }
+        for fingerprint in 0..WAYS as u32 {
+            assert_eq!(taken(&model, exchange(7, fingerprint)), Some(1232));
+            assert_eq!(taken(&model, exchange(7, fingerprint)), None);
+        }
+    }
+
+    #[test]
+    fn the_oldest_of_a_full_set_gives_way_wherever_it_stands() {
+        for oldest in 0..WAYS {
+            let mut model = Model::new();
+            let ways = 0..WAYS as u32;
+            ways.clone().for_each(|way| noted(&model, exchange(7, way), 512));
+            for way in ways.filter(|way| *way as usize != oldest) {
+                later(&mut model, 1);
+                noted(&model, exchange(7, way), 512);
+            }
+            noted(&model, exchange(7, 100), 4096);
+            for way in 0..WAYS {
+                let expected = if way == oldest { None } else { Some(512) };
+                assert_eq!(taken(&model, exchange(7, way as u32)), expected, "{way} of {oldest}");
+            }
+            assert_eq!(taken(&model, exchange(7, 100)), Some(4096));
+        }
+    }
+
+    #[test]
+    fn the_oldest_is_told_where_the_ticks_wrap() {
+        let mut model = Model::new();
+        model.jiffies = (0xfffe << TICK_SHIFT) | 1 << 40;
+        for fingerprint in 0..=WAYS as u32 {
+            noted(&model, exchange(7, fingerprint), 512);
+            later(&mut model, 1);
+        }
+        assert_eq!(taken(&model, exchange(7, 0)), None);
+        for fingerprint in 1..=WAYS as u32 {
+            assert_eq!(taken(&model, exchange(7, fingerprint)), Some(512));
+        }
+    }
+
+    #[test]
+    fn a_note_is_valid_to_the_last_tick_and_not_beyond() {
+        for start in [0, 0xfff0_u64] {
+            let mut model = Model::new();
+            let valid = model.control.pending_ticks.get();
+            for (age, expected) in [(0, Some(512)), (valid, Some(512)), (valid + 1, None), (0xffff, None)] {
+                model.jiffies = start << TICK_SHIFT;
+                noted(&model, exchange(7, 1), 512);
+                later(&mut model, age);
+                assert_eq!(taken(&model, exchange(7, 1)), expected, "{age} ticks from {start}");
+                assert_eq!(taken(&model, exchange(7, 1)), None, "also one too old is gone");
+            }
+        }
+    }
+
+    #[test]
+    fn both_directions_of_an_exchange_are_one_and_any_other_is_not() {
+        let control = Model::new().control;
+        let asked = Exchange::new(&control, &[1, 2], [3, 4], [0, 53], [5, 6]);
+        assert_eq!(Exchange::new(&control, &[1, 2], [3, 4], [0, 53], [5, 6]), asked);
+        for other in [
+            Exchange::new(&control, &[2, 1], [3, 4], [0, 53], [5, 6]),
+            Exchange::new(&control, &[1, 2], [0, 53], [3, 4], [5, 6]),
+            Exchange::new(&control, &[1, 2], [3, 4], [0, 53], [6, 5]),
+            Exchange::new(&control, &[1, 3], [3, 4], [0, 53], [5, 6]),
+        ] {
+            assert_ne!(other, asked);
+        }
+        control.pending_key[0].set(1);
+        assert_ne!(Exchange::new(&control, &[1, 2], [3, 4], [0, 53], [5, 6]), asked);
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Note(u32, u16),
+        Forget(u32),
+        Take(u32),
+        Wait(u64),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            4 => (0..WAYS as u32, any::<u16>()).prop_map(|(exchange, size)| Step::Note(exchange, size)),
+            1 => (0..WAYS as u32).prop_map(Step::Forget),
+            4 => (0..WAYS as u32).prop_map(Step::Take),
+            2 => prop_oneof![0..3_u64, 100..200_u64].prop_map(Step::Wait),
+        ];
+        proptest::collection::vec(step, 1..60)
+    }
+
+    proptest! {
+        /// As many exchanges as a set has ways never disturb each other: the set is a map with an age.
+        #[test]
+        fn a_set_is_a_map_of_valid_notes(steps in steps(), start: u32) {
+            let mut model = Model::new();
+            model.jiffies = u64::from(start);
+            let valid = model.control.pending_ticks.get();
+            let mut expected = [None::<(u64, u16)>; WAYS];
+            for step in steps {
+                let now = model.jiffies >> TICK_SHIFT;
+                match step {
+                    Step::Note(which, size) => {
+                        noted(&model, exchange(7, which), size);
+                        expected[which as usize] = Some((now, size));
+                    }
+                    Step::Forget(which) => {
+                        forget(&model.frame(&mut Vec::new()), exchange(7, which));
+                        expected[which as usize] = None;
+                    }
+                    Step::Take(which) => {
+                        let note = expected[which as usize].take().filter(|(then, _)| now - then <= valid);
+                        prop_assert_eq!(taken(&model, exchange(7, which)), note.map(|(_, size)| size));
+                    }
+                    Step::Wait(ticks) => later(&mut model, ticks),
+                }
+            }
+        }
+    }
 }

@@ -80,3 +80,87 @@ pub(crate) fn service<M: Maps>(maps: &M, table: Table, endpoint: &Endpoint) -> O
         && high.get() == endpoint.address.high;
     if same { Some((found >> 16) as u32 & 0xffff) } else { None }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Model;
+    use proptest::prelude::*;
+    use std::{collections::HashSet, vec::Vec};
+
+    fn endpoint() -> impl Strategy<Value = Endpoint> {
+        let address =
+            prop_oneof![any::<[u8; 4]>().prop_map(Address::v4), any::<[u8; 16]>().prop_map(Address::v6)];
+        (address, any::<[u8; 2]>()).prop_map(|(address, port)| Endpoint { address, port })
+    }
+
+    fn found(model: &Model, endpoint: &Endpoint) -> Option<u32> {
+        service(&model.frame(&mut Vec::new()), Table::from_word(model.control.served.get()), endpoint)
+    }
+
+    #[test]
+    fn the_neighbours_of_a_served_endpoint_are_not_served() {
+        let model = Model::new();
+        let served = Endpoint { address: Address::v4([10, 0, 0, 2]), port: [0, 53] };
+        model.serve(&served, 3);
+        assert_eq!(found(&model, &served), Some(3));
+        let address = served.address;
+        // All of them on the same place, so that only the comparison keeps them apart.
+        for other in [
+            Endpoint { port: [53, 0], ..served },
+            Endpoint { address: Address { high: 1, ..address }, ..served },
+            Endpoint { address: Address { low: address.low ^ 1 << 32, ..address }, ..served },
+        ] {
+            let table = Table::from_word(model.control.served.get());
+            let (from, to) =
+                (&model.served[table.place(&served) as usize], &model.served[table.place(&other) as usize]);
+            to.high.set(from.high.get());
+            to.low.set(from.low.get());
+            to.tag.set(from.tag.get());
+            assert_eq!(found(&model, &other), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_free_place_serves_nothing() {
+        let zero = Endpoint { address: Address { high: 0, low: 0 }, port: [0, 0] };
+        assert_eq!(found(&Model::new(), &zero), None);
+    }
+
+    #[test]
+    fn a_seed_for_as_many_endpoints_as_are_allowed_is_found_soon() {
+        // All on one network, on one port, which is the likeliest set.
+        let endpoints: Vec<Endpoint> = (0..MAX_ENDPOINTS as u32)
+            .map(|host| Endpoint { address: Address::v4((0x0a00_0000 + host).to_be_bytes()), port: [0, 53] })
+            .collect();
+        let apart = |seed: &u64| {
+            let table = Table::new(0, seed.wrapping_mul(0x2545_f491_4f6c_dd1d));
+            let mut places = HashSet::new();
+            endpoints.iter().all(|endpoint| places.insert(table.place(endpoint)))
+        };
+        assert!((1..100_000).any(|seed| apart(&seed)));
+    }
+
+    proptest! {
+        #[test]
+        fn an_endpoint_has_its_place_in_the_table_that_was_chosen(endpoint in endpoint(), seed: u64) {
+            let first = Table::new(0, seed);
+            let second = first.other(seed);
+            prop_assert!(first.place(&endpoint) < PLACES);
+            prop_assert_eq!(second.place(&endpoint), first.place(&endpoint) + PLACES);
+            prop_assert_eq!(second.other(seed), first);
+            prop_assert_eq!(Table::from_word(first.word()), first);
+        }
+
+        #[test]
+        fn only_the_table_in_use_counts(endpoint in endpoint(), seed: u64, service in 0..16_u32) {
+            let model = Model::new();
+            let table = Table::new(1, seed);
+            model.control.served.set(table.word());
+            model.serve(&endpoint, service);
+            prop_assert_eq!(found(&model, &endpoint), Some(service));
+            model.control.served.set(table.other(seed).word());
+            prop_assert_eq!(found(&model, &endpoint), None);
+        }
+    }
+}

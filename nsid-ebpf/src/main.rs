@@ -7,14 +7,15 @@ use aya_ebpf::bindings::{
     xdp_action::{XDP_PASS, XDP_TX},
     xdp_md,
 };
-use nsid_common::outcome::Outcome::Answered;
-use nsid_ebpf::{tc, xdp};
+use nsid_common::answer::sent_back;
+use nsid_ebpf::{frame::Frame, tc, xdp};
 
 /// Queries: passed on, or answered.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "xdp")]
 extern "C" fn nsid_ingress(context: *mut xdp_md) -> u32 {
-    if xdp::ingress(context) == Answered { XDP_TX } else { XDP_PASS }
+    let outcome = xdp::ingress(context);
+    if sent_back(&Frame::new(context), outcome) { XDP_TX } else { XDP_PASS }
 }
 
 /// Responses: passed on, edited or not.

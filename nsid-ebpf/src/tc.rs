@@ -17,7 +17,7 @@ use nsid_common::{
 };
 
 use crate::{
-    frame::Frame,
+    frame::{Context as _, Frame},
     maps::count,
     subprogram::{result, subprograms, word},
 };
@@ -29,7 +29,9 @@ type Context = *mut __sk_buff;
 pub fn egress(context: Context) -> Outcome {
     let outcome = response::responses(headers(context));
     count(outcome);
-    debug!(context, "{}", outcome as u8);
+    if outcome != Outcome::NotOurs {
+        debug!(context, target: "tc", "{} {}", outcome as u8, context.interface_index());
+    }
     outcome
 }
 

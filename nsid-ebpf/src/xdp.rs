@@ -17,7 +17,7 @@ use nsid_common::{
 };
 
 use crate::{
-    frame::Frame,
+    frame::{Context as _, Frame},
     maps::count,
     subprogram::{result, subprograms, word},
 };
@@ -29,7 +29,9 @@ type Context = *mut xdp_md;
 pub fn ingress(context: Context) -> Outcome {
     let outcome = query::queries(Frame::new(context));
     count(outcome);
-    debug!(context, "{}", outcome as u8);
+    if outcome != Outcome::NotOurs {
+        debug!(context, target: "XDP", "{} {}", outcome as u8, context.interface_index());
+    }
     outcome
 }
 
@@ -71,6 +73,7 @@ const MAX_HEAD: i32 = 216;
 impl Answer for Frame<Context> {
     /// At the tail; else at the head, which has room where a frame that a local socket sent to veth has none behind.
     #[inline(always)]
+    #[expect(clippy::cast_possible_wrap, reason = "no frame has 2 GiB")]
     fn remake(self, length: usize) -> Option<Self> {
         let more = length as i32 - self.length() as i32;
         if more == 0 || adjust_tail(self.context, more) {

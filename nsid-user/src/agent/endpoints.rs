@@ -18,7 +18,7 @@ pub(super) type Endpoints = BTreeMap<(IpAddr, u16), u32>;
     "there is no address to serve: this network namespace has none but loopback addresses; give it one, or name one \
      with --listen ADDR:PORT"
 )]
-pub struct NothingToServe;
+pub(super) struct NothingToServe;
 
 /// What the services listen on, on a host with these addresses. An address of its own beats one that stands for all.
 pub(super) fn endpoints(services: &[Service], addresses: &[Address]) -> Result<Endpoints, NothingToServe> {

@@ -144,7 +144,7 @@ impl Agent {
             interfaces.attach(link, &mut datapath, &netlink).await?;
         }
         let packet_log = match datapath.packet_log() {
-            Some(log) if config.log_packets => Some(AsyncFd::new(log)?),
+            Some(log) if config.log_packets => Some(log.watched()?),
             _ => None,
         };
         let services =
@@ -173,7 +173,7 @@ impl Agent {
     /// Until a claim ends for good.
     async fn live(&mut self, lock: &InstanceLock) -> Result<()> {
         let changed = self.services.changed();
-        let mut look = Box::pin(time::sleep(Duration::MAX));
+        let mut due = Box::pin(time::sleep(Duration::MAX));
         loop {
             tokio::select! {
                 biased;
@@ -182,13 +182,13 @@ impl Agent {
                 () = changed.notified() => self.tell(lock),
                 _ = self.watch.next() => {
                     let soon = time::Instant::now() + SETTLE;
-                    if look.deadline() > soon {
-                        look.as_mut().reset(soon);
+                    if due.deadline() > soon {
+                        due.as_mut().reset(soon);
                     }
                 }
-                () = look.as_mut() => {
+                () = due.as_mut() => {
                     let next = if self.look_around().await { Duration::MAX } else { RETRY };
-                    look.set(time::sleep(next));
+                    due.set(time::sleep(next));
                     self.announcer.interfaces(!self.interfaces.attached().is_empty());
                     self.tell(lock);
                 }

@@ -132,7 +132,7 @@ impl Maps {
 
     /// What a service says; `None` if it never said anything, or was told not to.
     pub fn said(&self, service: u32) -> Option<Said> {
-        let index = service * 2 + (self.services.get(service as usize)?.selected.get() as u32 & 1);
+        let index = service * 2 + self.services.get(service as usize)?.selected();
         let until = match self.records.get(index as usize)?.deadline.get() {
             0 => return None,
             u64::MAX => Deadline::Never,

@@ -1,10 +1,14 @@
 //! What the programs log of each packet, if asked to (`--log-packets`).
 
-use std::os::fd::{AsRawFd, RawFd};
+use std::{
+    io,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd},
+};
 
 use aya_log::EbpfLogger;
 use log::{Log, Metadata, Record};
 use nsid_common::outcome::Outcome;
+use tokio::io::unix::AsyncFd;
 
 use super::load::Datapath;
 
@@ -19,9 +23,21 @@ impl Datapath {
 }
 
 impl PacketLog {
+    /// To be waited for in this thread's runtime.
+    pub fn watched(self) -> io::Result<AsyncFd<Self>> {
+        // SAFETY: the file descriptor is the ring buffer's, which lives in `self` and keeps it open.
+        unsafe { AsyncFd::register(self) }.map_err(io::Error::from)
+    }
+
     /// Writes to this process's log what has come.
     pub fn flush(&mut self) {
         self.0.flush();
+    }
+}
+
+impl AsFd for PacketLog {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 
@@ -31,7 +47,7 @@ impl AsRawFd for PacketLog {
     }
 }
 
-/// The programs log an outcome's code; this logs its name.
+/// The programs log an outcome's code and the interface's index; this logs the outcome's name.
 #[derive(Clone, Copy, Debug)]
 struct Named;
 
@@ -42,8 +58,14 @@ impl Log for Named {
 
     fn log(&self, record: &Record<'_>) {
         let text = record.args().to_string();
-        let name = text.parse().map_or(text.as_str(), |code| Outcome::from_code(code).name());
-        log::info!(target: "packet", "{}: {name}", record.target());
+        let code_and_index = text.split_once(' ').and_then(|(code, index)| Some((code.parse().ok()?, index)));
+        match code_and_index {
+            Some((code, index)) => {
+                let name = Outcome::from_code(code).name();
+                log::info!(target: "packet", "{} of interface {index}: {name}", record.target());
+            }
+            None => log::info!(target: "packet", "{}: {text}", record.target()),
+        }
     }
 
     fn flush(&self) {}

@@ -33,7 +33,7 @@ impl ServiceVoice {
     }
 
     fn selected(&self) -> u32 {
-        self.maps.services[self.service as usize].selected.get() as u32 & 1
+        self.maps.services[self.service as usize].selected()
     }
 
     fn record(&self, which: u32) -> (u32, &Record) {

@@ -17,7 +17,7 @@ use aya_ebpf::{
 use nsid_common::{
     hook::{Answer as _, Edit as _},
     ip::{Headers, Ip, Requestor, V4},
-    maps::Maps as _,
+    maps::{CLIENT_ANSWERED, Maps as _},
     memory::{Bytes, Word},
     outcome::Outcome,
     pending::{self, Exchange},
@@ -93,6 +93,31 @@ extern "C" fn undo_answer4_nsid(context: *mut xdp_md) -> u32 {
     match unanswer::<QUERY4_NSID>(context).and_then(|()| Frame::new(context).remake(length)) {
         Some(_) => XDP_PASS,
         None => XDP_ABORTED,
+    }
+}
+
+/// One call of a subprogram: what a CPU's mitigations make of a return is most of it.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "xdp")]
+extern "C" fn one_call(context: *mut xdp_md) -> u32 {
+    if length(context) == 0 { XDP_ABORTED } else { XDP_PASS }
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn length(context: *mut xdp_md) -> u64 {
+    Frame::new(context).length() as u64
+}
+
+/// The look-up of the client, alone.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "xdp")]
+extern "C" fn client4(context: *mut xdp_md) -> u32 {
+    let frame = Frame::new(context);
+    let client = frame.first::<Headers<<V4 as Ip>::Hdr>>().map(V4::source);
+    match client.and_then(|client| frame.client(client)) {
+        Some(CLIENT_ANSWERED) => XDP_PASS,
+        _ => XDP_ABORTED,
     }
 }
 

@@ -6,6 +6,7 @@
 //! A row that misses its target says so, and is no failure; a program that did not do what its row says is one.
 
 mod frames;
+mod machine;
 mod measure;
 mod rows;
 mod stage;
@@ -29,6 +30,7 @@ fn main() -> Result<ExitCode> {
     let filter = words.join(" ");
     let rows = rows().into_iter().filter(|row| row.name.contains(&filter)).collect::<Vec<_>>();
     ensure!(!rows.is_empty(), "no row's name contains `{filter}`");
+    machine::describe();
     let lines = measure(&mut Stage::set()?, &rows)?;
     if json {
         table::print_json(&lines)?

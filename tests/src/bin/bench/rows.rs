@@ -127,6 +127,8 @@ fn xdp() -> Vec<Row> {
         Row::undone(name, Hook::Xdp, Program::Bench(program, XDP_TX), frame, Answered, ANSWERED)
     };
     let undo = Program::Bench("undo_answer4_nsid", Hook::Xdp.pass());
+    let part =
+        |name, program| Row::time(name, Hook::Xdp, Program::Bench(program, Hook::Xdp.pass()), query4(&plain));
     vec![
         bare,
         row("xdp: not IP", arp(), NotOurs, NOT_OURS),
@@ -146,6 +148,8 @@ fn xdp() -> Vec<Row> {
         answer("xdp: id.server answered with NSID, undone, IPv4", "answer4_nsid", query4(&id_server_nsid)),
         answer("xdp: id.server answered with NSID, undone, IPv6", "answer6_nsid", query6(&id_server_nsid)),
         Row::undo("xdp: the undo of answered with NSID, IPv4", Hook::Xdp, undo, query4(&id_server_nsid)),
+        part("xdp: the look-up of the client alone, IPv4", "client4"),
+        part("xdp: one call of a subprogram", "one_call"),
     ]
 }
 

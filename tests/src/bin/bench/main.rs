@@ -33,9 +33,9 @@ fn main() -> Result<ExitCode> {
     machine::describe();
     let lines = measure(&mut Stage::set()?, &rows)?;
     if json {
-        table::print_json(&lines)?
+        table::print_json(&lines)?;
     } else {
-        table::print(&lines)
+        table::print(&lines);
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -10,6 +10,10 @@
 #![feature(asm_experimental_arch)]
 #![expect(clippy::inline_always, reason = "what is not inlined is a subprogram, by design or not at all")]
 #![expect(clippy::cast_possible_truncation, reason = "words are packed of fields and cut into them again")]
+#![expect(
+    clippy::not_unsafe_ptr_arg_deref,
+    reason = "contexts are the kernel's: only its entry points bring one in, and the verifier follows each use"
+)]
 
 pub mod frame;
 pub mod maps;

@@ -66,6 +66,7 @@ const MAX_HEAD: i32 = 216;
 impl Answer for Frame<Context> {
     /// At the tail; else at the head, which has room where a frame that a local socket sent to veth has none behind.
     #[inline(always)]
+    #[expect(clippy::cast_possible_wrap, reason = "no frame has 2 GiB")]
     fn remake(self, length: usize) -> Option<Self> {
         let more = length as i32 - self.length() as i32;
         if more == 0 || adjust_tail(self.context, more) {

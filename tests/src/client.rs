@@ -102,13 +102,21 @@ impl Client {
     }
 }
 
-/// Whether an error only says that nobody answers: in time, on that port (ICMP), or at all.
+/// Whether an error only says that nothing came yet (`recv` with a time-out is not restarted after a signal, signal(7)),
+/// or that nobody answers: on that port (ICMP), or at all.
 fn is_silence(error: &io::Error) -> bool {
     use ErrorKind::{
-        ConnectionRefused, HostUnreachable, NetworkDown, NetworkUnreachable, TimedOut, WouldBlock,
+        ConnectionRefused, HostUnreachable, Interrupted, NetworkDown, NetworkUnreachable, TimedOut,
+        WouldBlock,
     };
     matches!(
         error.kind(),
-        ConnectionRefused | HostUnreachable | NetworkDown | NetworkUnreachable | TimedOut | WouldBlock
+        ConnectionRefused
+            | HostUnreachable
+            | Interrupted
+            | NetworkDown
+            | NetworkUnreachable
+            | TimedOut
+            | WouldBlock
     )
 }

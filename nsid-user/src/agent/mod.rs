@@ -144,7 +144,7 @@ impl Agent {
             interfaces.attach(link, &mut datapath, &netlink).await?;
         }
         let packet_log = match datapath.packet_log() {
-            Some(log) if config.log_packets => Some(AsyncFd::register(log)?),
+            Some(log) if config.log_packets => Some(log.watched()?),
             _ => None,
         };
         let services =

@@ -1,10 +1,14 @@
 //! What the programs log of each packet, if asked to (`--log-packets`).
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::{
+    io,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd},
+};
 
 use aya_log::EbpfLogger;
 use log::{Log, Metadata, Record};
 use nsid_common::outcome::Outcome;
+use tokio::io::unix::AsyncFd;
 
 use super::load::Datapath;
 
@@ -19,6 +23,12 @@ impl Datapath {
 }
 
 impl PacketLog {
+    /// To be waited for in this thread's runtime.
+    pub fn watched(self) -> io::Result<AsyncFd<Self>> {
+        // SAFETY: the file descriptor is the ring buffer's, which lives in `self` and keeps it open.
+        unsafe { AsyncFd::register(self) }.map_err(io::Error::from)
+    }
+
     /// Writes to this process's log what has come.
     pub fn flush(&mut self) {
         self.0.flush();
@@ -28,6 +38,12 @@ impl PacketLog {
 impl AsFd for PacketLog {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
+    }
+}
+
+impl AsRawFd for PacketLog {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
     }
 }
 

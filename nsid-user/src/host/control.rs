@@ -20,8 +20,8 @@ use super::{
     lock::{Holder, InstanceLock},
 };
 
-/// The longest that a verb waits for an agent, or an agent for a verb.
-pub const LIMIT: Duration = Duration::from_millis(200);
+/// The longest that a verb waits for an agent, or an agent for a verb: with what else a verb does, 200 ms.
+pub const LIMIT: Duration = Duration::from_millis(150);
 
 /// How long not to accept when accepting fails, which is for want of file descriptors.
 const AFTER_FAILURE: Duration = Duration::from_millis(100);

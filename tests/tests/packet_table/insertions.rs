@@ -48,7 +48,11 @@ fn inserted() -> Vec<Row> {
         row("the name at an odd offset", "RFC 1071 2", with(&option(12, b"x"))),
         row("the name at an even offset", "RFC 1071 2", with(&option(12, b"xy"))),
         row("the name behind 31 options", "DESIGN 3", with(&option(9, b"").repeat(31))),
-        row("the name behind another option's data that looks like NSID", "RFC 6891 6.1.2", with(&option(10, &nsid(b"x")))),
+        row(
+            "the name behind another option's data that looks like NSID",
+            "RFC 6891 6.1.2",
+            with(&option(10, &nsid(b"x"))),
+        ),
         flagged("NXDOMAIN", "RFC 5001 2.2", 0x8183),
         flagged("REFUSED", "RFC 5001 2.2", 0x8185),
         flagged("a truncated response", "RFC 6891 7", 0x8380),
@@ -61,7 +65,9 @@ fn inserted() -> Vec<Row> {
             &response().ordinary_sig().opt(1232, b""),
             &response().ordinary_sig().opt(1232, &nsid(NAME)),
         ),
-        named("130 records", "issue 4", &many(130, b""), &many(130, &nsid(NAME))).noted(4096).with(|model| model.interfaces[1].mtu.set(9000)),
+        named("130 records", "issue 4", &many(130, b""), &many(130, &nsid(NAME)))
+            .noted(4096)
+            .with(|model| model.interfaces[1].mtu.set(9000)),
         said("an option of 1 byte", 1),
         said("an option of 3 bytes", 3),
         said("an option of 4 bytes", 4),
@@ -109,14 +115,34 @@ fn replaced() -> Vec<Row> {
         row("the same NSID of the server's own", &name, &name),
         row("a longer NSID of the server's own", &own(60), &name),
         row("the server's own NSID first", &[own(5), cookie()].concat(), &[cookie(), name.clone()].concat()),
-        row("the server's own NSID in the middle", &[filler.clone(), own(5), cookie()].concat(), &[filler.clone(), cookie(), name.clone()].concat()),
+        row(
+            "the server's own NSID in the middle",
+            &[filler.clone(), own(5), cookie()].concat(),
+            &[filler.clone(), cookie(), name.clone()].concat(),
+        ),
         row("the server's own NSID last", &[cookie(), own(5)].concat(), &[cookie(), name.clone()].concat()),
-        row("the server's own NSID of an odd length before an odd option", &[own(5), filler.clone()].concat(), &[filler.clone(), name.clone()].concat()),
-        row("the server's own NSID of an even length before an odd option", &[own(6), filler.clone()].concat(), &[filler.clone(), name.clone()].concat()),
+        row(
+            "the server's own NSID of an odd length before an odd option",
+            &[own(5), filler.clone()].concat(),
+            &[filler.clone(), name.clone()].concat(),
+        ),
+        row(
+            "the server's own NSID of an even length before an odd option",
+            &[own(6), filler.clone()].concat(),
+            &[filler.clone(), name.clone()].concat(),
+        ),
         row("two NSID of the server's own", &[own(3), own(4)].concat(), &name),
-        row("two NSID of the server's own apart", &[own(3), filler.clone(), own(4), cookie()].concat(), &[filler.clone(), cookie(), name.clone()].concat()),
+        row(
+            "two NSID of the server's own apart",
+            &[own(3), filler.clone(), own(4), cookie()].concat(),
+            &[filler.clone(), cookie(), name.clone()].concat(),
+        ),
         row("four NSID of the server's own", &own(30).repeat(4), &name),
-        row("four NSID of the server's own among others", &[own(0), filler.clone(), own(1), cookie(), own(2), own(3), filler.clone()].concat(), &[filler.clone(), cookie(), filler.clone(), name.clone()].concat()),
+        row(
+            "four NSID of the server's own among others",
+            &[own(0), filler.clone(), own(1), cookie(), own(2), own(3), filler.clone()].concat(),
+            &[filler.clone(), cookie(), filler.clone(), name.clone()].concat(),
+        ),
     ]
 }
 
@@ -132,28 +158,85 @@ fn limits() -> Vec<Row> {
     // A requestor's size below 512 means 512 (RFC 6891 6.2.3).
     for (size, limit) in [(0, 512), (511, 512), (512, 512), (513, 513), (1232, 1232)] {
         let (came, left) = filled(limit);
-        rows.push(named(&format!("as long as a requestor with size {size} takes"), "RFC 6891 6.2.3", &came, &left).noted(size));
+        rows.push(
+            named(&format!("as long as a requestor with size {size} takes"), "RFC 6891 6.2.3", &came, &left)
+                .noted(size),
+        );
         let (came, _) = filled(limit + 1);
-        rows.push(not_named(&format!("a byte longer than a requestor with size {size} takes"), "RFC 6891 6.2.3", &came, Outcome::ResponseNoRoom).noted(size));
+        rows.push(
+            not_named(
+                &format!("a byte longer than a requestor with size {size} takes"),
+                "RFC 6891 6.2.3",
+                &came,
+                Outcome::ResponseNoRoom,
+            )
+            .noted(size),
+        );
     }
     let (came, left) = filled(1500 - 28);
     rows.push(named("as long as the MTU", "RFC 1191 3", &came, &left).noted(4096));
     let (came, _) = filled(1500 - 28 + 1);
-    rows.push(not_named("a byte longer than the MTU", "RFC 1191 3", &came, Outcome::ResponseNoRoom).noted(4096));
+    rows.push(
+        not_named("a byte longer than the MTU", "RFC 1191 3", &came, Outcome::ResponseNoRoom).noted(4096),
+    );
     let (came, left) = filled(1500 - 48);
-    rows.push(Row::edited("as long as the MTU over IPv6", "RFC 8200 5", Outcome::Inserted, &response6(&came), &left).noted(4096));
+    rows.push(
+        Row::edited(
+            "as long as the MTU over IPv6",
+            "RFC 8200 5",
+            Outcome::Inserted,
+            &response6(&came),
+            &left,
+        )
+        .noted(4096),
+    );
     let (came, _) = filled(1500 - 48 + 1);
-    rows.push(Row::passed(Hook::Responses, "a byte longer than the MTU over IPv6", "RFC 8200 5", response6(&came).frame(), Outcome::ResponseNoRoom).noted(4096));
+    rows.push(
+        Row::passed(
+            Hook::Responses,
+            "a byte longer than the MTU over IPv6",
+            "RFC 8200 5",
+            response6(&came).frame(),
+            Outcome::ResponseNoRoom,
+        )
+        .noted(4096),
+    );
     // Tags are not part of what the MTU limits.
     let (came, left) = filled(1500 - 28);
     let mut tagged = response4(&came);
     tagged.tags = vec![[0x88a8, 9], [0x8100, 7]];
-    rows.push(Row::edited("as long as the MTU behind two VLAN tags", "IEEE 802.3 3.2.7", Outcome::Inserted, &tagged, &left).noted(4096));
+    rows.push(
+        Row::edited(
+            "as long as the MTU behind two VLAN tags",
+            "IEEE 802.3 3.2.7",
+            Outcome::Inserted,
+            &tagged,
+            &left,
+        )
+        .noted(4096),
+    );
     let (came, left) = filled(2047 - 42);
-    rows.push(named("as long as can be reached", "DESIGN 4", &came, &left).noted(4096).with(|model| model.interfaces[1].mtu.set(9000)));
+    rows.push(
+        named("as long as can be reached", "DESIGN 4", &came, &left)
+            .noted(4096)
+            .with(|model| model.interfaces[1].mtu.set(9000)),
+    );
     let (came, _) = filled(2048 - 42);
-    rows.push(not_named("a byte longer than can be reached", "DESIGN 4", &came, Outcome::ResponseTooLarge).noted(4096).with(|model| model.interfaces[1].mtu.set(9000)));
-    rows.push(not_named("a response to the last byte that can be reached", "DESIGN 4", &long(2047), Outcome::ResponseTooLarge).noted(4096).with(|model| model.interfaces[1].mtu.set(9000)));
+    rows.push(
+        not_named("a byte longer than can be reached", "DESIGN 4", &came, Outcome::ResponseTooLarge)
+            .noted(4096)
+            .with(|model| model.interfaces[1].mtu.set(9000)),
+    );
+    rows.push(
+        not_named(
+            "a response to the last byte that can be reached",
+            "DESIGN 4",
+            &long(2047),
+            Outcome::ResponseTooLarge,
+        )
+        .noted(4096)
+        .with(|model| model.interfaces[1].mtu.set(9000)),
+    );
     rows
 }
 

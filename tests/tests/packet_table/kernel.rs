@@ -1,5 +1,7 @@
 //! The programs in the kernel, on maps that are filled from a model, run on one frame at a time.
 
+use std::collections::{BTreeSet, HashMap};
+
 use aya::{
     Ebpf, EbpfLoader, Pod,
     maps::{Array, LpmTrie, MapData, PerCpuArray, PerCpuValues, lpm_trie::Key},
@@ -17,7 +19,10 @@ use nsid_common::{
 use nsid_user::datapath::OBJECT;
 use rustix::time::{ClockId, clock_gettime};
 
-use super::row::{Hook, note, stage};
+use super::{
+    message::asking,
+    row::{Hook, note, query4, stage},
+};
 
 /// What became of a frame in the kernel.
 #[derive(Debug)]
@@ -50,7 +55,12 @@ const GSO_SIZE: usize = 176;
 /// The programs and their maps. Nothing is attached or pinned.
 pub(crate) struct Kernel {
     ebpf: Ebpf,
+    /// The counters as they were last read.
     counted: Vec<u64>,
+    /// What was last written to the maps that the programs only read.
+    written: HashMap<&'static str, Vec<Vec<u64>>>,
+    /// The sets of the pending table that may not be empty.
+    used: BTreeSet<u32>,
 }
 
 /// A value of a map, as aya takes it.
@@ -91,26 +101,35 @@ unsafe impl Words for Image {}
 // SAFETY: `repr(C)` of words.
 unsafe impl Words for Set {}
 
+fn noted(set: &Set) -> bool {
+    set.0.iter().any(|note| note.get() != 0)
+}
+
 impl Kernel {
     pub(crate) fn load() -> Self {
-        let mut ebpf = EbpfLoader::new().load(OBJECT).expect("the object can be loaded, as root");
+        // As on hosts, where nothing is logged.
+        let mut loader = EbpfLoader::new();
+        loader.override_global("AYA_LOG_LEVEL", &0_u8, true);
+        let mut ebpf = loader.load(OBJECT).expect("the object can be loaded, as root");
         let xdp: &mut Xdp = ebpf.program_mut("nsid_ingress").expect("is there").try_into().expect("is XDP");
         xdp.load().expect("the verifier accepts it");
         let tc: &mut SchedClassifier =
             ebpf.program_mut("nsid_egress").expect("is there").try_into().expect("is tc");
         tc.load().expect("the verifier accepts it");
-        Self { ebpf, counted: vec![0; Outcome::ALL.len()] }
+        let counted = vec![0; Outcome::ALL.len()];
+        Self { ebpf, counted, written: HashMap::new(), used: BTreeSet::new() }
     }
 
     /// The clocks of a model that is to agree with the kernel: jiffies, to a tick of the pending table, and
     /// `CLOCK_BOOTTIME`.
     pub(crate) fn now(&mut self) -> (u64, u64) {
         let model = stage();
-        self.fill_small(&model);
+        self.fill_but_notes(&model);
         note(&model, 512);
         let set = model.sets_used()[0];
-        let asking = super::row::query4(&super::message::asking()).frame();
+        let asking = query4(&asking()).frame();
         assert_eq!(self.run(Hook::Queries, &asking, &model).outcome, Some(Outcome::QueryNoted));
+        self.used.insert(set);
         let found = self.notes(set).into_iter().find(|note| *note != 0).expect("a note");
         let tick = found >> 16 & 0xffff;
         let now = clock_gettime(ClockId::Boottime);
@@ -121,12 +140,15 @@ impl Kernel {
 
     /// Makes the kernel's maps those of the model.
     pub(crate) fn fill(&mut self, model: &Model) {
-        self.fill_small(model);
-        self.put::<_, 4>("PENDING", &model.pending);
+        self.fill_but_notes(model);
+        let mut sets: BTreeSet<u32> =
+            (0..).zip(&model.pending).filter(|(_, set)| noted(set)).map(|(set, _)| set).collect();
+        sets.append(&mut self.used);
+        self.copy_notes(model, &sets.into_iter().collect::<Vec<_>>());
     }
 
     /// As [`fill`](Self::fill), but for the notes.
-    pub(crate) fn fill_small(&mut self, model: &Model) {
+    pub(crate) fn fill_but_notes(&mut self, model: &Model) {
         self.put::<_, 6>("CONTROL", std::slice::from_ref(&model.control));
         self.put::<_, 1>("PORTS", &model.ports);
         self.put::<_, 3>("SERVED", &model.served);
@@ -151,11 +173,12 @@ impl Kernel {
         }
     }
 
-    /// What the model says becomes of a frame; the frame is changed to what leaves.
-    pub(crate) fn model_outcome(&self, model: &Model, hook: Hook, frame: &mut Vec<u8>) -> Outcome {
-        match hook {
-            Hook::Queries => model.queries(frame),
-            Hook::Responses => model.responses(frame),
+    /// Copies these sets of notes from the model.
+    pub(crate) fn copy_notes(&mut self, model: &Model, sets: &[u32]) {
+        self.used.extend(sets);
+        let mut pending: Array<&mut MapData, Value<4>> = self.map("PENDING");
+        for set in sets {
+            pending.set(*set, model.pending[*set as usize].words::<4>(), 0).expect("a set");
         }
     }
 
@@ -167,11 +190,12 @@ impl Kernel {
             context[GSO_SIZE..GSO_SIZE + 4].copy_from_slice(&1000_u32.to_ne_bytes());
         }
         let mut options = TestRunOptions::default();
-        (options.data_in, options.data_out) = (Some(frame), Some(&mut left));
+        (options.data_in, options.data_out) = (Some(frame), Some(left.as_mut_slice()));
         let (result, action): (TestRunResult, _) = match hook {
             Hook::Queries => {
                 let program: &Xdp = self.ebpf.program("nsid_ingress").unwrap().try_into().unwrap();
-                let result = program.test_run(options).expect("a test run");
+                let result =
+                    program.test_run(options).unwrap_or_else(|error| panic!("{error:?} {frame:02x?}"));
                 let action = match result.return_value {
                     XDP_PASS => Action::Passed,
                     XDP_TX => Action::SentBack,
@@ -182,7 +206,8 @@ impl Kernel {
             Hook::Responses => {
                 options.ctx_in = Some(&context);
                 let program: &SchedClassifier = self.ebpf.program("nsid_egress").unwrap().try_into().unwrap();
-                let result = program.test_run(options).expect("a test run");
+                let result =
+                    program.test_run(options).unwrap_or_else(|error| panic!("{error:?} {frame:02x?}"));
                 let action = match result.return_value {
                     TC_ACT_UNSPEC => Action::Passed,
                     other => Action::Other(other),
@@ -213,6 +238,7 @@ impl Kernel {
     /// Whether these sets hold the same notes in both, but for when they were made.
     pub(crate) fn same_notes(&mut self, model: &Model, sets: &[u32]) -> Result<(), String> {
         const WHEN: u64 = 0xffff_0000;
+        self.used.extend(sets);
         for set in sets {
             let in_model = model.pending[*set as usize].0.each_ref().map(|note| note.get() & !WHEN);
             let in_kernel = self.notes(*set).map(|note| note & !WHEN);
@@ -228,11 +254,18 @@ impl Kernel {
         pending.get(&set, 0).expect("a set").0
     }
 
-    fn put<T: Words, const WORDS: usize>(&mut self, name: &str, values: &[T]) {
+    /// Writes what differs from what was written before.
+    fn put<T: Words, const WORDS: usize>(&mut self, name: &'static str, values: &[T]) {
+        let mut written = self.written.remove(name).unwrap_or_else(|| vec![vec![0; WORDS]; values.len()]);
         let mut map: Array<&mut MapData, Value<WORDS>> = self.map(name);
-        for (index, value) in (0..).zip(values) {
-            map.set(index, value.words(), 0).unwrap_or_else(|error| panic!("{name}[{index}]: {error}"));
+        for ((index, value), written) in (0..).zip(values).zip(&mut written) {
+            let value = value.words();
+            if *written != value.0 {
+                map.set(index, value, 0).unwrap_or_else(|error| panic!("{name}[{index}]: {error}"));
+                *written = value.0.to_vec();
+            }
         }
+        self.written.insert(name, written);
     }
 
     fn map<'a, M>(&'a mut self, name: &str) -> M

@@ -43,8 +43,7 @@ fn every_row_has_a_name_of_its_own() {
     }
 }
 
-/// `AnswerNoRoom` for want of room, `ResponseResize` and frames in several pieces need a device: they are tested on
-/// the model and on veth.
+/// A test run always has room to grow: without it, decisions are tested on the model (nsid-common) and on veth.
 #[test]
 fn every_outcome_but_one_has_a_row() {
     let seen: HashSet<Outcome> = table().iter().map(|row| row.outcome).collect();

@@ -31,15 +31,40 @@ fn plain_and_noted() -> Vec<Row> {
         seen("NSID alone", "RFC 5001 2.1", &with(&[nsid(b"")]), noted),
         v6("NSID alone over IPv6", "RFC 5001 2.1", &with(&[nsid(b"")]), noted),
         seen("NSID first of the options", "RFC 6891 6.1.2", &with(&[nsid(b""), cookie()]), noted),
-        seen("NSID in the middle of the options", "RFC 6891 6.1.2", &with(&[cookie(), nsid(b""), cookie()]), noted),
+        seen(
+            "NSID in the middle of the options",
+            "RFC 6891 6.1.2",
+            &with(&[cookie(), nsid(b""), cookie()]),
+            noted,
+        ),
         seen("NSID last of the options", "RFC 6891 6.1.2", &with(&[cookie(), nsid(b"")]), noted),
         seen("NSID at an odd offset", "RFC 6891 6.1.2", &with(&[option(12, b"x"), nsid(b"")]), noted),
         seen("NSID twice", "RFC 5001 2.1", &with(&[nsid(b""), nsid(b"")]), noted),
         seen("payload in NSID is ignored", "RFC 5001 2.1", &with(&[nsid(b"not mine")]), noted),
-        seen("another code with the low byte of NSID's", "RFC 5001 4.1", &with(&[option(0x0103, b"")]), plain),
-        seen("another code with the high byte of NSID's", "RFC 5001 4.1", &with(&[option(0x0300, b"")]), plain),
-        seen("NSID within the data of another option", "RFC 6891 6.1.2", &with(&[option(10, &nsid(b""))]), plain),
-        seen("NSID as the 32nd option", "DESIGN 3", &with(&[vec![option(9, b""); 31].concat(), nsid(b"")]), noted),
+        seen(
+            "another code with the low byte of NSID's",
+            "RFC 5001 4.1",
+            &with(&[option(0x0103, b"")]),
+            plain,
+        ),
+        seen(
+            "another code with the high byte of NSID's",
+            "RFC 5001 4.1",
+            &with(&[option(0x0300, b"")]),
+            plain,
+        ),
+        seen(
+            "NSID within the data of another option",
+            "RFC 6891 6.1.2",
+            &with(&[option(10, &nsid(b""))]),
+            plain,
+        ),
+        seen(
+            "NSID as the 32nd option",
+            "DESIGN 3",
+            &with(&[vec![option(9, b""); 31].concat(), nsid(b"")]),
+            noted,
+        ),
         seen(
             "NSID as the 33rd option",
             "DESIGN 3",
@@ -60,7 +85,12 @@ fn headers() -> Vec<Row> {
         flagged("OPCODE 15", 0x7800, Outcome::QueryNoted),
         flagged("AD and CD and the reserved bit", 0x0170, Outcome::QueryNoted),
         seen("QDCOUNT 0", "RFC 9619 3", &asking().counts([0, 0, 0, 1]), Outcome::QueryMalformed),
-        seen("QDCOUNT 2", "RFC 9619 3", &query(&[www(), www()].concat()).counts([2, 0, 0, 0]), Outcome::QueryMalformed),
+        seen(
+            "QDCOUNT 2",
+            "RFC 9619 3",
+            &query(&[www(), www()].concat()).counts([2, 0, 0, 0]),
+            Outcome::QueryMalformed,
+        ),
         seen("QDCOUNT 256", "RFC 9619 3", &asking().counts([256, 0, 0, 1]), Outcome::QueryMalformed),
         seen(
             "EDNS version 1 that asks for NSID",
@@ -78,8 +108,8 @@ fn names() -> Vec<Row> {
     let long = |last: usize| name(&[&[b'a'; 63], &[b'b'; 63], &[b'c'; 63], &vec![b'd'; last]]);
     vec![
         row("the root", "RFC 1035 3.1", &[0], noted),
-        row("127 labels", "RFC 1035 2.3.4", &name(&[b"a"; 127]), noted),
-        row("128 labels", "RFC 1035 2.3.4", &name(&[b"a"; 128]), malformed),
+        row("127 labels", "RFC 1035 2.3.4", &name(&[b"a".as_slice(); 127]), noted),
+        row("128 labels", "RFC 1035 2.3.4", &name(&[b"a".as_slice(); 128]), malformed),
         row("a name of 255 bytes", "RFC 1035 2.3.4", &long(61), noted),
         row("a name of 256 bytes", "RFC 1035 2.3.4", &long(62), malformed),
         row("a name of letters outside ASCII", "RFC 2181 11", &name(&[&[0xff, 0, b'.']]), noted),
@@ -132,7 +162,12 @@ fn signed() -> Vec<Row> {
     let asked = nsid(b"");
     vec![
         seen("TSIG", "RFC 8945 5.1", &query(&www()).tsig(), Outcome::QuerySigned),
-        seen("TSIG behind OPT", "RFC 8945 5.1", &query(&www()).opt(1232, &asked).tsig(), Outcome::QuerySigned),
+        seen(
+            "TSIG behind OPT",
+            "RFC 8945 5.1",
+            &query(&www()).opt(1232, &asked).tsig(),
+            Outcome::QuerySigned,
+        ),
         seen("SIG(0)", "RFC 2931 3", &query(&www()).opt(1232, &asked).sig0(), Outcome::QuerySigned),
         seen(
             "SIG over a type signs no message",
@@ -204,7 +239,8 @@ fn state() -> Vec<Row> {
             Hook::Queries,
             "CH TXT of another name",
             "RFC 4892 3",
-            datagram(CLIENT4, SERVER4, &query(&question(&name(&[b"version", b"bind"]), 16, CLASS_CH))).frame(),
+            datagram(CLIENT4, SERVER4, &query(&question(&name(&[b"version", b"bind"]), 16, CLASS_CH)))
+                .frame(),
             Outcome::QueryPlain,
         ),
     ]

@@ -197,6 +197,8 @@ impl Datapath {
             // Without its pin the link is gone, and with it the attachment.
             let _ = fs::remove_file(self.pins.link(netns, index, side));
         }
+        // Dropped, a filter detaches itself.
+        drop(self.filters.remove(&index));
         let place = &self.maps.interfaces[(index % INTERFACES) as usize];
         if place.index.get() == u64::from(index) {
             place.index.set(0);
@@ -267,7 +269,10 @@ impl Datapath {
             return Ok(Egress::Tcx);
         }
         match qdisc_add_clsact(&link.name) {
-            Err(TcError::AlreadyAttached) | Ok(()) => {}
+            Ok(()) => {}
+            // Of the last run, or somebody else's.
+            Err(TcError::NetlinkError(error))
+                if error.raw_os_error() == Some(Errno::EXIST.raw_os_error()) => {}
             Err(error) => return Err(refused(error.into())),
         }
         let options = NlOptions { priority: CLSACT_PRIORITY, handle: CLSACT_HANDLE, classid: None };
@@ -275,8 +280,9 @@ impl Datapath {
         let id = tc
             .attach_with_options(&link.name, TcAttachType::Egress, TcAttachOptions::Netlink(options))
             .map_err(refused)?;
-        // It stays when this process ends; `remove_filter` finds it by its priority and handle.
-        std::mem::forget(tc.take_link(id).map_err(refused)?);
+        // It stays when this process is killed; `remove_filter` finds it then by its priority and handle.
+        let filter = tc.take_link(id).map_err(refused)?;
+        self.filters.insert(link.index, filter);
         Ok(Egress::Clsact)
     }
 }

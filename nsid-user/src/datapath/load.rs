@@ -1,10 +1,16 @@
 //! Loads the programs, onto the maps of the instance's last run if there are any.
 
-use std::{collections::BTreeSet, fs, io, path::PathBuf, rc::Rc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    path::PathBuf,
+    rc::Rc,
+    time::Duration,
+};
 
 use aya::{
     Ebpf, EbpfError, EbpfLoader, VerifierLogLevel,
-    programs::{ProgramError, SchedClassifier, Xdp},
+    programs::{ProgramError, SchedClassifier, Xdp, tc::SchedClassifierLink},
     util::KernelVersion,
 };
 use nsid_common::pending::TICK_SHIFT;
@@ -45,6 +51,8 @@ pub struct Datapath {
     pub(super) pins: Pins,
     /// Indices of those that are attached.
     pub(super) interfaces: BTreeSet<u32>,
+    /// Filters by interface, where the kernel has no tcx: they cannot be pinned, and go with this object.
+    pub(super) filters: BTreeMap<u32, SchedClassifierLink>,
     /// The maps.
     pub maps: Rc<Maps>,
 }
@@ -107,7 +115,7 @@ impl Datapath {
         let maps = Maps::open(&directory)?;
         maps.start(options.observe, note_ticks());
         pins.remove_maps_but(&directory).map_err(pin_error)?;
-        Ok(Self { ebpf, pins, interfaces: BTreeSet::new(), maps: Rc::new(maps) })
+        Ok(Self { ebpf, pins, interfaces: BTreeSet::new(), filters: BTreeMap::new(), maps: Rc::new(maps) })
     }
 }
 

@@ -16,6 +16,7 @@ mod packets;
 mod pins;
 mod served;
 mod shared;
+mod test_run;
 mod voice;
 
 pub use attach::{Answering, AttachError, Egress, Ingress, IngressMode, remove_filter};
@@ -25,4 +26,5 @@ pub use maps::{Maps, OpenError, Said};
 pub use packets::PacketLog;
 pub use pins::{Pins, owner_of_program};
 pub use served::ServeError;
+pub use test_run::{Bench, TestRun, TestRunError};
 pub use voice::ServiceVoice;

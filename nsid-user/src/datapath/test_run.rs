@@ -1,7 +1,7 @@
 //! `BPF_PROG_TEST_RUN`: the programs on a frame in memory, attached to nothing, for tests and measurements.
 //!
 //! The kernel takes the frame for one that came to the loopback interface of this network namespace (index 1), or that
-//! leaves there (net/bpf/test_run.c).
+//! leaves there (`net/bpf/test_run.c`).
 
 use std::time::Duration;
 

@@ -75,7 +75,7 @@ fn tick<M: Maps>(maps: &M) -> u16 {
 /// Notes that the query of an exchange asked, and the UDP size that it takes: in the place of an earlier note of the
 /// same exchange, else in a free one, else in the oldest's.
 #[inline(always)]
-pub(crate) fn note<M: Maps>(maps: &M, exchange: Exchange, udp_size: u16) {
+pub fn note<M: Maps>(maps: &M, exchange: Exchange, udp_size: u16) {
     let Some(Set([first, second, third, fourth])) = maps.pending(exchange.set()) else { return };
     let fingerprint = exchange.fingerprint();
     let now = tick(maps);

@@ -5,6 +5,9 @@
 //! - [`xdp`], [`tc`]: the two hooks: what is theirs, and their subprograms.
 //! - [`subprogram`]: how a loop becomes a subprogram of its own.
 //!
+//! What is logged is an outcome's code; the agent tells its name. The level is a constant to the verifier, which leaves
+//! the logging out where it is off.
+//!
 //! **Invariant:** nothing here knows of DNS.
 #![no_std]
 #![feature(asm_experimental_arch)]

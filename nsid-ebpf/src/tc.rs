@@ -4,6 +4,7 @@ use aya_ebpf::{
     bindings::{__sk_buff, BPF_F_MARK_MANGLED_0, BPF_F_PSEUDO_HDR},
     helpers::generated::{bpf_l4_csum_replace, bpf_skb_change_tail, bpf_skb_pull_data},
 };
+use aya_log_ebpf::debug;
 use nsid_common::{
     checksum,
     dns::{self, Compression, Message, Stop},
@@ -16,11 +17,38 @@ use nsid_common::{
 };
 
 use crate::{
-    frame::Frame,
+    frame::{Context as _, Frame},
+    maps::count,
     subprogram::{result, subprograms, word},
 };
 
 type Context = *mut __sk_buff;
+
+/// Decides on a packet, does it, and counts it.
+#[inline(always)]
+pub fn egress(context: Context) -> Outcome {
+    let outcome = response::responses(headers(context));
+    count(outcome);
+    if outcome != Outcome::NotOurs {
+        debug!(context, target: "tc", "{} {}", outcome as u8, context.interface_index());
+    }
+    outcome
+}
+
+/// The frame, with as many headers in one piece as there are.
+#[inline(always)]
+fn headers(context: Context) -> Frame<Context> {
+    const HEADERS: usize = 82;
+    let frame = Frame::new(context);
+    if frame.reachable() >= HEADERS {
+        return frame;
+    }
+    let length = frame.length();
+    if length <= frame.reachable() {
+        return frame;
+    }
+    pull(context, if length < HEADERS { length } else { HEADERS }).unwrap_or(Frame::new(context))
+}
 
 subprograms!(Context: tc_name, tc_record, tc_records, tc_nsid, tc_walk, tc_image);
 
@@ -151,7 +179,7 @@ fn replace(context: Context, field: u32, from: u64, to: u64, flags: u64) -> Opti
 
 /// The frame with its first `length` bytes in one piece.
 #[inline(always)]
-pub fn pull(context: Context, length: usize) -> Option<Frame<Context>> {
+fn pull(context: Context, length: usize) -> Option<Frame<Context>> {
     // SAFETY: the kernel gave the context; frames that were read before are not used any more.
     let failed = unsafe { bpf_skb_pull_data(context, length as u32) };
     if failed == 0 { Some(Frame::new(context)) } else { None }

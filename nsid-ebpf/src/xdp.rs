@@ -4,6 +4,7 @@ use aya_ebpf::{
     bindings::xdp_md,
     helpers::generated::{bpf_xdp_adjust_head, bpf_xdp_adjust_tail},
 };
+use aya_log_ebpf::debug;
 use nsid_common::{
     answer,
     dns::{self, Compression, Message, Stop},
@@ -16,11 +17,23 @@ use nsid_common::{
 };
 
 use crate::{
-    frame::Frame,
+    frame::{Context as _, Frame},
+    maps::count,
     subprogram::{result, subprograms, word},
 };
 
 type Context = *mut xdp_md;
+
+/// Decides on a frame, does it, and counts it.
+#[inline(always)]
+pub fn ingress(context: Context) -> Outcome {
+    let outcome = query::queries(Frame::new(context));
+    count(outcome);
+    if outcome != Outcome::NotOurs {
+        debug!(context, target: "XDP", "{} {}", outcome as u8, context.interface_index());
+    }
+    outcome
+}
 
 subprograms!(Context: xdp_name, xdp_record, xdp_records, xdp_nsid, xdp_walk, xdp_image);
 

@@ -4,7 +4,8 @@
 //! Every object owns what it creates and removes it on Drop, also in a panic, and then prints its log. A failure of
 //! the harness itself is a panic that says what did not happen; there is nothing for a test to recover from.
 //!
-//! **Invariant:** this crate knows the agent only by its command line, its output and what it puts on the wire.
+//! **Invariant:** this library knows the agent only by its command line, its output and what it puts on the wire. (What
+//! `src/bin/bench` measures are the kernel's programs alone: it loads them as the agent does.)
 
 pub mod unique;
 

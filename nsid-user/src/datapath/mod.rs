@@ -16,13 +16,15 @@ mod packets;
 mod pins;
 mod served;
 mod shared;
+mod test_run;
 mod voice;
 
 pub use attach::{Answering, AttachError, Egress, Ingress, IngressMode, remove_filter};
 pub use clients::ClientsError;
-pub use load::{Datapath, LoadError, Options, Prog};
+pub use load::{Datapath, LoadError, OBJECT, Options, Prog};
 pub use maps::{Maps, OpenError, Said};
 pub use packets::PacketLog;
 pub use pins::{Pins, owner_of_program};
 pub use served::ServeError;
+pub use test_run::{Bench, TestRun, TestRunError};
 pub use voice::ServiceVoice;

@@ -47,7 +47,7 @@ impl AsRawFd for PacketLog {
     }
 }
 
-/// The programs log an outcome's code; this logs its name.
+/// The programs log an outcome's code and the interface's index; this logs the outcome's name.
 #[derive(Clone, Copy, Debug)]
 struct Named;
 
@@ -58,8 +58,14 @@ impl Log for Named {
 
     fn log(&self, record: &Record<'_>) {
         let text = record.args().to_string();
-        let name = text.parse().map_or(text.as_str(), |code| Outcome::from_code(code).name());
-        log::info!(target: "packet", "{}: {name}", record.target());
+        let code_and_index = text.split_once(' ').and_then(|(code, index)| Some((code.parse().ok()?, index)));
+        match code_and_index {
+            Some((code, index)) => {
+                let name = Outcome::from_code(code).name();
+                log::info!(target: "packet", "{} of interface {index}: {name}", record.target());
+            }
+            None => log::info!(target: "packet", "{}: {text}", record.target()),
+        }
     }
 
     fn flush(&self) {}

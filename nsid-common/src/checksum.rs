@@ -128,6 +128,7 @@ pub fn of_frame<B: Bytes>(frame: &B, at: usize, length: usize) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Model;
     use proptest::prelude::*;
 
     #[test]
@@ -157,6 +158,17 @@ mod tests {
             let rest = both.minus(of(&b)).fold();
             // 0 and ffff are the same number in ones' complement.
             prop_assert_eq!(rest % 0xffff, of(&a) % 0xffff);
+        }
+
+        #[test]
+        fn the_sum_of_a_part_of_a_frame_is_that_of_its_bytes(
+            bytes in proptest::collection::vec(any::<u8>(), 0..600),
+            at in 0..64_usize,
+            length in 0..600_usize,
+        ) {
+            let found = of_frame(&Model::new().frame(&mut bytes.clone()), at, length);
+            let part = bytes.get(at..at + length).filter(|part| part.len() <= MAX_SUM);
+            prop_assert_eq!(found, if length == 0 { Some(0) } else { part.map(of) });
         }
     }
 }

@@ -194,3 +194,69 @@ pub fn copy<H: Hook>(hook: &mut H, at: usize, index: u32) -> Option<()> {
     let last = hook.image(index)?.last.get().to_le_bytes();
     hook.store(at + len - 8, last)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Model;
+    use std::{vec, vec::Vec};
+
+    fn filled(name: &[u8], variant: Variant) -> Vec<u8> {
+        let image = Image::default();
+        image.fill(name, variant);
+        let (bytes, len) = image.bytes();
+        bytes[..len].to_vec()
+    }
+
+    #[test]
+    fn an_image_that_was_never_filled_has_no_length() {
+        assert_eq!(Image::default().len(), None);
+    }
+
+    #[test]
+    fn the_option_is_code_length_and_name() {
+        assert_eq!(filled(b"ns1", Variant::Option), b"\0\x03\0\x03ns1");
+    }
+
+    #[test]
+    fn a_name_is_cut_at_the_longest() {
+        let name = [b'n'; MAX_NAME + 1];
+        for variant in Variant::ALL {
+            assert_eq!(filled(&name, variant), filled(&name[..MAX_NAME], variant));
+        }
+    }
+
+    #[test]
+    fn every_image_of_every_length_is_copied_whole_and_nothing_beside_it() {
+        let model = Model::new();
+        let name: Vec<u8> = (1..=128).collect();
+        for length in 1..=MAX_NAME {
+            for variant in Variant::ALL {
+                let image = &model.images[variant as usize];
+                image.fill(&name[..length], variant);
+                let expected = filled(&name[..length], variant);
+                for at in [0, 7] {
+                    let mut bytes = vec![0xee; at + expected.len() + 9];
+                    copy(&mut model.frame(&mut bytes), at, variant as u32).unwrap();
+                    assert_eq!(bytes[at..at + expected.len()], expected);
+                    assert!(
+                        bytes[..at].iter().chain(&bytes[at + expected.len()..]).all(|byte| *byte == 0xee)
+                    );
+                }
+                let offset = usize::from(variant != Variant::Option);
+                assert_eq!(image.sum(), checksum::at_offset(checksum::of(&expected), offset));
+            }
+        }
+    }
+
+    #[test]
+    fn an_image_refilled_with_a_shorter_name_keeps_nothing_of_the_longer() {
+        let image = Image::default();
+        for variant in Variant::ALL {
+            image.fill(&[b'x'; MAX_NAME], variant);
+            image.fill(b"ns1", variant);
+            let (bytes, len) = image.bytes();
+            assert_eq!(bytes[..len], filled(b"ns1", variant));
+        }
+    }
+}

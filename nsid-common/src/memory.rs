@@ -181,6 +181,8 @@ fn range<const N: usize>(at: usize) -> Option<core::ops::Range<usize>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Model;
+    use proptest::prelude::*;
 
     #[test]
     fn what_does_not_lie_within_the_frame_is_not_reached() {
@@ -198,5 +200,27 @@ mod tests {
         assert!(frame[..].load::<2>(MAX_OFFSET).is_some());
         assert!(frame[..].load::<1>(MAX_OFFSET + 1).is_none());
         assert!(frame[..].view::<[u8; 1]>(MAX_OFFSET + 1).is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_moved_back_arrives_as_it_was(
+            bytes in proptest::collection::vec(any::<u8>(), 1..600),
+            to in 0..64_usize,
+            by in 1..64_usize,
+            length in 0..600_usize,
+        ) {
+            let mut frame = bytes.clone();
+            let moved = move_back(&mut Model::new().frame(&mut frame), to + by, to, length);
+            let fits = length <= MAX_MOVE && (length == 0 || to + by + length <= bytes.len());
+            prop_assert_eq!(moved.is_some(), fits);
+            if fits {
+                let mut expected = bytes;
+                if length != 0 {
+                    expected.copy_within(to + by..to + by + length, to);
+                }
+                prop_assert_eq!(frame, expected);
+            }
+        }
     }
 }

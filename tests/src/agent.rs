@@ -192,6 +192,11 @@ impl Agent {
         (status, self.instance)
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Its resident memory in KiB (`VmRSS` of `/proc/PID/status`).
     pub fn resident_kib(&self) -> u64 {
         let path = format!("/proc/{}/status", self.process.id());

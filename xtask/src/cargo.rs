@@ -36,6 +36,28 @@ pub(crate) fn build_release<const N: usize>(binaries: &[Binary; N]) -> Result<[P
     for Binary { package, name } in binaries {
         build.args(["--package", package, "--bin", name]);
     }
+    let mut executables = executables(build)?;
+    let mut paths = [const { PathBuf::new() }; N];
+    for (path, Binary { name, .. }) in paths.iter_mut().zip(binaries) {
+        let Some(executable) = executables.remove(*name) else { bail!("cargo built no `{name}`") };
+        *path = executable;
+    }
+    Ok(paths)
+}
+
+/// Builds test programs of the package nsid-tests, and tells where each one is.
+pub(crate) fn build_tests(names: &[&str]) -> Result<Vec<(String, PathBuf)>> {
+    let mut build = cargo()?;
+    build.args(["test", "--no-run", "--package=nsid-tests", "--message-format=json-render-diagnostics"]);
+    for name in names {
+        build.args(["--test", name]);
+    }
+    let executables = executables(build)?;
+    Ok(executables.into_iter().filter(|(name, _)| names.contains(&name.as_str())).collect())
+}
+
+/// Runs a cargo that builds, and tells where each executable is.
+fn executables(mut build: Command) -> Result<HashMap<String, PathBuf>> {
     let mut child = build.stdout(Stdio::piped()).spawn().context("cargo does not start")?;
     let messages = BufReader::new(child.stdout.take().context("cargo has no output")?);
     let mut executables = HashMap::new();
@@ -47,11 +69,5 @@ pub(crate) fn build_release<const N: usize>(binaries: &[Binary; N]) -> Result<[P
         }
     }
     ensure!(child.wait()?.success(), "the build failed: cargo says above why");
-
-    let mut paths = [const { PathBuf::new() }; N];
-    for (path, Binary { name, .. }) in paths.iter_mut().zip(binaries) {
-        let Some(executable) = executables.remove(*name) else { bail!("cargo built no `{name}`") };
-        *path = executable;
-    }
-    Ok(paths)
+    Ok(executables)
 }

@@ -9,6 +9,7 @@ mod setup;
 
 mod bench;
 mod build;
+mod kernels;
 mod lint;
 mod run;
 mod test;
@@ -42,6 +43,8 @@ enum Verb {
     Run(run::Arguments),
     /// Run every test, as root: unit tests, packet tables in the kernel, real DNS servers in network namespaces
     Test(test::Arguments),
+    /// Run the end-to-end tests of the kernel programs on each kernel that Debian has, in a virtual machine
+    Kernels(kernels::Arguments),
     /// Measure the kernel programs on this machine
     Bench(bench::Arguments),
     /// Check formatting, lints, dependencies and the rules of the source text
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Verb::Build => build::build(consent),
         Verb::Run(arguments) => run::run(&arguments, consent),
         Verb::Test(arguments) => test::test(&arguments, consent),
+        Verb::Kernels(arguments) => kernels::kernels(&arguments, consent),
         Verb::Bench(arguments) => bench::bench(&arguments, consent),
         Verb::Lint => lint::lint(consent),
     };

@@ -14,7 +14,7 @@ use std::fmt::Display;
 
 use anyhow::{Result, ensure};
 
-pub(crate) use crates::CARGO_DENY;
+pub(crate) use crates::{CARGO_DENY, cache};
 pub(crate) use programs::Purpose;
 
 use crate::setup::ebpf::Compiler;

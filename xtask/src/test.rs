@@ -5,6 +5,7 @@ use clap::Args;
 
 use crate::build::NSID;
 use crate::cargo::{build_release, cargo};
+use crate::kernels;
 use crate::root::{become_command, is_root, sudo};
 use crate::setup::{self, Consent, Need, Purpose};
 
@@ -25,6 +26,9 @@ pub(crate) fn test(Arguments { long, filter }: &Arguments, consent: Consent) -> 
     setup::prepare(&[Need::EbpfBuild, Need::Programs(Purpose::Test)], consent)?;
     let [nsid] = build_release(&[NSID])?;
 
+    if *long {
+        kernels::kernels(&kernels::Arguments::default(), consent)?;
+    }
     let mut test = cargo()?;
     if !is_root()? {
         let sudo = sudo()?;

@@ -92,3 +92,27 @@ pub fn skip_all<W: Walk>(message: &W, start: usize, count: usize) -> Option<Stop
     }
     if count == MAX_RECORDS { Some(Stop::End(at)) } else { None }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::MAX_OFFSET;
+    use proptest::prelude::*;
+
+    fn stop() -> impl Strategy<Value = Stop> {
+        // Offsets are those of a frame, and of what its lengths could mean.
+        let offset = 0..=MAX_OFFSET + usize::from(u16::MAX) + RECORD_FIXED;
+        prop_oneof![
+            offset.clone().prop_map(Stop::End),
+            (offset, 0..=MAX_RECORDS).prop_map(|(rdata, left)| Stop::Opt(rdata, left)),
+            Just(Stop::Signed),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_stop_is_the_same_as_one_word(stop in stop()) {
+            prop_assert_eq!(Stop::unpack(stop.pack()), stop);
+        }
+    }
+}

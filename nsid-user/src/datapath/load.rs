@@ -24,7 +24,7 @@ use super::{
 use crate::clock;
 
 /// The programs, as built for the kernel.
-pub(super) static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/nsid-ebpf"));
+pub static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/nsid-ebpf"));
 
 pub(super) const INGRESS: &str = "nsid_ingress";
 pub(super) const EGRESS: &str = "nsid_egress";

@@ -21,7 +21,7 @@ mod voice;
 
 pub use attach::{Answering, AttachError, Egress, Ingress, IngressMode, remove_filter};
 pub use clients::ClientsError;
-pub use load::{Datapath, LoadError, Options, Prog};
+pub use load::{Datapath, LoadError, OBJECT, Options, Prog};
 pub use maps::{Maps, OpenError, Said};
 pub use packets::PacketLog;
 pub use pins::{Pins, owner_of_program};

@@ -85,7 +85,7 @@ fn llvm_prefix() -> PathBuf {
 }
 
 /// The project's part of the user's cache (XDG Base Directory Specification).
-fn cache() -> Result<PathBuf> {
+pub(crate) fn cache() -> Result<PathBuf> {
     let user = env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let user = user.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cache")));
     Ok(user.context("HOME is not set: it tells where to keep what is built once")?.join("nsid"))

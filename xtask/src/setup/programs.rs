@@ -8,6 +8,7 @@ use crate::setup::plan::Plan;
 pub(crate) enum Purpose {
     Demo,
     Test,
+    Kernels,
 }
 
 struct Program {
@@ -18,30 +19,30 @@ struct Program {
 }
 
 /// Every program, its Debian package, and who starts it.
-const PROGRAMS: [Program; 7] = [
+const PROGRAMS: [Program; 9] = [
     Program {
         name: "unbound",
         package: "unbound",
         what_for: "a DNS resolver (Debian starts it: `systemctl disable --now unbound` ends that)",
-        started_for: &[Purpose::Demo, Purpose::Test],
+        started_for: &[Purpose::Demo, Purpose::Test, Purpose::Kernels],
     },
     Program {
         name: "nsd",
         package: "nsd",
         what_for: "a DNS server (Debian starts it: `systemctl disable --now nsd` ends that)",
-        started_for: &[Purpose::Demo, Purpose::Test],
+        started_for: &[Purpose::Demo, Purpose::Test, Purpose::Kernels],
     },
     Program {
         name: "dig",
         package: "dnsutils",
         what_for: "a DNS client",
-        started_for: &[Purpose::Demo, Purpose::Test],
+        started_for: &[Purpose::Demo, Purpose::Test, Purpose::Kernels],
     },
     Program {
         name: "kdig",
         package: "knot-dnsutils",
         what_for: "another DNS client",
-        started_for: &[Purpose::Demo, Purpose::Test],
+        started_for: &[Purpose::Demo, Purpose::Test, Purpose::Kernels],
     },
     Program {
         name: "tcpdump",
@@ -59,7 +60,19 @@ const PROGRAMS: [Program; 7] = [
         name: "ip",
         package: "iproute2",
         what_for: "makes network namespaces and their links",
-        started_for: &[Purpose::Demo, Purpose::Test],
+        started_for: &[Purpose::Demo, Purpose::Test, Purpose::Kernels],
+    },
+    Program {
+        name: "qemu-system-x86_64",
+        package: "qemu-system-x86",
+        what_for: "boots other kernels",
+        started_for: &[Purpose::Kernels],
+    },
+    Program {
+        name: "busybox",
+        package: "busybox-static",
+        what_for: "the user space of other kernels",
+        started_for: &[Purpose::Kernels],
     },
 ];
 

@@ -1,0 +1,278 @@
+//! The programs in the kernel, on maps that are filled from a model, run on one frame at a time.
+
+use std::collections::{BTreeSet, HashMap};
+
+use aya::{
+    Ebpf, EbpfLoader, Pod,
+    maps::{Array, LpmTrie, MapData, PerCpuArray, PerCpuValues, lpm_trie::Key},
+    programs::{SchedClassifier, TestRun as _, TestRunOptions, TestRunResult, Xdp},
+    util::nr_cpus,
+};
+use nsid_common::{
+    image::Image,
+    maps::{Control, Interface, Record, Served, Service},
+    memory::Word,
+    model::{Model, Segments},
+    outcome::Outcome,
+    pending::{Set, TICK_SHIFT},
+};
+use nsid_user::datapath::OBJECT;
+use rustix::time::{ClockId, clock_gettime};
+
+use super::{
+    message::asking,
+    row::{Hook, note, query4, stage},
+};
+
+/// What became of a frame in the kernel.
+#[derive(Debug)]
+pub(crate) struct Run {
+    /// The one that was counted.
+    pub(crate) outcome: Option<Outcome>,
+    pub(crate) action: Action,
+    pub(crate) frame: Vec<u8>,
+}
+
+/// What a program told the kernel to do with the frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// `XDP_PASS`, `TC_ACT_UNSPEC`.
+    Passed,
+    /// `XDP_TX`.
+    SentBack,
+    /// Anything else is never right.
+    Other(u32),
+}
+
+const XDP_PASS: u32 = 2;
+const XDP_TX: u32 = 3;
+const TC_ACT_UNSPEC: u32 = u32::MAX;
+
+/// Bytes of `struct __sk_buff`, and the offset of `gso_size` in it (include/uapi/linux/bpf.h).
+const SK_BUFF: usize = 192;
+const GSO_SIZE: usize = 176;
+
+/// The programs and their maps. Nothing is attached or pinned.
+pub(crate) struct Kernel {
+    ebpf: Ebpf,
+    /// The counters as they were last read.
+    counted: Vec<u64>,
+    /// What was last written to the maps that the programs only read.
+    written: HashMap<&'static str, Vec<Vec<u64>>>,
+    /// The sets of the pending table that may not be empty.
+    used: BTreeSet<u32>,
+}
+
+/// A value of a map, as aya takes it.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct Value<const WORDS: usize>([u64; WORDS]);
+
+// SAFETY: an array of integers: any bytes are valid, and there is no padding.
+unsafe impl<const WORDS: usize> Pod for Value<WORDS> {}
+
+/// The values of maps that are nothing but words.
+///
+/// # Safety
+/// `repr(C)` of [`Word`]s only.
+unsafe trait Words: Sized {
+    fn words<const WORDS: usize>(&self) -> Value<WORDS> {
+        assert_eq!(size_of::<Self>(), size_of::<Value<WORDS>>());
+        // SAFETY: as many words are there, borrowed with `self`; `Word` is an atomic, which is shared.
+        let words: &[Word] = unsafe { std::slice::from_raw_parts((&raw const *self).cast(), WORDS) };
+        Value(std::array::from_fn(|at| words[at].get()))
+    }
+}
+
+// SAFETY: `repr(transparent)`.
+unsafe impl Words for Word {}
+// SAFETY: `repr(C)` of words.
+unsafe impl Words for Control {}
+// SAFETY: `repr(C)` of words.
+unsafe impl Words for Served {}
+// SAFETY: `repr(C)` of words.
+unsafe impl Words for Service {}
+// SAFETY: `repr(C)` of words.
+unsafe impl Words for Record {}
+// SAFETY: `repr(C)` of words.
+unsafe impl Words for Interface {}
+// SAFETY: `repr(C)` of words.
+unsafe impl Words for Image {}
+// SAFETY: `repr(C)` of words.
+unsafe impl Words for Set {}
+
+fn noted(set: &Set) -> bool {
+    set.0.iter().any(|note| note.get() != 0)
+}
+
+impl Kernel {
+    pub(crate) fn load() -> Self {
+        // As on hosts, where nothing is logged.
+        let mut loader = EbpfLoader::new();
+        loader.override_global("AYA_LOG_LEVEL", &0_u8, true);
+        let mut ebpf = loader.load(OBJECT).expect("the object can be loaded, as root");
+        let xdp: &mut Xdp = ebpf.program_mut("nsid_ingress").expect("is there").try_into().expect("is XDP");
+        xdp.load().expect("the verifier accepts it");
+        let tc: &mut SchedClassifier =
+            ebpf.program_mut("nsid_egress").expect("is there").try_into().expect("is tc");
+        tc.load().expect("the verifier accepts it");
+        let counted = vec![0; Outcome::ALL.len()];
+        Self { ebpf, counted, written: HashMap::new(), used: BTreeSet::new() }
+    }
+
+    /// The clocks of a model that is to agree with the kernel: jiffies, to a tick of the pending table, and
+    /// `CLOCK_BOOTTIME`.
+    pub(crate) fn now(&mut self) -> (u64, u64) {
+        let model = stage();
+        self.fill_but_notes(&model);
+        note(&model, 512);
+        let set = model.sets_used()[0];
+        let asking = query4(&asking()).frame();
+        assert_eq!(self.run(Hook::Queries, &asking, &model).outcome, Some(Outcome::QueryNoted));
+        self.used.insert(set);
+        let found = self.notes(set).into_iter().find(|note| *note != 0).expect("a note");
+        let tick = found >> 16 & 0xffff;
+        let now = clock_gettime(ClockId::Boottime);
+        let nanos = now.tv_sec * 1_000_000_000 + now.tv_nsec;
+        // Any number of jiffies with this tick.
+        ((1 << 32) + (tick << TICK_SHIFT), nanos.try_into().expect("after boot"))
+    }
+
+    /// Makes the kernel's maps those of the model.
+    pub(crate) fn fill(&mut self, model: &Model) {
+        self.fill_but_notes(model);
+        let mut sets: BTreeSet<u32> =
+            (0..).zip(&model.pending).filter(|(_, set)| noted(set)).map(|(set, _)| set).collect();
+        sets.append(&mut self.used);
+        self.copy_notes(model, &sets.into_iter().collect::<Vec<_>>());
+    }
+
+    /// As [`fill`](Self::fill), but for the notes.
+    pub(crate) fn fill_but_notes(&mut self, model: &Model) {
+        self.put::<_, 6>("CONTROL", std::slice::from_ref(&model.control));
+        self.put::<_, 1>("PORTS", &model.ports);
+        self.put::<_, 3>("SERVED", &model.served);
+        self.put::<_, 1>("SERVICES", &model.services);
+        self.put::<_, 2>("RECORDS", &model.records);
+        self.put::<_, 39>("IMAGES", &model.images);
+        self.put::<_, 3>("INTERFACES", &model.interfaces);
+        let mut verdicts: PerCpuArray<&mut MapData, Value<3>> = self.map("VERDICTS");
+        for service in 0..u32::try_from(model.verdicts.len()).expect("few services") {
+            let none = vec![Value([0; 3]); nr_cpus().expect("the kernel tells")];
+            let none = PerCpuValues::try_from(none).expect("one a CPU");
+            verdicts.set(service, none, 0).expect("a service");
+        }
+        let mut clients: LpmTrie<&mut MapData, [u8; 16], u32> = self.map("CLIENTS");
+        let found: Vec<_> = clients.keys().map(|key| key.expect("a key")).collect();
+        for key in found {
+            clients.remove(&key).expect("a key that is there");
+        }
+        for client in &model.clients {
+            let key = Key::new(client.prefix_len, client.network.octets());
+            clients.insert(&key, client.value, 0).expect("room in the table");
+        }
+    }
+
+    /// Copies these sets of notes from the model.
+    pub(crate) fn copy_notes(&mut self, model: &Model, sets: &[u32]) {
+        self.used.extend(sets);
+        let mut pending: Array<&mut MapData, Value<4>> = self.map("PENDING");
+        for set in sets {
+            pending.set(*set, model.pending[*set as usize].words::<4>(), 0).expect("a set");
+        }
+    }
+
+    /// Runs a program once on a frame.
+    pub(crate) fn run(&mut self, hook: Hook, frame: &[u8], model: &Model) -> Run {
+        let mut left = vec![0; 4096];
+        let mut context = [0; SK_BUFF];
+        if model.segments == Segments::Several {
+            context[GSO_SIZE..GSO_SIZE + 4].copy_from_slice(&1000_u32.to_ne_bytes());
+        }
+        let mut options = TestRunOptions::default();
+        (options.data_in, options.data_out) = (Some(frame), Some(left.as_mut_slice()));
+        let (result, action): (TestRunResult, _) = match hook {
+            Hook::Queries => {
+                let program: &Xdp = self.ebpf.program("nsid_ingress").unwrap().try_into().unwrap();
+                let result =
+                    program.test_run(options).unwrap_or_else(|error| panic!("{error:?} {frame:02x?}"));
+                let action = match result.return_value {
+                    XDP_PASS => Action::Passed,
+                    XDP_TX => Action::SentBack,
+                    other => Action::Other(other),
+                };
+                (result, action)
+            }
+            Hook::Responses => {
+                options.ctx_in = Some(&context);
+                let program: &SchedClassifier = self.ebpf.program("nsid_egress").unwrap().try_into().unwrap();
+                let result =
+                    program.test_run(options).unwrap_or_else(|error| panic!("{error:?} {frame:02x?}"));
+                let action = match result.return_value {
+                    TC_ACT_UNSPEC => Action::Passed,
+                    other => Action::Other(other),
+                };
+                (result, action)
+            }
+        };
+        left.truncate(usize::try_from(result.data_size_out).expect("a size"));
+        Run { outcome: self.newly_counted(), action, frame: left }
+    }
+
+    /// The one outcome that has been counted since this was last asked; `None` if it is not exactly one.
+    fn newly_counted(&mut self) -> Option<Outcome> {
+        let counters: PerCpuArray<&mut MapData, u64> =
+            PerCpuArray::try_from(self.ebpf.map_mut("COUNTERS").expect("a map")).expect("of that kind");
+        let mut newly = vec![];
+        for (outcome, before) in Outcome::ALL.iter().zip(&mut self.counted) {
+            let now: u64 = counters.get(&(*outcome as u32), 0).expect("a counter").iter().sum();
+            newly.extend((*before..now).map(|_| *outcome));
+            *before = now;
+        }
+        match newly[..] {
+            [one] => Some(one),
+            _ => None,
+        }
+    }
+
+    /// Whether these sets hold the same notes in both, but for when they were made.
+    pub(crate) fn same_notes(&mut self, model: &Model, sets: &[u32]) -> Result<(), String> {
+        const WHEN: u64 = 0xffff_0000;
+        self.used.extend(sets);
+        for set in sets {
+            let in_model = model.pending[*set as usize].0.each_ref().map(|note| note.get() & !WHEN);
+            let in_kernel = self.notes(*set).map(|note| note & !WHEN);
+            if in_model != in_kernel {
+                return Err(format!("notes of set {set}: model {in_model:x?}, kernel {in_kernel:x?}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn notes(&mut self, set: u32) -> [u64; 4] {
+        let pending: Array<&mut MapData, Value<4>> = self.map("PENDING");
+        pending.get(&set, 0).expect("a set").0
+    }
+
+    /// Writes what differs from what was written before.
+    fn put<T: Words, const WORDS: usize>(&mut self, name: &'static str, values: &[T]) {
+        let mut written = self.written.remove(name).unwrap_or_else(|| vec![vec![0; WORDS]; values.len()]);
+        let mut map: Array<&mut MapData, Value<WORDS>> = self.map(name);
+        for ((index, value), written) in (0..).zip(values).zip(&mut written) {
+            let value = value.words();
+            if *written != value.0 {
+                map.set(index, value, 0).unwrap_or_else(|error| panic!("{name}[{index}]: {error}"));
+                *written = value.0.to_vec();
+            }
+        }
+        self.written.insert(name, written);
+    }
+
+    fn map<'a, M>(&'a mut self, name: &str) -> M
+    where
+        M: TryFrom<&'a mut aya::maps::Map, Error: std::fmt::Debug>,
+    {
+        let map = self.ebpf.map_mut(name).unwrap_or_else(|| panic!("no map {name}"));
+        map.try_into().unwrap_or_else(|error| panic!("{name}: {error:?}"))
+    }
+}

@@ -1,0 +1,236 @@
+//! A row of the table: a frame, the state it meets, and what becomes of it.
+
+use std::{fmt::Write as _, net::SocketAddr};
+
+use nsid_common::{
+    maps::{Address, CLIENT_ANSWERED, CLIENT_PASSED},
+    model::{Client, Datagram, Model},
+    outcome::Outcome,
+    served::Endpoint,
+};
+
+use super::{
+    kernel::{Action, Kernel},
+    message::{Message, asking},
+};
+
+/// Which program sees the frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hook {
+    /// XDP.
+    Queries,
+    /// tc egress.
+    Responses,
+}
+
+impl Hook {
+    /// What the model makes of a frame; the frame is changed to what leaves.
+    pub(crate) fn decide(self, model: &Model, frame: &mut Vec<u8>) -> Outcome {
+        match self {
+            Self::Queries => model.queries(frame),
+            Self::Responses => model.responses(frame),
+        }
+    }
+}
+
+/// The name that the first service says.
+pub(crate) const NAME: &[u8] = b"ns1.example";
+/// The name that the second service says.
+pub(crate) const OTHER_NAME: &[u8] = b"ns2.example";
+/// The UDP size of noted queries that are not told another.
+pub(crate) const UDP_SIZE: u16 = 1232;
+
+pub(crate) const CLIENT4: &str = "10.0.0.1:4242";
+pub(crate) const CLIENT6: &str = "[fd00::1]:4242";
+pub(crate) const SERVER4: &str = "10.0.0.2:53";
+pub(crate) const SERVER6: &str = "[fd00::2]:53";
+/// Where the second service is.
+pub(crate) const OTHER_SERVER4: &str = "10.0.0.3:5353";
+
+/// A datagram with a message.
+pub(crate) fn datagram(from: &str, to: &str, message: &Message) -> Datagram {
+    Datagram::new(address(from), address(to), message.bytes())
+}
+
+pub(crate) fn query4(message: &Message) -> Datagram {
+    datagram(CLIENT4, SERVER4, message)
+}
+
+pub(crate) fn query6(message: &Message) -> Datagram {
+    datagram(CLIENT6, SERVER6, message)
+}
+
+pub(crate) fn response4(message: &Message) -> Datagram {
+    datagram(SERVER4, CLIENT4, message)
+}
+
+pub(crate) fn response6(message: &Message) -> Datagram {
+    datagram(SERVER6, CLIENT6, message)
+}
+
+fn address(text: &str) -> SocketAddr {
+    text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+type Change = Box<dyn Fn(&mut Model)>;
+
+/// A frame, the state it meets, and what becomes of it.
+pub(crate) struct Row {
+    pub(crate) name: String,
+    /// Where it is written that it has to be so.
+    rule: &'static str,
+    hook: Hook,
+    frame: Vec<u8>,
+    changes: Vec<Change>,
+    pub(crate) outcome: Outcome,
+    action: Action,
+    left: Vec<u8>,
+}
+
+impl Row {
+    /// A frame that leaves as it came.
+    pub(crate) fn passed(
+        hook: Hook,
+        name: impl Into<String>,
+        rule: &'static str,
+        frame: Vec<u8>,
+        outcome: Outcome,
+    ) -> Self {
+        let (left, action) = (frame.clone(), Action::Passed);
+        Self { name: name.into(), rule, hook, frame, changes: vec![], outcome, action, left }
+    }
+
+    /// A query that is answered: the answer goes back to where it came from.
+    pub(crate) fn answered(
+        name: impl Into<String>,
+        rule: &'static str,
+        query: &Datagram,
+        answer: &Message,
+    ) -> Self {
+        let [to, from] = query.macs;
+        let mut left = query.clone();
+        left.macs = [from, to];
+        (left.source, left.destination) = (query.destination, query.source);
+        left.payload = answer.bytes();
+        let row = Self::passed(Hook::Queries, name, rule, query.frame(), Outcome::Answered);
+        Self { action: Action::SentBack, left: left.frame(), ..row }
+    }
+
+    /// A noted response that leaves with another message.
+    pub(crate) fn edited(
+        name: impl Into<String>,
+        rule: &'static str,
+        outcome: Outcome,
+        response: &Datagram,
+        named: &Message,
+    ) -> Self {
+        let mut left = response.clone();
+        left.payload = named.bytes();
+        let row = Self::passed(Hook::Responses, name, rule, response.frame(), outcome);
+        Self { left: left.frame(), ..row }.noted(UDP_SIZE)
+    }
+
+    /// With another outcome.
+    pub(crate) fn becoming(self, outcome: Outcome) -> Self {
+        Self { outcome, ..self }
+    }
+
+    /// With other bytes of the frame that comes and of the one that leaves.
+    pub(crate) fn patched(mut self, at: usize, bytes: &[u8]) -> Self {
+        for frame in [&mut self.frame, &mut self.left] {
+            frame[at..at + bytes.len()].copy_from_slice(bytes);
+        }
+        self
+    }
+
+    /// With bytes behind the datagram, which are gone from an answer.
+    pub(crate) fn padded(mut self, bytes: usize) -> Self {
+        self.frame.resize(self.frame.len() + bytes, 0);
+        if self.action == Action::Passed {
+            self.left.resize(self.left.len() + bytes, 0);
+        }
+        self
+    }
+
+    /// In a state that is changed.
+    pub(crate) fn with(mut self, change: impl Fn(&mut Model) + 'static) -> Self {
+        self.changes.push(Box::new(change));
+        self
+    }
+
+    /// After a query of either version of IP that asked, with this UDP size.
+    pub(crate) fn noted(self, udp_size: u16) -> Self {
+        self.with(move |model| note(model, udp_size))
+    }
+
+    /// Runs the row in the model and in the kernel; what does not hold is described.
+    pub(crate) fn check(&self, kernel: &mut Kernel) -> Result<(), String> {
+        let mut model = stage();
+        (model.jiffies, model.boot_time) = kernel.now();
+        for change in &self.changes {
+            change(&mut model);
+        }
+        kernel.fill(&model);
+        let mut wrong = String::new();
+        let mut frame = self.frame.clone();
+        let outcome = self.hook.decide(&model, &mut frame);
+        if outcome != self.outcome {
+            let _ = write!(wrong, "\n  model: {outcome:?}, not {:?}", self.outcome);
+        }
+        if frame != self.left {
+            let _ = write!(wrong, "\n  model:  left {frame:02x?}\n  not {:02x?}", self.left);
+        }
+        let run = kernel.run(self.hook, &self.frame, &model);
+        if run.outcome != Some(self.outcome) {
+            let _ = write!(wrong, "\n  kernel: {:?}, not {:?}", run.outcome, self.outcome);
+        }
+        if run.action != self.action {
+            let _ = write!(wrong, "\n  kernel: {:?}, not {:?}", run.action, self.action);
+        }
+        if run.frame != self.left {
+            let _ = write!(wrong, "\n  kernel: left {:02x?}\n  not  {:02x?}", run.frame, self.left);
+        }
+        if let Err(difference) = kernel.same_notes(&model, &model.sets_used()) {
+            let _ = write!(wrong, "\n  {difference}");
+        }
+        if wrong.is_empty() { Ok(()) } else { Err(format!("{} ({}){wrong}", self.name, self.rule)) }
+    }
+}
+
+/// Two services that say their names for ever, to everyone on two networks.
+pub(crate) fn stage() -> Model {
+    let mut model = Model::new();
+    for (server, service) in [(SERVER4, 0), (SERVER6, 0), (OTHER_SERVER4, 1)] {
+        let server = address(server);
+        model.serve(&Endpoint { address: mapped(server), port: server.port().to_be_bytes() }, service);
+    }
+    model.say(0, NAME, u64::MAX);
+    model.say(1, OTHER_NAME, u64::MAX);
+    let client =
+        |network: &str, prefix_len, value| Client { network: mapped(address(network)), prefix_len, value };
+    model.clients = vec![
+        client("10.0.0.0:0", 96 + 8, CLIENT_ANSWERED),
+        client("10.0.0.2:0", 128, CLIENT_PASSED),
+        client("10.255.255.255:0", 128, CLIENT_PASSED),
+        client("[fd00::]:0", 8, CLIENT_ANSWERED),
+        client("[fd00::2]:0", 128, CLIENT_PASSED),
+    ];
+    model
+}
+
+fn mapped(address: SocketAddr) -> Address {
+    match address {
+        SocketAddr::V4(address) => Address::v4(address.ip().octets()),
+        SocketAddr::V6(address) => Address::v6(address.ip().octets()),
+    }
+}
+
+/// Has the model note a query of either version of IP.
+pub(crate) fn note(model: &Model, udp_size: u16) {
+    for (client, server) in [(CLIENT4, SERVER4), (CLIENT6, SERVER6)] {
+        let mut asking = datagram(client, server, &asking());
+        let size_at = asking.payload.len() - 12;
+        asking.payload[size_at..size_at + 2].copy_from_slice(&udp_size.to_be_bytes());
+        assert_eq!(model.queries(&mut asking.frame()), Outcome::QueryNoted);
+    }
+}

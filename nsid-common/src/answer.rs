@@ -1,17 +1,15 @@
 //! The answer to a question for the server's own name, made from the query alone.
 
 use crate::{
+    asked::{Asked, AskedEdns, Identity, Question},
     dns::{AA, DnsHdr, MIN_UDP_SIZE, QR, RD},
     fence,
     hook::Answer,
     image::{self, Variant},
-    ip::{ETH_LEN, Headers, Ip, MACS_LEN, Requestor, TAG_LEN},
+    ip::{ETH_LEN, Headers, Ip, MACS_LEN, Requestor, TAG_LEN, UDP_LEN},
     maps::{CLIENT_ANSWERED, Maps, interface},
     outcome::Outcome,
-    query::{Asked, AskedEdns, Identity, Question},
 };
-
-const UDP_LEN: usize = 8;
 
 /// Decides whether a query of that `identity` is answered, and answers it.
 #[inline(always)]

@@ -5,15 +5,16 @@
 //! A test runs the default bodies, so that both run the same code.
 
 use crate::{
-    answer, checksum,
+    answer,
+    asked::Asked,
+    checksum,
     dns::{self, Compression, Message, Stop},
-    image, insert,
+    insert,
     ip::Ip,
     maps::Maps,
     memory::{self, Bytes},
     outcome::Outcome,
-    query::{self, Asked},
-    response,
+    query, response,
 };
 
 /// A message that is walked.
@@ -52,10 +53,7 @@ pub trait Walk: Bytes + Sized {
 /// A frame at a hook, with the maps.
 pub trait Hook: Walk + Maps {
     /// Copies an image to `at`.
-    #[inline(always)]
-    fn write_image(&mut self, at: usize, index: u32) -> Option<()> {
-        image::copy(self, at, index)
-    }
+    fn write_image(&mut self, at: usize, index: u32) -> Option<()>;
 }
 
 /// A hook that sees queries, and can send a frame back.

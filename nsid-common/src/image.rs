@@ -6,8 +6,7 @@
 use crate::{
     checksum,
     dns::{CLASS_CH, DNSSEC_OK, OPTION_FIXED, OPTION_NSID, RECORD_FIXED, TYPE_OPT, TYPE_TXT},
-    hook::Hook,
-    memory::Word,
+    memory::{Bytes, Word},
 };
 
 /// Bytes of the longest name that can be said.
@@ -100,6 +99,26 @@ impl Image {
         self.sum.get() as u16
     }
 
+    /// Copies it to `at`: eight bytes at a time, the last eight overlapping; a short one by its first and last four.
+    #[inline(always)]
+    pub fn copy_to<B: Bytes>(&self, frame: &mut B, at: usize) -> Option<()> {
+        let len = self.len()?;
+        let last = self.last.get();
+        if len < 8 {
+            frame.store(at, (self.words[0].get() as u32).to_le_bytes())?;
+            return frame.store(at + len - 4, (last as u32).to_le_bytes());
+        }
+        let mut word = 0;
+        while word < WORDS {
+            if word * 8 + 8 >= len {
+                break;
+            }
+            frame.store(at + word * 8, self.words[word].get().to_le_bytes())?;
+            word += 1;
+        }
+        frame.store(at + len - 8, last.to_le_bytes())
+    }
+
     /// Fills it for a name of at most [`MAX_NAME`] bytes; what is longer is cut.
     pub fn fill(&self, name: &[u8], variant: Variant) {
         let mut bytes = Builder { bytes: [0; MAX_LEN], len: 0 };
@@ -173,32 +192,10 @@ impl Builder {
     }
 }
 
-/// Copies an image to `at`: eight bytes at a time, the last eight overlapping; a short one by its first and last four.
-#[inline(always)]
-pub fn copy<H: Hook>(hook: &mut H, at: usize, index: u32) -> Option<()> {
-    let len = hook.image(index)?.len()?;
-    if len < 8 {
-        let (first, last) = (hook.image(index)?.words[0].get(), hook.image(index)?.last.get());
-        hook.store(at, (first as u32).to_le_bytes())?;
-        return hook.store(at + len - 4, (last as u32).to_le_bytes());
-    }
-    let mut word = 0;
-    while word < WORDS {
-        if word * 8 + 8 >= len {
-            break;
-        }
-        let eight = hook.image(index)?.words[word].get().to_le_bytes();
-        hook.store(at + word * 8, eight)?;
-        word += 1;
-    }
-    let last = hook.image(index)?.last.get().to_le_bytes();
-    hook.store(at + len - 8, last)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Model;
+    use crate::{hook::Hook, model::Model};
     use std::{vec, vec::Vec};
 
     fn filled(name: &[u8], variant: Variant) -> Vec<u8> {
@@ -237,7 +234,7 @@ mod tests {
                 let expected = filled(&name[..length], variant);
                 for at in [0, 7] {
                     let mut bytes = vec![0xee; at + expected.len() + 9];
-                    copy(&mut model.frame(&mut bytes), at, variant as u32).unwrap();
+                    model.frame(&mut bytes).write_image(at, variant as u32).unwrap();
                     assert_eq!(bytes[at..at + expected.len()], expected);
                     assert!(
                         bytes[..at].iter().chain(&bytes[at + expected.len()..]).all(|byte| *byte == 0xee)

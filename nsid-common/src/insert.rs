@@ -15,13 +15,12 @@ use crate::{
     dns::{Edns, MIN_UDP_SIZE, Message, OPTION_FIXED},
     hook::Edit,
     image::{self, Variant},
-    ip::{ETH_LEN, Headers, Ip},
+    ip::{ETH_LEN, Headers, Ip, UDP_LEN},
     maps::interface,
     memory::{MAX_MOVE, MAX_OFFSET},
     outcome::Outcome,
 };
 
-const UDP_LEN: usize = 8;
 /// NSID options of the server's own that are taken out of one OPT.
 const MAX_OWN: usize = 4;
 

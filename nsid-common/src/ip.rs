@@ -39,6 +39,9 @@ pub struct Headers<Ip> {
     pub dns: DnsHdr,
 }
 
+/// Bytes of a UDP header (RFC 768).
+pub(crate) const UDP_LEN: usize = UdpHdr::LEN;
+
 /// Bytes of destination and source.
 pub const MACS_LEN: usize = 12;
 
@@ -47,17 +50,30 @@ pub const fn ether_type(ether_type: EtherType) -> [u8; 2] {
     (ether_type as u16).to_ne_bytes()
 }
 
+/// The headers behind `tags` bytes of VLAN tags.
+///
+/// Without tags, which is known where it matters, they are where the frame begins: the check that they are there is
+/// the same as that of whoever looked before, and is made once.
+#[inline(always)]
+pub(crate) fn headers<V: Ip, B: Bytes>(frame: &B, tags: usize) -> Option<&Headers<V::Hdr>> {
+    if tags == 0 { frame.first() } else { frame.view(tags) }
+}
+
+/// Whether it is the `EtherType` of a VLAN tag (802.1Q, 802.1ad).
+#[inline(always)]
+pub(crate) fn is_tag(found: [u8; 2]) -> bool {
+    found == ether_type(EtherType::Ieee8021q) || found == ether_type(EtherType::Ieee8021ad)
+}
+
 /// Bytes of the VLAN tags behind the addresses: one or two of 4 each. `None`: there is none.
 #[inline(always)]
 pub fn tags<B: Bytes>(frame: &B) -> Option<usize> {
-    let is_tag = |at| {
-        let found: [u8; 2] = frame.load(at)?;
-        Some(found == ether_type(EtherType::Ieee8021q) || found == ether_type(EtherType::Ieee8021ad))
-    };
-    if !is_tag(MACS_LEN)? {
-        return None;
+    let (outer, inner): ([u8; 2], [u8; 2]) = (frame.load(MACS_LEN)?, frame.load(MACS_LEN + TAG_LEN)?);
+    match (is_tag(outer), is_tag(inner)) {
+        (false, _) => None,
+        (true, false) => Some(TAG_LEN),
+        (true, true) => Some(2 * TAG_LEN),
     }
-    if is_tag(MACS_LEN + TAG_LEN)? { Some(2 * TAG_LEN) } else { Some(TAG_LEN) }
 }
 
 /// The two versions of IP.

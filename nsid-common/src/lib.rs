@@ -22,6 +22,7 @@
 )]
 
 pub mod answer;
+pub mod asked;
 pub mod checksum;
 pub mod dns;
 pub mod fence;
@@ -37,6 +38,7 @@ pub mod outcome;
 pub mod pending;
 pub mod query;
 pub mod response;
+mod route;
 pub mod served;
 
 #[cfg(any(test, feature = "model"))]

@@ -1,67 +1,50 @@
 //! Responses: those to a noted query get the name, all others pass.
 
-use network_types::eth::EtherType;
-
 use crate::{
     fence,
     hook::Edit,
     insert,
-    ip::{self, Headers, Ip, Requestor, V4, V6},
-    maps::port_served,
+    ip::{self, Headers, Ip, Requestor},
     outcome::Outcome,
     pending::{self, Exchange},
+    route::{self, Side},
     served::{self, Endpoint, Table},
 };
 
-/// Decides on a frame that may be a response. The way of a frame that is not ours ends here.
+/// Decides on a frame that may be a response.
 #[inline(always)]
 pub fn responses<H: Edit>(frame: H) -> Outcome {
-    let Some(headers) = frame.first::<Headers<<V4 as Ip>::Hdr>>() else { return Outcome::NotOurs };
-    let found = headers.ether_type;
-    if found == ip::ether_type(EtherType::Ipv4) {
-        match from_served_port::<V4, H>(&frame, headers) {
-            Ok(()) => decide::<V4, H>(frame, 0),
-            Err(outcome) => outcome,
-        }
-    } else if found == ip::ether_type(EtherType::Ipv6) {
-        let Some(headers) = frame.first::<Headers<<V6 as Ip>::Hdr>>() else { return Outcome::NotOurs };
-        match from_served_port::<V6, H>(&frame, headers) {
-            Ok(()) => decide::<V6, H>(frame, 0),
-            Err(outcome) => outcome,
-        }
-    } else if found == ip::ether_type(EtherType::Ieee8021q) || found == ip::ether_type(EtherType::Ieee8021ad)
-    {
-        frame.tagged_response()
-    } else {
-        Outcome::NotOurs
-    }
+    route::untagged::<Responses, H>(frame)
 }
 
 /// As [`responses`], behind VLAN tags.
 #[inline(always)]
 pub fn tagged<H: Edit>(frame: H) -> Outcome {
-    let Some(tags) = ip::tags(&frame) else { return Outcome::NotOurs };
-    let Some(headers) = frame.view::<Headers<<V4 as Ip>::Hdr>>(tags) else { return Outcome::NotOurs };
-    if headers.ether_type == ip::ether_type(EtherType::Ipv4) {
-        match from_served_port::<V4, H>(&frame, headers) {
-            Ok(()) => frame.response::<V4>(tags),
-            Err(outcome) => outcome,
-        }
-    } else if headers.ether_type == ip::ether_type(EtherType::Ipv6) {
-        let Some(headers) = frame.view::<Headers<<V6 as Ip>::Hdr>>(tags) else { return Outcome::NotOurs };
-        match from_served_port::<V6, H>(&frame, headers) {
-            Ok(()) => frame.response::<V6>(tags),
-            Err(outcome) => outcome,
-        }
-    } else {
-        Outcome::NotOurs
-    }
+    route::tagged::<Responses, H>(frame)
 }
 
-#[inline(always)]
-fn from_served_port<V: Ip, H: Edit>(frame: &H, headers: &Headers<V::Hdr>) -> Result<(), Outcome> {
-    V::is_udp(headers)?;
-    if port_served(frame, headers.udp.src) { Ok(()) } else { Err(Outcome::NotOurs) }
+struct Responses;
+
+impl<H: Edit> Side<H> for Responses {
+    #[inline(always)]
+    fn server_port<V: Ip>(headers: &Headers<V::Hdr>) -> [u8; 2] {
+        headers.udp.src
+    }
+
+    #[inline(always)]
+    fn untagged<V: Ip>(frame: H) -> Outcome {
+        decide::<V, H>(frame, 0)
+    }
+
+    #[inline(always)]
+    fn behind_tags<V: Ip>(frame: H, tags: usize) -> Outcome {
+        frame.response::<V>(tags)
+    }
+
+    #[inline(always)]
+    fn tagged(frame: H) -> Outcome {
+        frame.tagged_response()
+    }
 }
 
 /// Decides on a datagram from a served port, behind `tags` bytes of VLAN tags.
@@ -69,7 +52,7 @@ fn from_served_port<V: Ip, H: Edit>(frame: &H, headers: &Headers<V::Hdr>) -> Res
 /// The note is looked up first: most responses need no walk.
 #[inline(always)]
 pub fn decide<V: Ip, H: Edit>(frame: H, tags: usize) -> Outcome {
-    let Some(headers) = frame.view::<Headers<V::Hdr>>(tags) else { return Outcome::NotOurs };
+    let Some(headers) = ip::headers::<V, H>(&frame, tags) else { return Outcome::NotOurs };
     let Some(control) = frame.control() else { return Outcome::NotOurs };
     let table = Table::from_word(control.served.get());
     let endpoint = Endpoint { address: V::source(headers), port: headers.udp.src };

@@ -75,7 +75,7 @@ impl<C: Context> Maps for Frame<C> {
 
     #[inline(always)]
     fn image(&self, index: u32) -> Option<&Image> {
-        IMAGES.get(index)
+        image(index)
     }
 
     #[inline(always)]
@@ -114,6 +114,12 @@ impl<C: Context> Maps for Frame<C> {
         // SAFETY: the helper has no arguments.
         unsafe { bpf_ktime_get_boot_ns() }
     }
+}
+
+/// An image; see [`nsid_common::image::index`].
+#[inline(always)]
+pub(crate) fn image(index: u32) -> Option<&'static Image> {
+    IMAGES.get(index)
 }
 
 /// Adds one to this CPU's counter of an outcome.

@@ -61,7 +61,8 @@ macro_rules! subprograms {
         #[unsafe(no_mangle)]
         #[inline(never)]
         extern "C" fn $image(context: $context, at: usize, index: usize) -> u64 {
-            word(image::copy(&mut Frame::new(context), at, index as u32).map(|()| 0))
+            let copied = image(index as u32).and_then(|image| image.copy_to(&mut Frame::new(context), at));
+            word(copied.map(|()| 0))
         }
 
         impl Walk for Frame<$context> {

@@ -9,7 +9,7 @@ use nsid_common::{
     checksum,
     dns::{self, Compression, Message, Stop},
     hook::{Edit, Hook, Walk},
-    image, insert,
+    insert,
     ip::{Ip, V4, V6},
     memory::{self, Bytes as _, MAX_OFFSET},
     outcome::Outcome,
@@ -18,7 +18,7 @@ use nsid_common::{
 
 use crate::{
     frame::{Context as _, Frame},
-    maps::count,
+    maps::{count, image},
     subprogram::{result, subprograms, word},
 };
 

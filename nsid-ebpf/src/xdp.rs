@@ -7,18 +7,18 @@ use aya_ebpf::{
 use aya_log_ebpf::debug;
 use nsid_common::{
     answer,
+    asked::Asked,
     dns::{self, Compression, Message, Stop},
     hook::{Answer, Hook, Walk},
-    image,
     ip::{Ip, V4, V6},
     memory::Bytes as _,
     outcome::Outcome,
-    query::{self, Asked},
+    query,
 };
 
 use crate::{
     frame::{Context as _, Frame},
-    maps::count,
+    maps::{count, image},
     subprogram::{result, subprograms, word},
 };
 

@@ -118,7 +118,11 @@ impl Maps for Frame<'_> {
 
 impl Walk for Frame<'_> {}
 
-impl Hook for Frame<'_> {}
+impl Hook for Frame<'_> {
+    fn write_image(&mut self, at: usize, index: u32) -> Option<()> {
+        self.model.images.get(index as usize)?.copy_to(self, at)
+    }
+}
 
 impl Answer for Frame<'_> {
     fn remake(self, length: usize) -> Option<Self> {

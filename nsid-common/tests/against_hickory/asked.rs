@@ -2,7 +2,7 @@
 
 use super::oracle::{Signature, cases, message, with_model};
 use hickory_proto::op::MessageType;
-use nsid_common::query::{Asked, AskedEdns, Identity, Question, asked};
+use nsid_common::asked::{Asked, AskedEdns, Identity, Question, asked};
 use proptest::prelude::*;
 
 fn asks(bytes: &[u8]) -> Option<Asked> {

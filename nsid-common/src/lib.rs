@@ -5,7 +5,8 @@
 //!
 //! - [`memory`]: a frame as it can be reached at a hook, and the one place with `unsafe`.
 //! - [`ip`], [`dns`]: the wire formats, from the Ethernet header to an option in OPT.
-//! - [`query`], [`response`]: the decisions, each a function from a frame to an [`Outcome`](outcome::Outcome).
+//! - [`query`], [`response`]: the decisions, each a function from a frame to an [`Outcome`](outcome::Outcome); what a
+//!   query asks is read in [`asked`], what is written is in [`answer`] and [`insert`].
 //! - [`pending`], [`served`], [`fence`], [`image`]: what the decisions ask of the maps, and [`maps`], their layout.
 //! - [`hook`]: what a hook has to provide; a BPF program and a test each have their own.
 //! - `model` (feature of that name): that of a test.

@@ -4,6 +4,7 @@
 //! its frame is measured together with an undo, which makes the frame what it was before; and the undo alone.
 #![no_std]
 #![no_main]
+#![expect(clippy::inline_always, reason = "what is not inlined is a subprogram, by design or not at all")]
 
 use aya_ebpf::{
     bindings::{

@@ -32,7 +32,7 @@ pub struct AskedEdns {
     pub nsid: bool,
 }
 
-/// `id.server.` or `hostname.bind.` (RFC 4892 3), CH TXT.
+/// `id.server.` or `hostname.bind.` (RFC 4892 2), CH TXT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// Which of them.
@@ -52,6 +52,9 @@ pub enum Question {
 
 const ID_SERVER: &[u8; 15] = b"\x02id\x06server\0\0\x10\0\x03";
 const HOSTNAME_BIND: &[u8; 19] = b"\x08hostname\x04bind\0\0\x10\0\x03";
+
+// An image is summed as from an odd offset, which it stands at behind a question of odd length.
+const _: () = assert!(ID_SERVER.len() % 2 == 1 && HOSTNAME_BIND.len() % 2 == 1);
 
 impl Question {
     /// Bytes, type and class included.

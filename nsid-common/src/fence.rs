@@ -6,7 +6,7 @@
 //!
 //! `bpf_ktime_get_boot_ns` costs 45 ns, jiffies about one. So each CPU keeps its verdict for one jiffy: a name can be
 //! said for that long past its deadline, and for five more if the CPU that keeps the time is stalled. The deadline in
-//! the record is set six jiffies early for that (nsid-user, `claim`).
+//! the record is set six jiffies early for that (nsid-user, `store::Lease::deadline`).
 
 use crate::maps::{Maps, Record, Verdict};
 

@@ -1,6 +1,6 @@
 //! What a hook provides: the frame, its loops, the maps, and how a frame is resized.
 //!
-//! Every loop over packet bytes is a method whose default body is the loop itself. A BPF program overrides it with a
+//! Every loop that reads packet bytes is a method whose default body is the loop itself. A BPF program overrides it with a
 //! call to a global subprogram, which the verifier checks once, for any arguments: costs add up and do not multiply.
 //! A test runs the default bodies, so that both run the same code.
 

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Bytes of the longest name that can be said.
-pub const MAX_NAME: usize = 128;
+pub const MAX_NODE_NAME: usize = 128;
 /// Bytes of the longest image: a TXT record, and OPT with NSID.
 pub const MAX_LEN: usize = 288;
 /// Bytes of the shortest image: the option with a name of one byte.
@@ -21,7 +21,7 @@ pub const UDP_SIZE: u16 = 1232;
 const WORDS: usize = MAX_LEN / 8;
 const TXT_LEN: usize = 2 + RECORD_FIXED + 1;
 const OPT_LEN: usize = 1 + RECORD_FIXED;
-const _: () = assert!(TXT_LEN + MAX_NAME + OPT_LEN + OPTION_FIXED + MAX_NAME <= MAX_LEN);
+const _: () = assert!(TXT_LEN + MAX_NODE_NAME + OPT_LEN + OPTION_FIXED + MAX_NODE_NAME <= MAX_LEN);
 
 /// Which image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,10 +119,10 @@ impl Image {
         frame.store(at + len - 8, last.to_le_bytes())
     }
 
-    /// Fills it for a name of at most [`MAX_NAME`] bytes; what is longer is cut.
+    /// Fills it for a name of at most [`MAX_NODE_NAME`] bytes; what is longer is cut.
     pub fn fill(&self, name: &[u8], variant: Variant) {
         let mut bytes = Builder { bytes: [0; MAX_LEN], len: 0 };
-        let name = name.get(..MAX_NAME).unwrap_or(name);
+        let name = name.get(..MAX_NODE_NAME).unwrap_or(name);
         let nsid = [OPTION_NSID.to_be_bytes(), (name.len() as u16).to_be_bytes()];
         if variant == Variant::Option {
             bytes.push(nsid.as_flattened());
@@ -217,9 +217,9 @@ mod tests {
 
     #[test]
     fn a_name_is_cut_at_the_longest() {
-        let name = [b'n'; MAX_NAME + 1];
+        let name = [b'n'; MAX_NODE_NAME + 1];
         for variant in Variant::ALL {
-            assert_eq!(filled(&name, variant), filled(&name[..MAX_NAME], variant));
+            assert_eq!(filled(&name, variant), filled(&name[..MAX_NODE_NAME], variant));
         }
     }
 
@@ -227,7 +227,7 @@ mod tests {
     fn every_image_of_every_length_is_copied_whole_and_nothing_beside_it() {
         let model = Model::new();
         let name: Vec<u8> = (1..=128).collect();
-        for length in 1..=MAX_NAME {
+        for length in 1..=MAX_NODE_NAME {
             for variant in Variant::ALL {
                 let image = &model.images[variant as usize];
                 image.fill(&name[..length], variant);
@@ -250,7 +250,7 @@ mod tests {
     fn an_image_refilled_with_a_shorter_name_keeps_nothing_of_the_longer() {
         let image = Image::default();
         for variant in Variant::ALL {
-            image.fill(&[b'x'; MAX_NAME], variant);
+            image.fill(&[b'x'; MAX_NODE_NAME], variant);
             image.fill(b"ns1", variant);
             let (bytes, len) = image.bytes();
             assert_eq!(bytes[..len], filled(b"ns1", variant));

@@ -39,9 +39,10 @@ pub(crate) struct Plan {
     removed: usize,
     /// The folded sum of all from `at` to `end`.
     old_sum: u16,
-    /// Index of the option's image, its length and its sum.
+    /// Bytes of the frame as it will be.
+    length: usize,
+    /// Index of the option's image, and its sum.
     image: u32,
-    image_len: usize,
     image_sum: u16,
 }
 
@@ -90,7 +91,7 @@ pub(crate) fn plan<V: Ip, H: Edit>(
     if length - dns > MIN_UDP_SIZE.max(udp_size as usize) || (length - tags - ETH_LEN) as u64 > mtu {
         return Err(Outcome::ResponseNoRoom);
     }
-    Ok(Plan { tags, end, rdata, at, removed, old_sum, image, image_len, image_sum })
+    Ok(Plan { tags, end, rdata, at, removed, old_sum, length, image, image_sum })
 }
 
 /// Bytes of all NSID options from the first one, at `first`, to `end`; `None`: there are more than [`MAX_OWN`].
@@ -123,10 +124,10 @@ pub(crate) fn carry_out<V: Ip, H: Edit>(frame: H, plan: Plan) -> Outcome {
     if frame.control().is_none_or(|control| control.observe.get() != 0) {
         return outcome;
     }
-    let length = plan.end - plan.removed + plan.image_len;
+    let length = plan.length;
     let longer = if length > plan.end { frame.resize(length) } else { Some(frame) };
     let Some(mut frame) = longer else { return Outcome::ResponseResize };
-    let written = write::<V, H>(&mut frame, plan, length);
+    let written = write::<V, H>(&mut frame, plan);
     if length < plan.end {
         // Only now, since what is behind the server's NSID had to move first. It does not fail: the packet was made
         // writable when it was made linear.
@@ -139,8 +140,8 @@ pub(crate) fn carry_out<V: Ip, H: Edit>(frame: H, plan: Plan) -> Outcome {
 }
 
 #[inline(always)]
-fn write<V: Ip, H: Edit>(frame: &mut H, plan: Plan, length: usize) -> Option<()> {
-    let Plan { tags, end, rdata, at, removed, old_sum, image, image_len, image_sum } = plan;
+fn write<V: Ip, H: Edit>(frame: &mut H, plan: Plan) -> Option<()> {
+    let Plan { tags, end, rdata, at, removed, old_sum, length, image, image_sum } = plan;
     let option = end - removed;
     let udp = tags + V::DNS - UDP_LEN;
     let (old_len, new_len) = ((end - udp) as u16, (length - udp) as u16);
@@ -161,7 +162,6 @@ fn write<V: Ip, H: Edit>(frame: &mut H, plan: Plan, length: usize) -> Option<()>
         .plus(at_offset(new_sum, at))
         .minus(at_offset(old_sum, at))
         .fold();
-    let _ = image_len;
     frame.mend_udp_checksum(udp, old_len.to_be_bytes(), new_len.to_be_bytes(), change)
 }
 

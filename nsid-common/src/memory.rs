@@ -1,11 +1,12 @@
 //! Memory that others change: a frame's bytes, and the words of the maps.
 //!
-//! A frame is read and written by value at any offset, or through views of fixed headers. A view is a reference to a header of known size: one bounds check for all its fields, and no arithmetic on
-//! pointers behind it. It cannot outlive the frame's handle, which resizing consumes (see [`Hook`](crate::hook::Hook)).
+//! A frame is read and written by value at any offset, or through views of fixed headers. A view is a reference to a
+//! header of known size: one bounds check for all its fields, and no arithmetic on pointers behind it. It cannot
+//! outlive the frame's handle, which resizing consumes (see [`Answer`](crate::hook::Answer) and
+//! [`Edit`](crate::hook::Edit)).
 //!
 //! **Invariant:** the only `unsafe` of this crate is in this file.
 
-#[cfg(not(target_arch = "bpf"))]
 use core::sync::atomic::Ordering::Relaxed;
 use core::{fmt, sync::atomic::AtomicU64};
 
@@ -59,7 +60,7 @@ impl fmt::Debug for Word {
 
 /// The last offset at which a load, a store or a view may begin.
 ///
-/// The verifier needs a bound that is a mask (nsid-ebpf, `packet.rs`); a frame of an interface with the usual MTU of
+/// The verifier needs a bound that is a mask (nsid-ebpf, `frame.rs`); a frame of an interface with the usual MTU of
 /// 1500 lies below it.
 pub const MAX_OFFSET: usize = 2047;
 

@@ -110,19 +110,20 @@ pub fn note<M: Maps>(maps: &M, exchange: Exchange, udp_size: u16) {
 /// for is worse than a missing one.
 #[inline(always)]
 pub(crate) fn forget<M: Maps>(maps: &M, exchange: Exchange) {
-    let _ = find(maps, exchange);
+    let _ = remove(maps, exchange);
 }
 
 /// Takes the note of an exchange: the UDP size of its requestor, if it was noted and the note is still valid.
 #[inline(always)]
 pub(crate) fn take<M: Maps>(maps: &M, exchange: Exchange, valid_ticks: u64) -> Option<u16> {
-    let note = find(maps, exchange)?;
+    let note = remove(maps, exchange)?;
     let age = tick(maps).wrapping_sub((note >> 16) as u16);
     if u64::from(age) <= valid_ticks { Some(note as u16) } else { None }
 }
 
+/// Takes the note of an exchange out of the table, however old it is.
 #[inline(always)]
-fn find<M: Maps>(maps: &M, exchange: Exchange) -> Option<u64> {
+fn remove<M: Maps>(maps: &M, exchange: Exchange) -> Option<u64> {
     let Set(notes) = maps.pending(exchange.set())?;
     for note in notes {
         let found = note.get();

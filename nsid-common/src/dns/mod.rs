@@ -79,7 +79,7 @@ pub const TYPE_OPT: u16 = 41;
 pub const TYPE_TSIG: u16 = 250;
 /// CHAOS (RFC 1035 3.2.4).
 pub const CLASS_CH: u16 = 3;
-/// NSID among the option codes (RFC 5001 4.1).
+/// NSID among the option codes (RFC 5001 2.3).
 pub const OPTION_NSID: u16 = 3;
 /// DO, in the first byte of OPT's flags (RFC 3225 3).
 pub const DNSSEC_OK: u8 = 0x80;

@@ -31,9 +31,9 @@ fn answered() -> Vec<Row> {
         Row::answered(name, rule, &query4(asked), answer)
     };
     vec![
-        row("id.server", "RFC 4892 3", &query(&id), &plain),
+        row("id.server", "RFC 4892 2", &query(&id), &plain),
         row("hostname.bind", "RFC 4892 2", &query(&hostname_bind()), &answer(&hostname_bind(), NAME)),
-        Row::answered("id.server over IPv6", "RFC 4892 3", &query6(&query(&id)), &plain),
+        Row::answered("id.server over IPv6", "RFC 4892 2", &query6(&query(&id)), &plain),
         row("id.server in letters of both cases", "RFC 1035 2.3.3", &query(&mixed), &answer(&mixed, NAME)),
         row(
             "hostname.bind in letters of both cases",
@@ -112,7 +112,7 @@ fn answered() -> Vec<Row> {
         ),
         Row::answered(
             "id.server of the second service",
-            "issue 4",
+            "README, What it does to packets",
             &datagram(CLIENT4, OTHER_SERVER4, &query(&id)),
             &answer(&id, OTHER_NAME),
         ),
@@ -131,7 +131,7 @@ fn in_the_frame() -> Vec<Row> {
     let named = |text: &str, length: usize| {
         let said_name = vec![b'n'; length];
         let datagram = query4(&query(&id_server()).opt(4096, &nsid(b"")));
-        Row::answered(text, "DESIGN 5", &datagram, &said(&said_name))
+        Row::answered(text, "README, What it does to packets", &datagram, &said(&said_name))
             .with(move |model| model.say(0, &said_name, u64::MAX))
     };
     vec![
@@ -184,15 +184,15 @@ fn left_to_the_server() -> Vec<Row> {
     let plain = Outcome::QueryPlain;
     let of = |labels: &[&[u8]], qtype, class| query(&question(&name(labels), qtype, class));
     vec![
-        row("id.server IN TXT", "RFC 4892 3", of(&[b"id", b"server"], 16, 1), plain),
-        row("id.server ANY TXT", "RFC 4892 3", of(&[b"id", b"server"], 16, 255), plain),
-        row("id.server CH A", "RFC 4892 3", of(&[b"id", b"server"], TYPE_A, CLASS_CH), plain),
+        row("id.server IN TXT", "RFC 4892 2", of(&[b"id", b"server"], 16, 1), plain),
+        row("id.server ANY TXT", "RFC 4892 2", of(&[b"id", b"server"], 16, 255), plain),
+        row("id.server CH A", "RFC 4892 2", of(&[b"id", b"server"], TYPE_A, CLASS_CH), plain),
         row("id.server CH ANY", "RFC 8482 4", of(&[b"id", b"server"], 255, CLASS_CH), plain),
-        row("a name below id.server", "RFC 4892 3", of(&[b"a", b"id", b"server"], 16, CLASS_CH), plain),
-        row("a name above id.server", "RFC 4892 3", of(&[b"server"], 16, CLASS_CH), plain),
-        row("id.servers", "RFC 4892 3", of(&[b"id", b"servers"], 16, CLASS_CH), plain),
-        row("hostname.bine", "RFC 4892 3", of(&[b"hostname", b"bine"], 16, CLASS_CH), plain),
-        row("hostname.bind IN TXT", "RFC 4892 3", of(&[b"hostname", b"bind"], 16, 1), plain),
+        row("a name below id.server", "RFC 4892 2", of(&[b"a", b"id", b"server"], 16, CLASS_CH), plain),
+        row("a name above id.server", "RFC 4892 2", of(&[b"server"], 16, CLASS_CH), plain),
+        row("id.servers", "RFC 4892 2", of(&[b"id", b"servers"], 16, CLASS_CH), plain),
+        row("hostname.bine", "RFC 4892 2", of(&[b"hostname", b"bine"], 16, CLASS_CH), plain),
+        row("hostname.bind IN TXT", "RFC 4892 2", of(&[b"hostname", b"bind"], 16, 1), plain),
         row(
             "id with a byte that differs from server in bit 5 alone",
             "RFC 1035 2.3.3",
@@ -293,32 +293,47 @@ fn state() -> Vec<Row> {
     let length6 = answer(&id_server(), NAME).len() as u64 + 48;
     let hour = 3_600_000_000_000;
     vec![
-        row("not answered while switched off", "issue 4", Outcome::AnswerOff)
+        row("not answered while switched off", "README, What it does to packets", Outcome::AnswerOff)
             .with(|model| model.control.enabled.set(0)),
-        row("only counted while observed", "issue 4", Outcome::Answered)
+        row("only counted while observed", "README, What it does to packets", Outcome::Answered)
             .with(|model| model.control.observe.set(1)),
-        row("not answered with a lapsed name", "DESIGN 3", Outcome::AnswerLapsed)
+        row("not answered with a lapsed name", "README, What it does to packets", Outcome::AnswerLapsed)
             .with(|model| model.deadline(0).set(1)),
-        row("not answered with a silenced name", "DESIGN 3", Outcome::AnswerLapsed)
+        row("not answered with a silenced name", "README, What it does to packets", Outcome::AnswerLapsed)
             .with(|model| model.deadline(0).set(0)),
-        row("not answered with a name that lapsed an hour ago", "DESIGN 3", Outcome::AnswerLapsed)
-            .with(move |model| model.deadline(0).set(model.boot_time.saturating_sub(hour).max(1))),
-        answered("answered with a name that lapses in an hour", "DESIGN 3")
+        row(
+            "not answered with a name that lapsed an hour ago",
+            "README, What it does to packets",
+            Outcome::AnswerLapsed,
+        )
+        .with(move |model| model.deadline(0).set(model.boot_time.saturating_sub(hour).max(1))),
+        answered("answered with a name that lapses in an hour", "README, What it does to packets")
             .with(move |model| model.deadline(0).set(model.boot_time + hour)),
-        answered("answered with the newest of three names", "DESIGN 3").with(|model| {
-            model.say(0, b"older", u64::MAX);
-            model.say(0, NAME, u64::MAX);
-        }),
-        row("not answered where no name was ever said", "DESIGN 3", Outcome::AnswerLapsed).with(|model| {
+        answered("answered with the newest of three names", "README, What it does to packets").with(
+            |model| {
+                model.say(0, b"older", u64::MAX);
+                model.say(0, NAME, u64::MAX);
+            },
+        ),
+        row(
+            "not answered where no name was ever said",
+            "README, What it does to packets",
+            Outcome::AnswerLapsed,
+        )
+        .with(|model| {
             for record in &model.records {
                 record.deadline.set(0);
             }
         }),
-        row("not answered by nobody's interface", "DESIGN 3", Outcome::AnswerFrame)
+        row("not answered by nobody's interface", "README, What it does to packets", Outcome::AnswerFrame)
             .with(|model| model.interfaces[1].index.set(0)),
-        row("not answered by the interface in whose place another is", "DESIGN 3", Outcome::AnswerFrame)
-            .with(|model| model.interfaces[1].index.set(257)),
-        row("not answered where nobody is", "issue 4", Outcome::AnswerClient)
+        row(
+            "not answered by the interface in whose place another is",
+            "README, What it does to packets",
+            Outcome::AnswerFrame,
+        )
+        .with(|model| model.interfaces[1].index.set(257)),
+        row("not answered where nobody is", "README, What it does to packets", Outcome::AnswerClient)
             .with(|model| model.clients.clear()),
         answered("an answer as long as the MTU", "RFC 1122 3.3.3")
             .with(move |model| model.interfaces[1].mtu.set(length)),

@@ -47,7 +47,11 @@ fn inserted() -> Vec<Row> {
         row("the name behind a cookie", "RFC 5001 2.2", with(&cookie())),
         row("the name at an odd offset", "RFC 1071 2", with(&option(12, b"x"))),
         row("the name at an even offset", "RFC 1071 2", with(&option(12, b"xy"))),
-        row("the name behind 31 options", "DESIGN 3", with(&option(9, b"").repeat(31))),
+        row(
+            "the name behind 31 options",
+            "README, What it does to packets",
+            with(&option(9, b"").repeat(31)),
+        ),
         row(
             "the name behind another option's data that looks like NSID",
             "RFC 6891 6.1.2",
@@ -65,7 +69,7 @@ fn inserted() -> Vec<Row> {
             &response().ordinary_sig().opt(1232, b""),
             &response().ordinary_sig().opt(1232, &nsid(NAME)),
         ),
-        named("130 records", "issue 4", &many(130, b""), &many(130, &nsid(NAME)))
+        named("130 records", "README, What it does to packets", &many(130, b""), &many(130, &nsid(NAME)))
             .noted(4096)
             .with(|model| model.interfaces[1].mtu.set(9000)),
         said("an option of 1 byte", 1),
@@ -217,20 +221,25 @@ fn limits() -> Vec<Row> {
     );
     let (came, left) = filled(2047 - 42);
     rows.push(
-        named("as long as can be reached", "DESIGN 4", &came, &left)
+        named("as long as can be reached", "README, What it does to packets", &came, &left)
             .noted(4096)
             .with(|model| model.interfaces[1].mtu.set(9000)),
     );
     let (came, _) = filled(2048 - 42);
     rows.push(
-        not_named("a byte longer than can be reached", "DESIGN 4", &came, Outcome::ResponseTooLarge)
-            .noted(4096)
-            .with(|model| model.interfaces[1].mtu.set(9000)),
+        not_named(
+            "a byte longer than can be reached",
+            "README, What it does to packets",
+            &came,
+            Outcome::ResponseTooLarge,
+        )
+        .noted(4096)
+        .with(|model| model.interfaces[1].mtu.set(9000)),
     );
     rows.push(
         not_named(
             "a response to the last byte that can be reached",
-            "DESIGN 4",
+            "README, What it does to packets",
             &long(2047),
             Outcome::ResponseTooLarge,
         )

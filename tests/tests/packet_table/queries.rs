@@ -43,13 +43,13 @@ fn plain_and_noted() -> Vec<Row> {
         seen("payload in NSID is ignored", "RFC 5001 2.1", &with(&[nsid(b"not mine")]), noted),
         seen(
             "another code with the low byte of NSID's",
-            "RFC 5001 4.1",
+            "RFC 5001 2.3",
             &with(&[option(0x0103, b"")]),
             plain,
         ),
         seen(
             "another code with the high byte of NSID's",
-            "RFC 5001 4.1",
+            "RFC 5001 2.3",
             &with(&[option(0x0300, b"")]),
             plain,
         ),
@@ -61,13 +61,13 @@ fn plain_and_noted() -> Vec<Row> {
         ),
         seen(
             "NSID as the 32nd option",
-            "DESIGN 3",
+            "README, What it does to packets",
             &with(&[vec![option(9, b""); 31].concat(), nsid(b"")]),
             noted,
         ),
         seen(
             "NSID as the 33rd option",
-            "DESIGN 3",
+            "README, What it does to packets",
             &with(&[vec![option(9, b""); 32].concat(), nsid(b"")]),
             Outcome::QueryMalformed,
         ),
@@ -229,16 +229,21 @@ fn state() -> Vec<Row> {
         ),
         seen("a second question of the same exchange", "RFC 5001 2.1", &asking(), Outcome::QueryNoted)
             .noted(4096),
-        seen("noted while switched off", "issue 4", &asking(), Outcome::QueryNoted)
+        seen("noted while switched off", "README, What it does to packets", &asking(), Outcome::QueryNoted)
             .with(|model| model.control.enabled.set(0)),
-        seen("noted while observed", "issue 4", &asking(), Outcome::QueryNoted)
+        seen("noted while observed", "README, What it does to packets", &asking(), Outcome::QueryNoted)
             .with(|model| model.control.observe.set(1)),
-        seen("noted while the name has lapsed", "DESIGN 3", &asking(), Outcome::QueryNoted)
-            .with(|model| model.deadline(0).set(1)),
+        seen(
+            "noted while the name has lapsed",
+            "README, What it does to packets",
+            &asking(),
+            Outcome::QueryNoted,
+        )
+        .with(|model| model.deadline(0).set(1)),
         Row::passed(
             Hook::Queries,
             "CH TXT of another name",
-            "RFC 4892 3",
+            "RFC 4892 2",
             datagram(CLIENT4, SERVER4, &query(&question(&name(&[b"version", b"bind"]), 16, CLASS_CH)))
                 .frame(),
             Outcome::QueryPlain,

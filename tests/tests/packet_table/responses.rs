@@ -31,7 +31,7 @@ fn not_noted() -> Vec<Row> {
         Row::passed(Hook::Responses, name, "RFC 5452 9.1", frame, none).noted(UDP_SIZE)
     };
     let aged = |name: &str, ticks: u64, outcome| {
-        seen(name, "DESIGN 3", &response(), outcome).with(move |model| {
+        seen(name, "README, What it does to packets", &response(), outcome).with(move |model| {
             // Notes are made in the past; the clock stays.
             let now = model.jiffies;
             model.jiffies -= ticks << nsid_common::pending::TICK_SHIFT;
@@ -104,7 +104,7 @@ fn unreadable() -> Vec<Row> {
         ),
         row("a response with NSID longer than OPT", "RFC 5001 2.3", response().opt(1232, &[0, 3, 0, 1])),
         row("a response with three bytes of an option", "RFC 6891 6.1.2", response().opt(1232, &[0, 10, 0])),
-        row("more options than are looked through", "DESIGN 3", options(33)),
+        row("more options than are looked through", "README, What it does to packets", options(33)),
         row("a question with a pointer", "RFC 1035 4.1.4", of_question(&[0xc0, 12, 0, 1, 0, 1])),
         row("a question with a label of a reserved kind", "RFC 6891 5", of_question(&[0x80, 0, 0, 1, 0, 1])),
         row(
@@ -144,16 +144,26 @@ fn not_to_be_touched() -> Vec<Row> {
         noted("a response with TSIG", "RFC 8945 5.3", &ready().tsig(), Outcome::ResponseSigned),
         noted("a response with TSIG alone", "RFC 8945 5.3", &response().tsig(), Outcome::ResponseSigned),
         noted("a response with SIG(0)", "RFC 2931 3.1", &ready().sig0(), Outcome::ResponseSigned),
-        noted("five NSID of the server's own", "DESIGN 3", &own(5), Outcome::ResponseTooLarge),
+        noted(
+            "five NSID of the server's own",
+            "README, What it does to packets",
+            &own(5),
+            Outcome::ResponseTooLarge,
+        ),
         noted(
             "more behind the server's own NSID than is moved",
-            "DESIGN 3",
+            "README, What it does to packets",
             &response().opt(1232, &[nsid(b""), option(12, &[0; 505])].concat()),
             Outcome::ResponseTooLarge,
         ),
-        seen("a response longer than can be reached", "DESIGN 4", &long(2048), Outcome::ResponseTooLarge)
-            .noted(4096)
-            .with(|model| model.interfaces[1].mtu.set(9000)),
+        seen(
+            "a response longer than can be reached",
+            "README, What it does to packets",
+            &long(2048),
+            Outcome::ResponseTooLarge,
+        )
+        .noted(4096)
+        .with(|model| model.interfaces[1].mtu.set(9000)),
     ]
 }
 
@@ -166,24 +176,29 @@ pub(crate) fn long(frame: usize) -> Message {
 fn state() -> Vec<Row> {
     let row = |name: &str, rule, outcome| noted(name, rule, &ready(), outcome);
     vec![
-        row("switched off", "issue 4", Outcome::ResponseOff).with(|model| model.control.enabled.set(0)),
-        row("only observed", "issue 4", Outcome::Inserted).with(|model| model.control.observe.set(1)),
+        row("switched off", "README, What it does to packets", Outcome::ResponseOff)
+            .with(|model| model.control.enabled.set(0)),
+        row("only observed", "README, What it does to packets", Outcome::Inserted)
+            .with(|model| model.control.observe.set(1)),
         noted(
             "only observed with the server's own NSID",
-            "issue 4",
+            "README, What it does to packets",
             &response().opt(1232, &nsid(b"own")),
             Outcome::Replaced,
         )
         .with(|model| model.control.observe.set(1)),
-        row("a lapsed name", "DESIGN 3", Outcome::ResponseLapsed).with(|model| model.deadline(0).set(1)),
-        row("a silenced name", "DESIGN 3", Outcome::ResponseLapsed).with(|model| model.deadline(0).set(0)),
-        row("an image that was never filled", "DESIGN 4", Outcome::ResponseLapsed).with(|model| {
-            let selected = usize::try_from(model.services[0].selected.get()).unwrap();
-            model.images[selected * 8 + 5] = nsid_common::image::Image::default();
-        }),
-        row("a packet of several segments", "DESIGN 3", Outcome::ResponseSegmented)
+        row("a lapsed name", "README, What it does to packets", Outcome::ResponseLapsed)
+            .with(|model| model.deadline(0).set(1)),
+        row("a silenced name", "README, What it does to packets", Outcome::ResponseLapsed)
+            .with(|model| model.deadline(0).set(0)),
+        row("an image that was never filled", "README, What it does to packets", Outcome::ResponseLapsed)
+            .with(|model| {
+                let selected = usize::try_from(model.services[0].selected.get()).unwrap();
+                model.images[selected * 8 + 5] = nsid_common::image::Image::default();
+            }),
+        row("a packet of several segments", "README, What it does to packets", Outcome::ResponseSegmented)
             .with(|model| model.segments = Segments::Several),
-        row("an interface that is not attached", "DESIGN 3", Outcome::ResponseNoRoom)
+        row("an interface that is not attached", "README, What it does to packets", Outcome::ResponseNoRoom)
             .with(|model| model.interfaces[1].index.set(0)),
         Row::passed(
             Hook::Responses,
@@ -199,7 +214,7 @@ fn state() -> Vec<Row> {
         Row::passed(
             Hook::Responses,
             "the other service's response to a query of the first",
-            "issue 4",
+            "README, What it does to packets",
             datagram("10.0.0.3:5353", CLIENT4, &ready()).frame(),
             Outcome::ResponseNotNoted,
         )

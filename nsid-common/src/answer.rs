@@ -2,18 +2,25 @@
 
 use crate::{
     asked::{Asked, AskedEdns, Identity, Question},
-    dns::{AA, DnsHdr, MIN_UDP_SIZE, QR, RD},
+    dns::{AA, DnsHdr, MIN_UDP_SIZE, OPTION_FIXED, OPTION_NSID, QR, RD, RECORD_FIXED},
     fence,
     hook::Answer,
     image::{self, Variant},
     ip::{ETH_LEN, Headers, Ip, MACS_LEN, Requestor, TAG_LEN, UDP_LEN},
     maps::{CLIENT_ANSWERED, Maps, interface},
     outcome::Outcome,
+    pending::{self, Exchange},
 };
 
 /// Decides whether a query of that `identity` is answered, and answers it.
 #[inline(always)]
-pub fn decide<V: Ip, H: Answer>(frame: H, tags: usize, service: u32, asked: Asked) -> Outcome {
+pub fn decide<V: Ip, H: Answer>(
+    frame: H,
+    tags: usize,
+    service: u32,
+    asked: Asked,
+    exchange: Exchange,
+) -> Outcome {
     let Some(Identity { question, sum }) = asked.identity else { return Outcome::NotOurs };
     let Some(control) = frame.control() else { return Outcome::NotOurs };
     if control.enabled.get() == 0 {
@@ -34,9 +41,11 @@ pub fn decide<V: Ip, H: Answer>(frame: H, tags: usize, service: u32, asked: Aske
     };
     let Some(record) = fence::record(&frame, service) else { return Outcome::AnswerLapsed };
     let Some(headers) = frame.view::<Headers<V::Hdr>>(tags) else { return Outcome::NotOurs };
-    let Some(destination) = frame.load::<8>(0) else { return Outcome::NotOurs };
     let Some(interface) = interface(&frame) else { return Outcome::AnswerFrame };
-    if u64::from_le_bytes(destination) << 16 >> 16 != interface.mac.get() || headers.udp.src == [0, 0] {
+    let Some((destination, source)) = macs(&frame) else { return Outcome::NotOurs };
+    let own = interface.mac.get();
+    let answerable = destination == own && source != own && source & GROUP == 0 && V::is_intact(headers);
+    if !answerable || headers.udp.src == [0, 0] {
         return Outcome::AnswerFrame;
     }
     let client = V::source(headers);
@@ -44,12 +53,15 @@ pub fn decide<V: Ip, H: Answer>(frame: H, tags: usize, service: u32, asked: Aske
     if client.is_v4() != (V::VERSION == 4) || frame.client(client) != Some(CLIENT_ANSWERED) {
         return Outcome::AnswerClient;
     }
+    let behind = tags + V::DNS + DnsHdr::LEN + question.len();
+    if matches!(asked.edns, Some(AskedEdns { nsid: true, .. })) && !are_options(&frame, behind) {
+        return Outcome::QueryMalformed;
+    }
     let index = image::index(record, variant);
     let Some((image_len, image_sum)) = frame.image(index).and_then(|image| Some((image.len()?, image.sum())))
     else {
         return Outcome::AnswerLapsed;
     };
-    let behind = tags + V::DNS + DnsHdr::LEN + question.len();
     let length = behind + image_len;
     if length - tags - V::DNS > limit || (length - tags - ETH_LEN) as u64 > interface.mtu.get() {
         return Outcome::AnswerNoRoom;
@@ -61,9 +73,43 @@ pub fn decide<V: Ip, H: Answer>(frame: H, tags: usize, service: u32, asked: Aske
         frame,
         Reply { tags, question, length, has_opt: asked.edns.is_some(), sum, image_sum, index },
     ) {
-        Some(()) => Outcome::Answered,
+        Some(frame) => {
+            // The server never sees this query.
+            pending::forget(&frame, exchange);
+            Outcome::Answered
+        }
         None => Outcome::AnswerNoRoom,
     }
+}
+
+/// Whether OPT, which stands at `opt` and ends the message, holds options to its end. Up to its first NSID it does.
+#[inline(always)]
+fn are_options<H: Answer>(frame: &H, opt: usize) -> bool {
+    let rdata = opt + 1 + RECORD_FIXED;
+    let options = || {
+        let rdlength: [u8; 2] = frame.load(rdata - 2)?;
+        let end = rdata + u16::from_be_bytes(rdlength) as usize;
+        let first: [u8; OPTION_FIXED] = frame.load(rdata)?;
+        // Most of the time it is the first, and the only one.
+        let nsid = if first == NSID { rdata } else { frame.find_nsid(rdata, end)? };
+        let length: [u8; 2] = frame.load(nsid + 2)?;
+        let behind = nsid + OPTION_FIXED + u16::from_be_bytes(length) as usize;
+        if behind == end { Some(end) } else { frame.find_nsid(behind, end) }
+    };
+    options().is_some()
+}
+
+/// An NSID option as a query has it: without data (RFC 5001 2.1).
+const NSID: [u8; OPTION_FIXED] = [0, OPTION_NSID as u8, 0, 0];
+
+/// The bit of an Ethernet address that is set in those of groups, in a little-endian word (IEEE 802.3 3.2.3).
+const GROUP: u64 = 1;
+
+/// Destination and source of a frame, as the low 48 bits of little-endian words.
+#[inline(always)]
+fn macs<H: Answer>(frame: &H) -> Option<(u64, u64)> {
+    let (destination, source): ([u8; 8], [u8; 8]) = (frame.load(0)?, frame.load(4)?);
+    Some((u64::from_le_bytes(destination) << 16 >> 16, u64::from_le_bytes(source) >> 16))
 }
 
 /// Whether a frame of that outcome goes back where it came from: it is the answer now, unless it was only observed.
@@ -88,7 +134,7 @@ struct Reply {
 ///
 /// What the answer repeats is taken from the query before the frame is remade.
 #[inline(always)]
-fn reply<V: Ip, H: Answer>(frame: H, reply: Reply) -> Option<()> {
+fn reply<V: Ip, H: Answer>(frame: H, reply: Reply) -> Option<H> {
     let Reply { tags, question, length, has_opt, sum, image_sum, index } = reply;
     let at = tags + V::DNS + DnsHdr::LEN;
     // Three overlapping parts.
@@ -96,8 +142,7 @@ fn reply<V: Ip, H: Answer>(frame: H, reply: Reply) -> Option<()> {
         Question::IdServer => (at + 7, at + 7),
         Question::HostnameBind => (at + 8, at + 11),
     };
-    let (macs, source): ([u8; 8], [u8; 8]) = (frame.load(0)?, frame.load(4)?);
-    let (destination, source) = (u64::from_le_bytes(macs), u64::from_le_bytes(source) >> 16);
+    let (destination, source) = macs(&frame)?;
     let vlan: [u8; 2 * TAG_LEN] = frame.load(MACS_LEN)?;
     let parts: [[u8; 8]; 3] = [frame.load(at)?, frame.load(middle)?, frame.load(last)?];
     let headers = frame.view::<Headers<V::Hdr>>(tags)?;
@@ -134,5 +179,6 @@ fn reply<V: Ip, H: Answer>(frame: H, reply: Reply) -> Option<()> {
     frame.store(at, parts[0])?;
     frame.store(middle, parts[1])?;
     frame.store(last, parts[2])?;
-    frame.write_image(at + question.len(), index)
+    frame.write_image(at + question.len(), index)?;
+    Some(frame)
 }

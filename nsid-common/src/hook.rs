@@ -14,6 +14,7 @@ use crate::{
     maps::Maps,
     memory::{self, Bytes},
     outcome::Outcome,
+    pending::Exchange,
     query, response,
 };
 
@@ -68,10 +69,10 @@ pub trait Answer: Hook {
         query::decide::<V, _>(self, tags)
     }
 
-    /// Decides on a query to a service for the server's own name.
+    /// Decides on a query to a service for the server's own name, which may have been noted.
     #[inline(always)]
-    fn answer<V: Ip>(self, tags: usize, service: u32, asked: Asked) -> Outcome {
-        answer::decide::<V, _>(self, tags, service, asked)
+    fn answer<V: Ip>(self, tags: usize, service: u32, asked: Asked, exchange: Exchange) -> Outcome {
+        answer::decide::<V, _>(self, tags, service, asked, exchange)
     }
 
     /// Decides on a frame with VLAN tags.

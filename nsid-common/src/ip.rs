@@ -92,6 +92,9 @@ pub trait Ip {
     /// The length of the UDP datagram, UDP header included, if version and lengths agree; `available` bytes of the frame are
     /// behind the Ethernet header and its tags.
     fn datagram(headers: &Headers<Self::Hdr>, available: usize) -> Option<usize>;
+    /// Whether a host would take the packet for itself: its TTL is not used up, and the header's checksum, where it has
+    /// one, holds.
+    fn is_intact(headers: &Headers<Self::Hdr>) -> bool;
     /// The sender's address.
     fn source(headers: &Headers<Self::Hdr>) -> Address;
     /// The receiver's address.
@@ -162,6 +165,21 @@ impl Ip for V4 {
         let agree =
             usize::from(ip_len) == usize::from(udp_len) + Ipv4Hdr::LEN && usize::from(ip_len) <= available;
         agree.then_some(usize::from(udp_len))
+    }
+
+    #[inline(always)]
+    fn is_intact(headers: &Headers<Ipv4Hdr>) -> bool {
+        let Ipv4Hdr { vihl, tos, tot_len, id, frags, ttl, proto, check, src_addr, dst_addr } = headers.ip;
+        let sum = Sum::default()
+            .word([vihl, tos])
+            .word(tot_len)
+            .word(id)
+            .word(frags)
+            .word([ttl, proto])
+            .word(check)
+            .words2(src_addr)
+            .words2(dst_addr);
+        ttl != 0 && sum.fold() == u16::MAX
     }
 
     #[inline(always)]
@@ -244,6 +262,11 @@ impl Ip for V6 {
         let [version, ..] = headers.ip.vcf;
         let agree = version >> 4 == 6 && ip_len == udp_len && usize::from(ip_len) + Ipv6Hdr::LEN <= available;
         agree.then_some(usize::from(udp_len))
+    }
+
+    #[inline(always)]
+    fn is_intact(headers: &Headers<Ipv6Hdr>) -> bool {
+        headers.ip.hop_limit != 0
     }
 
     #[inline(always)]

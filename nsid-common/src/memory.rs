@@ -7,6 +7,7 @@
 //!
 //! **Invariant:** the only `unsafe` of this crate is in this file.
 
+#[cfg(not(target_arch = "bpf"))]
 use core::sync::atomic::Ordering::Relaxed;
 use core::{fmt, sync::atomic::AtomicU64};
 

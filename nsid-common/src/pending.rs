@@ -49,6 +49,18 @@ impl Exchange {
         Self(mix(mix(hash ^ ports_and_id) ^ control.pending_key[1].get()))
     }
 
+    /// From the word that went into a subprogram.
+    #[inline(always)]
+    pub const fn from_word(word: u64) -> Self {
+        Self(word)
+    }
+
+    /// The word that goes into a subprogram.
+    #[inline(always)]
+    pub const fn word(self) -> u64 {
+        self.0
+    }
+
     #[inline(always)]
     const fn set(self) -> u32 {
         self.0 as u32 & (SETS - 1)

@@ -74,7 +74,7 @@ pub fn decide<V: Ip, H: Answer>(frame: H, tags: usize) -> Outcome {
     }
     match asked {
         Asked { signed: true, .. } => Outcome::QuerySigned,
-        Asked { identity: Some(_), .. } => frame.answer::<V>(tags, service, asked),
+        Asked { identity: Some(_), .. } => frame.answer::<V>(tags, service, asked, exchange),
         Asked { edns: Some(AskedEdns { nsid: true, .. }), .. } => Outcome::QueryNoted,
         _ => Outcome::QueryPlain,
     }

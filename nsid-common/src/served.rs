@@ -57,11 +57,15 @@ impl Table {
     #[inline(always)]
     pub const fn place(self, endpoint: &Endpoint) -> u32 {
         let Endpoint { address, port } = endpoint;
-        let folded = address.low ^ address.high.rotate_left(23) ^ (u16::from_le_bytes(*port) as u64) << 16;
-        let mixed = (folded ^ self.0 >> 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        self.first_place() + (mixed >> 52) as u32
+        // The seed comes in before the words come together: else two endpoints could meet under every seed.
+        let seeded = (address.low ^ self.0 >> 1).wrapping_mul(MULTIPLIER);
+        let joined = seeded ^ seeded >> 29 ^ address.high ^ (u16::from_le_bytes(*port) as u64) << 48;
+        self.first_place() + (joined.wrapping_mul(MULTIPLIER) >> 52) as u32
     }
 }
+
+/// Odd, so that nothing is lost: 2^64 by the golden ratio.
+const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
 
 const _: () = assert!(PLACES == 1 << (64 - 52));
 

@@ -36,7 +36,7 @@ static IMAGES: Array<Image> = Array::with_max_entries(2 * MAX_SERVICES * PER_REC
 #[map]
 static INTERFACES: Array<Interface> = Array::with_max_entries(INTERFACE_PLACES, BPF_F_MMAPABLE);
 #[map]
-static CLIENTS: LpmTrie<[u8; 16], u32> = LpmTrie::with_max_entries(1024, BPF_F_NO_PREALLOC);
+static CLIENTS: LpmTrie<[u8; 16], u32> = LpmTrie::with_max_entries(4096, BPF_F_NO_PREALLOC);
 #[map]
 static PENDING: Array<Set> = Array::with_max_entries(SETS, 0);
 #[map]

@@ -13,6 +13,7 @@ use nsid_common::{
     ip::{Ip, V4, V6},
     memory::Bytes as _,
     outcome::Outcome,
+    pending::Exchange,
     query,
 };
 
@@ -51,14 +52,16 @@ extern "C" fn xdp_query6(context: Context, tags: usize) -> u64 {
 
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn xdp_answer4(context: Context, tags: usize, service: usize, asked: u64) -> u64 {
-    answer::decide::<V4, _>(Frame::new(context), tags, service as u32, Asked::unpack(asked)) as u64
+extern "C" fn xdp_answer4(context: Context, tags: usize, service: usize, asked: u64, exchange: u64) -> u64 {
+    let (asked, exchange) = (Asked::unpack(asked), Exchange::from_word(exchange));
+    answer::decide::<V4, _>(Frame::new(context), tags, service as u32, asked, exchange) as u64
 }
 
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn xdp_answer6(context: Context, tags: usize, service: usize, asked: u64) -> u64 {
-    answer::decide::<V6, _>(Frame::new(context), tags, service as u32, Asked::unpack(asked)) as u64
+extern "C" fn xdp_answer6(context: Context, tags: usize, service: usize, asked: u64, exchange: u64) -> u64 {
+    let (asked, exchange) = (Asked::unpack(asked), Exchange::from_word(exchange));
+    answer::decide::<V6, _>(Frame::new(context), tags, service as u32, asked, exchange) as u64
 }
 
 #[unsafe(no_mangle)]
@@ -99,10 +102,11 @@ impl Answer for Frame<Context> {
     }
 
     #[inline(always)]
-    fn answer<V: Ip>(self, tags: usize, service: u32, asked: Asked) -> Outcome {
+    fn answer<V: Ip>(self, tags: usize, service: u32, asked: Asked, exchange: Exchange) -> Outcome {
+        let (service, asked, exchange) = (service as usize, asked.pack(), exchange.word());
         Outcome::from_code(match V::VERSION {
-            4 => xdp_answer4(self.context, tags, service as usize, asked.pack()),
-            _ => xdp_answer6(self.context, tags, service as usize, asked.pack()),
+            4 => xdp_answer4(self.context, tags, service, asked, exchange),
+            _ => xdp_answer6(self.context, tags, service, asked, exchange),
         })
     }
 

@@ -5,8 +5,8 @@ use crate::hook::Walk;
 
 /// Records that are looked through in one message.
 ///
-/// A message of [`MAX_OFFSET`](crate::memory::MAX_OFFSET) bytes has room for 170 of the shortest.
-pub const MAX_RECORDS: usize = 192;
+/// A message that fits the usual MTU of 1500 has room for 132 of the shortest, which have 11 bytes.
+pub const MAX_RECORDS: usize = 160;
 
 /// Where a walk over records stopped, and how many records were left then.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

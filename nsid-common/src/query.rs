@@ -79,3 +79,75 @@ pub fn decide<V: Ip, H: Answer>(frame: H, tags: usize) -> Outcome {
         _ => Outcome::QueryPlain,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        dns::QR,
+        maps::{Address, CLIENT_ANSWERED},
+        model::{Client, Datagram, Model},
+    };
+    use std::{net::SocketAddr, vec, vec::Vec};
+
+    const SERVER: &str = "10.0.0.2:53";
+    const CLIENT: &str = "10.0.0.1:4000";
+    const ID: [u8; 2] = [0, 7];
+
+    fn host() -> Model {
+        let mut model = Model::new();
+        model.serve(&Endpoint { address: Address::v4([10, 0, 0, 2]), port: [0, 53] }, 0);
+        model.say(0, b"ns1", u64::MAX);
+        let network = Address::v4([10, 0, 0, 0]);
+        model.clients.push(Client { network, prefix_len: 96 + 8, value: CLIENT_ANSWERED });
+        model
+    }
+
+    fn frame(from: &str, to: &str, message: Vec<u8>) -> Vec<u8> {
+        let socket = |text: &str| text.parse::<SocketAddr>().unwrap();
+        Datagram::new(socket(from), socket(to), message).frame()
+    }
+
+    fn message(flags: u8, question: &[u8], additional: &[&[u8]]) -> Vec<u8> {
+        let counts = [0, 1, 0, 0, 0, 0, 0, additional.len() as u8];
+        [&ID, &[flags, 0][..], &counts, question, &additional.concat()].concat()
+    }
+
+    const ID_SERVER: &[u8] = b"\x02id\x06server\0\0\x10\0\x03";
+    const A: &[u8] = b"\x01a\0\0\x01\0\x01";
+    const OPT: &[u8] = &[0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0];
+    const OPT_NSID: &[u8] = &[0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 4, 0, 3, 0, 0];
+    const TSIG: &[u8] = &[0, 0, 250, 0, 255, 0, 0, 0, 0, 0, 0];
+
+    /// What becomes of the response to a later query, of the same addresses, ports and id, that does not ask.
+    fn unasked(model: &Model, later: Vec<u8>) -> (Outcome, Outcome) {
+        let query = model.queries(&mut frame(CLIENT, SERVER, later));
+        let response = model.responses(&mut frame(SERVER, CLIENT, message(QR, A, &[OPT])));
+        (query, response)
+    }
+
+    /// RFC 5001 2.2: no NSID where none was asked for. Servers do answer queries that we call malformed: NSD takes
+    /// trailing bytes.
+    #[test]
+    fn a_later_query_that_does_not_ask_voids_the_note_also_if_we_cannot_read_it() {
+        let trailing = [message(0, A, &[OPT]), vec![0]].concat();
+        for later in
+            [message(0, A, &[OPT]), trailing, message(0, A, &[OPT, OPT]), message(0, A, &[OPT, TSIG])]
+        {
+            let model = host();
+            let asked = model.queries(&mut frame(CLIENT, SERVER, message(0, A, &[OPT_NSID])));
+            assert_eq!(asked, Outcome::QueryNoted);
+            let (query, response) = unasked(&model, later);
+            assert_eq!(response, Outcome::ResponseNotNoted, "after {query:?}");
+        }
+    }
+
+    #[test]
+    fn a_query_that_the_kernel_answers_leaves_no_note() {
+        let model = host();
+        let answered = model.queries(&mut frame(CLIENT, SERVER, message(0, ID_SERVER, &[OPT_NSID])));
+        assert_eq!(answered, Outcome::Answered);
+        let response = model.responses(&mut frame(SERVER, CLIENT, message(QR, A, &[OPT])));
+        assert_eq!(response, Outcome::ResponseNotNoted);
+    }
+}

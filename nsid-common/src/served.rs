@@ -145,6 +145,36 @@ mod tests {
         assert!((1..100_000).any(|seed| apart(&seed)));
     }
 
+    /// What fills the table looks for a seed until it has one: two endpoints that have one place under every seed
+    /// would have it look for ever.
+    #[test]
+    fn any_two_endpoints_have_places_of_their_own_under_some_seed() {
+        let v6 = |subnet, interface| {
+            let mut octets = [0; 16];
+            octets[..4].copy_from_slice(&[0x20, 0x01, 0x0d, 0xb8]);
+            (octets[7], octets[8], octets[15]) = (subnet, interface, 0x53);
+            Address::v6(octets)
+        };
+        for (one, other) in [
+            // [2001:db8:0:2::53]:53 and [2001:db8::53]:309
+            (
+                Endpoint { address: v6(2, 0), port: 53_u16.to_be_bytes() },
+                Endpoint { address: v6(0, 0), port: 309_u16.to_be_bytes() },
+            ),
+            // Two addresses on one port.
+            (
+                Endpoint { address: Address { high: 1 << 41, low: 7 }, port: [0, 53] },
+                Endpoint { address: Address { high: 0, low: 7 ^ 1 }, port: [0, 53] },
+            ),
+        ] {
+            let apart = |seed: &u64| {
+                let table = Table::new(0, seed.wrapping_mul(0x2545_f491_4f6c_dd1d));
+                table.place(&one) != table.place(&other)
+            };
+            assert!((1..1000).any(|seed| apart(&seed)), "{one:?} {other:?}");
+        }
+    }
+
     proptest! {
         #[test]
         fn an_endpoint_has_its_place_in_the_table_that_was_chosen(endpoint in endpoint(), seed: u64) {

@@ -7,6 +7,8 @@ use hickory_proto::{
     rr::{RData, Record, rdata::A},
 };
 
+use nsid_common::checksum;
+
 use super::stage::{MAC, PORT, SERVER4, SERVER6};
 
 const CLIENT4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
@@ -14,7 +16,7 @@ const CLIENT6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
 const CLIENT_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 const CLIENT_PORT: u16 = 4242;
 const UDP: u8 = 17;
-/// Nothing here checks it, but a 0 would say that there is none.
+/// Of UDP: nothing here checks it, but a 0 would say that there is none.
 const ANY_CHECKSUM: [u8; 2] = [0x12, 0x34];
 
 /// To the server over IPv4.
@@ -84,8 +86,10 @@ fn ethernet(to: [u8; 6], from: [u8; 6], ether_type: [u8; 2], payload: &[u8]) -> 
 
 fn ipv4(from: Ipv4Addr, to: Ipv4Addr, payload: &[u8]) -> Vec<u8> {
     let length = length(20 + payload.len());
-    let (before, behind) = ([0, 0, 0x40, 0, 64, UDP], ANY_CHECKSUM);
-    [&[0x45, 0], &length[..], &before, &behind, &from.octets(), &to.octets(), payload].concat()
+    let before = [&[0x45, 0], &length[..], &[0, 0, 0x40, 0, 64, UDP]].concat();
+    let addresses = [from.octets(), to.octets()].concat();
+    let checksum = !checksum::of(&[&before[..], &addresses].concat());
+    [&before[..], &checksum.to_le_bytes(), &addresses, payload].concat()
 }
 
 fn ipv6(from: Ipv6Addr, to: Ipv6Addr, payload: &[u8]) -> Vec<u8> {

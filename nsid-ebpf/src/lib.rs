@@ -8,7 +8,7 @@
 //! What is logged is an outcome's code; the agent tells its name. The level is a constant to the verifier, which leaves
 //! the logging out where it is off.
 //!
-//! **Invariant:** nothing here knows of DNS.
+//! **Invariant:** nothing is decided here.
 #![no_std]
 #![feature(asm_experimental_arch)]
 #![expect(clippy::inline_always, reason = "what is not inlined is a subprogram, by design or not at all")]

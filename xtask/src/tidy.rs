@@ -12,8 +12,8 @@ use crate::setup::say;
 /// A longer file holds more than one idea.
 const MAX_LINES: usize = 500;
 
-/// What nsid-common must not depend on, however indirectly: it is the same code in the kernel, in tests and under
-/// the fuzzer.
+/// What nsid-common must not depend on, however indirectly: it is the same code in the kernel and in
+/// tests.
 const STRANGERS_TO_COMMON: [&str; 2] = ["aya-ebpf", "tokio"];
 
 /// Words that a path may hold only in some places. The rest of this file is tested with them, so they are not

@@ -13,6 +13,7 @@ use log::LevelFilter;
 use nsid_user::{
     agent,
     cli::{Cli, StatusArgs, Verb, usage},
+    clock,
     config::{ConfigError, InstanceName},
     detach,
     host::namespaces,
@@ -62,8 +63,12 @@ fn carry_out(verb: Verb) -> Result<(), Failure> {
         Verb::On(of) => return Ok(on_host(|| switch::set(&of.instance, true))?),
         Verb::Off(of) => return Ok(on_host(|| switch::set(&of.instance, false))?),
         Verb::Detach(of) => return Ok(on_host(|| detach::detach(&of.instance))?),
-        Verb::Status(StatusArgs { of, json }) => return Ok(on_host(|| show_status(&of.instance, json))?),
+        Verb::Status(StatusArgs { of, json }) => {
+            clock::is_the_kernels().map_err(anyhow::Error::from)?;
+            return Ok(on_host(|| show_status(&of.instance, json))?);
+        }
     };
+    clock::is_the_kernels().map_err(anyhow::Error::from)?;
     let level = if config.verbose { LevelFilter::Debug } else { LevelFilter::Info };
     env_logger::Builder::new()
         .filter_level(LevelFilter::Warn)

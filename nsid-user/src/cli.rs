@@ -48,7 +48,7 @@ Run the agent: claim a name, and have the kernel say it until the agent is stopp
 Runs in the foreground. Prints `ready: NAME` once the name is on the wire and `lost: NAME` when it no longer is; \
 logs to stderr. SIGTERM or Ctrl-C gives the name back, takes the programs off the interfaces and exits with 0. \
 Should the agent die in any other way, the kernel stops saying a pool's name by itself once the claim has run out, \
-and goes on saying a static one. Needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON.";
+and goes on saying a static one. Needs root.";
 
 const RUN_EXAMPLES: &str = "\
 Configuration file:

@@ -1,9 +1,10 @@
 //! `CLOCK_BOOTTIME`, the one clock that deadlines are told in: the kernel programs read the same one
 //! (`bpf_ktime_get_boot_ns`), it is the same in every network namespace, and it goes on during suspend.
 
-use std::time::Duration;
+use std::{fs, io, time::Duration};
 
 use rustix::time::{ClockId, Timespec, clock_gettime};
+use thiserror::Error;
 
 /// A point on `CLOCK_BOOTTIME`, in nanoseconds since boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,6 +51,38 @@ impl BootTime {
     }
 }
 
+/// Why deadlines cannot be told here.
+#[derive(Debug, Error)]
+pub enum ClockError {
+    /// `CLOCK_BOOTTIME` is another one here (`time_namespaces(7)`), and the kernel programs read the host's.
+    #[error("this time namespace has its own boot time ({offset}); run nsid in the host's time namespace")]
+    Offset {
+        /// Seconds and nanoseconds, as the kernel writes them.
+        offset: String,
+    },
+    /// `/proc` does not tell.
+    #[error("cannot read {OFFSETS}: {0}; mount /proc")]
+    Unknown(io::Error),
+}
+
+const OFFSETS: &str = "/proc/self/timens_offsets";
+
+/// Whether this process reads the clock that the kernel programs read.
+pub fn is_the_kernels() -> Result<(), ClockError> {
+    match fs::read_to_string(OFFSETS) {
+        Ok(offsets) => has_no_offset(&offsets),
+        // Of a kernel without time namespaces (before Linux 5.6, or without CONFIG_TIME_NS).
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(ClockError::Unknown(error)),
+    }
+}
+
+fn has_no_offset(offsets: &str) -> Result<(), ClockError> {
+    let boot_time = offsets.lines().find_map(|line| line.strip_prefix("boottime"));
+    let offset = boot_time.unwrap_or_default().split_ascii_whitespace().collect::<Vec<_>>().join(" ");
+    if matches!(&*offset, "" | "0 0") { Ok(()) } else { Err(ClockError::Offset { offset }) }
+}
+
 /// Until when a name may be said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deadline {
@@ -83,6 +116,18 @@ mod tests {
     #[test]
     fn a_jiffy_is_between_one_and_ten_milliseconds() {
         assert!((Duration::from_millis(1)..=Duration::from_millis(10)).contains(&jiffy()), "{:?}", jiffy());
+    }
+
+    #[test]
+    fn a_boot_time_of_its_own_is_refused_and_any_other_offset_is_not() {
+        let refused = |boot_time: &str| {
+            has_no_offset(&format!("monotonic        7         0\nboottime   {boot_time}\n")).is_err()
+        };
+        assert!(!refused("      0         0"));
+        for offset in ["   1000         0", "     -1 500000000", "      0         1"] {
+            assert!(refused(offset), "{offset}");
+        }
+        is_the_kernels().expect("tests run in the host's time namespace");
     }
 
     #[test]

@@ -2,8 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
-use rustix::process::{Pid, Signal, kill_process};
+use anyhow::{Context, Result};
+use rustix::{
+    io::Errno,
+    process::{Signal, pidfd_send_signal},
+};
 
 use crate::{
     config::InstanceName,
@@ -36,16 +39,19 @@ pub fn detach(instance: &InstanceName) -> Result<()> {
 }
 
 fn end(instance: &Instance) -> Result<()> {
+    let Some(agent) = control::process(instance)? else { return Ok(()) };
     for signal in [Signal::TERM, Signal::KILL] {
-        let Some(holder) = Holder::of(instance)? else { return Ok(()) };
-        let Some(pid) = holder.pid.and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?)) else {
-            bail!("instance '{}' is just starting; try again", instance.name());
-        };
-        kill_process(pid, signal).with_context(|| format!("cannot end the agent, pid {holder}"))?;
+        match pidfd_send_signal(&agent, signal) {
+            // It has ended in the meantime.
+            Ok(()) | Err(Errno::SRCH) => {}
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot end the agent of '{}'", instance.name()));
+            }
+        }
         let patience = Instant::now() + control::LIMIT;
-        while Holder::of(instance)?.is_some() {
-            if Instant::now() > patience {
-                break;
+        while Instant::now() < patience {
+            if Holder::of(instance)?.is_none() {
+                return Ok(());
             }
             std::thread::sleep(LOOK);
         }

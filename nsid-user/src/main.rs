@@ -13,6 +13,7 @@ use log::LevelFilter;
 use nsid_user::{
     agent,
     cli::{Cli, StatusArgs, Verb, usage},
+    clock,
     config::{ConfigError, InstanceName},
     detach,
     host::namespaces,
@@ -37,7 +38,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Usage(why)) => refuse(format_args!("error: {why}")),
         Err(Failure::Other(why)) => {
-            let _ = writeln!(io::stderr(), "error: {why:#}");
+            let _ = writeln!(io::stderr(), "error: {}", told_once(&why));
             ExitCode::FAILURE
         }
     }
@@ -62,8 +63,12 @@ fn carry_out(verb: Verb) -> Result<(), Failure> {
         Verb::On(of) => return Ok(on_host(|| switch::set(&of.instance, true))?),
         Verb::Off(of) => return Ok(on_host(|| switch::set(&of.instance, false))?),
         Verb::Detach(of) => return Ok(on_host(|| detach::detach(&of.instance))?),
-        Verb::Status(StatusArgs { of, json }) => return Ok(on_host(|| show_status(&of.instance, json))?),
+        Verb::Status(StatusArgs { of, json }) => {
+            clock::is_the_kernels().map_err(anyhow::Error::from)?;
+            return Ok(on_host(|| show_status(&of.instance, json))?);
+        }
     };
+    clock::is_the_kernels().map_err(anyhow::Error::from)?;
     let level = if config.verbose { LevelFilter::Debug } else { LevelFilter::Info };
     env_logger::Builder::new()
         .filter_level(LevelFilter::Warn)
@@ -96,4 +101,33 @@ fn refuse(why: impl fmt::Display) -> ExitCode {
     // Nobody is left to be told where stderr is closed; the exit code still tells.
     let _ = writeln!(io::stderr(), "{why}");
     ExitCode::from(USAGE)
+}
+
+/// The error and its causes in one line. Many of ours tell their cause themselves: it is not told again.
+fn told_once(why: &anyhow::Error) -> String {
+    why.chain().map(ToString::to_string).fold(String::new(), |told, cause| {
+        if told.is_empty() {
+            cause
+        } else if told.contains(&cause) {
+            told
+        } else {
+            format!("{told}: {cause}")
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::*;
+
+    #[test]
+    fn a_cause_is_told_once_also_where_its_error_tells_it() {
+        let cause = || anyhow!("no such file");
+        assert_eq!(told_once(&cause()), "no such file");
+        assert_eq!(told_once(&cause().context("cannot read x")), "cannot read x: no such file");
+        let telling = cause().context("cannot read x: no such file; make it").context("cannot start");
+        assert_eq!(told_once(&telling), "cannot start: cannot read x: no such file; make it");
+    }
 }

@@ -146,6 +146,11 @@ fn flags_that_do_not_go_together_are_refused() {
             &["--pattern", "more than one {id}"],
         ),
         (
+            &["run", "--iface", "eth0", "--store", "local", "--pattern", "att1{id}"],
+            NO_FILE,
+            &["--pattern", "\"att1{id}\"", "digit beside {id}", "put a '-' between"],
+        ),
+        (
             &["run", "--iface", "eth0", "--store", "local", "--pattern", "w{id}..x"],
             NO_FILE,
             &["--pattern", "empty label"],

@@ -220,3 +220,22 @@ fn a_name_given_by_hand_outlives_the_agent_but_not_sigterm() {
     assert!(status.success(), "{status}");
     assert_eq!(name(), None);
 }
+
+/// `CLOCK_BOOTTIME` is another one in another time namespace (time_namespaces(7)), and the kernel's programs read the
+/// host's: an agent there either reckons with that or says no.
+#[test]
+fn an_agent_in_another_time_namespace_does_not_take_a_name_that_is_held() {
+    let pool = Pool::new(Prefix::Test);
+    let mut first = Node::start(&pool, "2", "10s");
+    assert_eq!(first.agent.ready(), pool.name(0));
+    let wire = Wire::direct();
+    let instance = Instance::new(Prefix::Test);
+    let binary = nsid_tests::agent::binary();
+    let mut later = wire.server.command("timeout");
+    later.args(["--kill-after=1", "3", "unshare", "--time", "--boottime", "1000"]).arg(binary);
+    later.args(["run", "--instance", instance.name(), "--iface", INTERFACE, "--store", "local"]);
+    later.args(["--pattern", &pool.pattern(), "--limit", "2"]);
+    let said = String::from_utf8(later.output().expect("timeout can be run").stdout).expect("UTF-8");
+    assert!(!said.contains(&format!("ready: {}\n", pool.name(0))), "two hold one name: {said}");
+    assert_eq!(first.agent.is_ready(), Some(pool.name(0)), "its name was taken from it");
+}

@@ -1,6 +1,6 @@
 //! Instances and interfaces: several on one host, dead ones, and interfaces that come and go.
 
-use std::{thread, time::Duration};
+use std::{process::Command, thread, time::Duration};
 
 use nsid_tests::{
     agent::{Agent, Instance, binary, nsid, run_refused},
@@ -209,4 +209,32 @@ fn nobody_elses_server_is_needed_to_be_ready() {
     for client in wire.clients() {
         assert_eq!(client.ask(&Query::a(PRESENT).with_nsid()).nsid().as_deref(), Some(NAME));
     }
+}
+
+/// An agent in another PID namespace knows a number for itself that is somebody else's here.
+#[test]
+fn detach_ends_nobody_else() {
+    let wire = Wire::direct();
+    let instance = Instance::new(Prefix::Test);
+    let mut bystander = Command::new("sleep").arg("60").spawn().expect("sleep can be run");
+    // The agent is given the bystander's number there.
+    let script = format!(
+        "mount -t proc proc /proc; echo {} > /proc/sys/kernel/ns_last_pid; \
+         {} run --instance {} --iface {INTERFACE} --store {STORE} & wait",
+        bystander.id() - 1,
+        binary().display(),
+        instance.name()
+    );
+    let mut elsewhere = wire.server.command("unshare");
+    elsewhere.args(["--pid", "--fork", "--kill-child", "--mount", "sh", "-c", &script]);
+    let mut elsewhere = elsewhere.spawn().expect("unshare can be run");
+    until(PATIENCE, "the agent to answer", || wire.clients().iter().all(answers));
+
+    let output = nsid(&["detach", "--instance", instance.name()]);
+    let ended = bystander.try_wait().expect("its own child");
+    for child in [&mut elsewhere, &mut bystander] {
+        let _already_ended = child.kill();
+        let _reaped = child.wait();
+    }
+    assert!(ended.is_none(), "detach ended a process that is no agent: {output:?}");
 }

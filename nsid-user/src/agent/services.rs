@@ -99,7 +99,7 @@ async fn claim(
             Ok(())
         }
         StoreConfig::Local { pattern, ttl } => {
-            let directory = std::path::Path::new(RUN_ROOT).join("local").join(pattern.to_string());
+            let directory = std::path::Path::new(RUN_ROOT).join("local").join(pattern.pool());
             let store = Local::new(directory, nonce, pattern.limit().get(), ttl);
             claim::hold(store, &pattern, voice, &report, &mut stop).await
         }

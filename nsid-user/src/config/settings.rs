@@ -74,6 +74,9 @@ pub struct ServiceSettings {
     pub store: Option<Store>,
 
     /// The names of a pool, with {id} where the slot's number goes: 'worker{id}.tf.local'
+    ///
+    /// No digit may stand beside {id}. Agents that give the same pattern share its pool, in upper or lower case; two
+    /// pools of one host must not otherwise make the same name.
     #[arg(long, value_name = "PATTERN")]
     pub pattern: Option<String>,
 

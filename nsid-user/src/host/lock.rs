@@ -45,7 +45,8 @@ pub enum LockError {
 /// The agent that holds an instance's lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Holder {
-    /// As the agent itself saw its pid; none yet in the moment of its start.
+    /// As the agent itself saw its pid, for people to read: in another PID namespace, somebody else has that number.
+    /// None yet in the moment of its start.
     pub pid: Option<u32>,
 }
 

@@ -9,7 +9,8 @@ const PLACES: [&str; 2] = ["{id}", "{{.ID}}"];
 
 /// The pattern that turns a pool's slots into names.
 ///
-/// **Invariant:** each slot below the limit makes a valid name.
+/// **Invariant:** each slot below the limit makes a valid name, in which the slot's digits stand alone: of two
+/// patterns that end or begin with digits there, two slots could make one name (`a{id}` and `a1{id}` make `a12`).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Pattern {
     before: String,
@@ -27,11 +28,15 @@ impl Pattern {
             return Err(PatternError::SeveralPlaces { pattern: text.to_owned() });
         }
         let (before, after) = (text[..at].to_owned(), text[at + place.len()..].to_owned());
+        if before.ends_with(|c: char| c.is_ascii_digit()) || after.starts_with(|c: char| c.is_ascii_digit()) {
+            return Err(PatternError::Digit { pattern: text.to_owned() });
+        }
         let pattern = Self { before, after, limit };
 
         // More digits make a longer name and digits may stand anywhere: what the last slot allows, all do.
         let slot = limit.get() - 1;
-        match pattern.text(slot).parse::<NodeName>() {
+        // With its dot again, for `NodeName` to drop: a second one is an empty label.
+        match format!("{}.", pattern.text(slot)).parse::<NodeName>() {
             Ok(_) => Ok(pattern),
             Err(source) => Err(PatternError::Name { pattern: pattern.to_string(), slot, source }),
         }
@@ -46,6 +51,11 @@ impl Pattern {
     pub fn name(&self, slot: u32) -> NodeName {
         assert!(slot < self.limit.get(), "slot {slot} of a pool of {}", self.limit);
         NodeName(self.text(slot))
+    }
+
+    /// What tells this pool from others of the host: names that differ only in case are one name (RFC 4343).
+    pub fn pool(&self) -> String {
+        self.to_string().to_ascii_lowercase()
     }
 
     fn text(&self, slot: u32) -> String {
@@ -72,6 +82,14 @@ pub enum PatternError {
     /// The slot's number would stand twice.
     #[error("{pattern:?} has more than one {{id}}; leave one")]
     SeveralPlaces {
+        /// The text.
+        pattern: String,
+    },
+    /// The slot's number would run into another one.
+    #[error(
+        "{pattern:?} has a digit beside {{id}}, so that another pool could make the same names; put a '-' between them"
+    )]
+    Digit {
         /// The text.
         pattern: String,
     },
@@ -114,6 +132,33 @@ mod tests {
     }
 
     #[test]
+    fn only_one_trailing_dot_is_dropped() {
+        assert_eq!(parse("w{id}.x.", 1).unwrap().name(0).as_str(), "w0.x");
+        assert!(matches!(
+            parse("w{id}.x..", 1),
+            Err(PatternError::Name { source: NameError::EmptyLabel { .. }, .. })
+        ));
+    }
+
+    #[test]
+    fn no_digit_stands_beside_the_slot() {
+        for text in ["att1{id}", "{id}0.example", "w9{{.ID}}"] {
+            assert!(matches!(parse(text, 3), Err(PatternError::Digit { .. })), "{text}");
+        }
+        for text in ["att1-{id}", "1.{id}.1", "4att{id}x5"] {
+            assert!(parse(text, 3).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_pool_is_the_same_in_upper_and_lower_case_and_its_names_are_as_given() {
+        let [upper, lower] =
+            ["Worker{{.ID}}.TF.local", "worker{id}.tf.local"].map(|text| parse(text, 3).unwrap());
+        assert_eq!(upper.pool(), lower.pool());
+        assert_eq!(upper.name(1).as_str(), "Worker1.TF.local");
+    }
+
+    #[test]
     fn the_last_slot_decides_whether_a_label_is_too_long() {
         let text = format!("{}{{id}}", "a".repeat(62));
         assert_eq!(parse(&text, 10).unwrap().name(9).as_str().len(), 63);
@@ -142,7 +187,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_slot_of_a_pattern_that_was_taken_has_a_valid_name_of_its_own(
-            before in "[a-z.]{0,70}", after in "[a-z.]{0,70}", limit in 1u32.., slots: (u32, u32),
+            before in "[a-z0-9.]{0,70}", after in "[a-z0-9.]{0,70}", limit in 1u32.., slots: (u32, u32),
         ) {
             if let Ok(pattern) = parse(&format!("{before}{{id}}{after}"), limit) {
                 let [one, other] = [slots.0 % limit, slots.1 % limit].map(|slot| (slot, pattern.name(slot)));
@@ -150,6 +195,16 @@ mod tests {
                     prop_assert_eq!(name.as_str().parse(), Ok(name.clone()));
                 }
                 prop_assert_eq!(one.0 == other.0, one.1 == other.1);
+            }
+        }
+
+        #[test]
+        fn two_slots_of_two_patterns_of_one_domain_never_make_one_name(
+            befores in ("a[a1]{0,3}", "a[a1]{0,3}"), slots in (0u32..200, 0u32..200),
+        ) {
+            let patterns = [&befores.0, &befores.1].map(|before| parse(&format!("{before}{{id}}.x"), 200));
+            if let [Ok(one), Ok(other)] = patterns && one != other {
+                prop_assert_ne!(one.name(slots.0), other.name(slots.1));
             }
         }
 

@@ -1,5 +1,6 @@
 //! One slot of a pool on disk: its record, and the lock that changes to it need.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -9,6 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::BootTime;
 use crate::store::Nonce;
+
+/// Around the slot's number in the files' names: before it, and after it in the lock's.
+const PREFIX: &str = "slot-";
+const LOCK: &str = ".lock";
 
 /// Who has a slot, and until when nobody else may take it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,8 +56,8 @@ impl Slot {
     /// Of the pool in that directory.
     pub(super) fn new(directory: &Path, slot: u32) -> Self {
         Self {
-            record: directory.join(format!("slot-{slot}")),
-            lock: directory.join(format!("slot-{slot}.lock")),
+            record: directory.join(format!("{PREFIX}{slot}")),
+            lock: directory.join(format!("{PREFIX}{slot}{LOCK}")),
         }
     }
 
@@ -86,6 +91,23 @@ impl Slot {
             Err(TryLockError::Error(error)) => Err(error),
         }
     }
+}
+
+/// The slots below `limit` that have a record or once had, of the pool in that directory.
+///
+/// A record that is being replaced may be missed by who lists the directory (`readdir(3)`); its lock, which was there
+/// first and is never replaced, is not.
+pub(super) fn used(directory: &Path, limit: u32) -> io::Result<BTreeSet<u32>> {
+    let mut slots = BTreeSet::new();
+    for entry in fs::read_dir(directory)? {
+        slots.extend(entry?.file_name().to_str().and_then(slot_of).filter(|slot| *slot < limit));
+    }
+    Ok(slots)
+}
+
+fn slot_of(file: &str) -> Option<u32> {
+    let slot = file.strip_prefix(PREFIX)?;
+    slot.strip_suffix(LOCK).unwrap_or(slot).parse().ok()
 }
 
 /// A slot whose record nobody else can change.

@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
+use std::time::Instant;
 
 use tempfile::TempDir;
 use tokio::time::timeout;
@@ -80,6 +81,29 @@ async fn a_process_stopped_in_the_lock_hangs_nobody() {
     // When it goes on, its slot is free again.
     drop(locked);
     assert_eq!(claim(&mut pool.newcomer()).await.slot, 0);
+}
+
+#[tokio::test]
+async fn a_pool_of_any_limit_is_as_quick_as_it_is_little_used() {
+    let pool = Directory::new(u32::MAX);
+    let began = Instant::now();
+    let mut stores: Vec<_> = (0..3).map(|_| pool.newcomer()).collect();
+    for (expected, store) in (0..).zip(&mut stores) {
+        assert_eq!(claim(store).await.slot, expected);
+    }
+    stores[1].release().await.unwrap();
+    assert_eq!([claim(&mut pool.newcomer()).await.slot, claim(&mut pool.newcomer()).await.slot], [1, 3]);
+    assert!(began.elapsed() < Directory::TTL, "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn files_that_are_no_slots_of_the_pool_are_in_nobodys_way() {
+    let pool = Directory::new(2);
+    fs::create_dir(pool.path()).unwrap();
+    for file in ["slot-", "slot-x", "slot-2", "slot-4294967296", "slot-0.new", "slot--1.lock", "README"] {
+        fs::write(pool.path().join(file), "{").unwrap();
+    }
+    assert_eq!([claim(&mut pool.newcomer()).await.slot, claim(&mut pool.newcomer()).await.slot], [0, 1]);
 }
 
 #[tokio::test]

@@ -18,3 +18,4 @@ pub mod switch;
 
 pub mod clock;
 pub mod host;
+pub mod lines;

@@ -4,11 +4,12 @@ use std::{
     env,
     ffi::OsString,
     fmt,
-    io::{self, Write},
+    io::{self, IsTerminal, Write},
     process::ExitCode,
 };
 
 use clap::Parser;
+use env_logger::{Target, WriteStyle};
 use log::LevelFilter;
 use nsid_user::{
     agent,
@@ -17,6 +18,7 @@ use nsid_user::{
     config::{ConfigError, InstanceName},
     detach,
     host::namespaces,
+    lines,
     status::Status,
     switch,
 };
@@ -38,7 +40,8 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Usage(why)) => refuse(format_args!("error: {why}")),
         Err(Failure::Other(why)) => {
-            let _ = writeln!(io::stderr(), "error: {}", told_once(&why));
+            lines::STDERR.say(format!("error: {}\n", told_once(&why)));
+            lines::STDERR.finish();
             ExitCode::FAILURE
         }
     }
@@ -69,14 +72,28 @@ fn carry_out(verb: Verb) -> Result<(), Failure> {
         }
     };
     clock::is_the_kernels().map_err(anyhow::Error::from)?;
-    let level = if config.verbose { LevelFilter::Debug } else { LevelFilter::Info };
+    Ok(on_host(|| {
+        log_to_stderr(if config.verbose { LevelFilter::Debug } else { LevelFilter::Info });
+        let ended = agent::run(config);
+        lines::STDOUT.finish();
+        lines::STDERR.finish();
+        ended
+    })?)
+}
+
+/// Starts a thread with the first record: the mount namespace can be changed no more.
+fn log_to_stderr(level: LevelFilter) {
+    // As env_logger does by itself where it writes to a terminal (https://no-color.org).
+    let plain = !io::stderr().is_terminal() || env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let style = if plain { WriteStyle::Never } else { WriteStyle::Always };
     env_logger::Builder::new()
         .filter_level(LevelFilter::Warn)
         .filter_module("nsid_user", level)
         .filter_module("packet", level)
         .format_target(false)
+        .target(Target::Pipe(Box::new(lines::Log::default())))
+        .write_style(style)
         .init();
-    Ok(on_host(|| agent::run(config))?)
 }
 
 /// Pins and files are in the host's mount namespace, wherever we were started.

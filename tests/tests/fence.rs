@@ -221,8 +221,8 @@ fn a_name_given_by_hand_outlives_the_agent_but_not_sigterm() {
     assert_eq!(name(), None);
 }
 
-/// `CLOCK_BOOTTIME` is another one in another time namespace (time_namespaces(7)), and the kernel's programs read the
-/// host's: an agent there either reckons with that or says no.
+/// `CLOCK_BOOTTIME` is another one in another time namespace (`time_namespaces(7)`), and the kernel's programs read
+/// the host's: an agent there either reckons with that or says no.
 #[test]
 fn an_agent_in_another_time_namespace_does_not_take_a_name_that_is_held() {
     let pool = Pool::new(Prefix::Test);

@@ -1,6 +1,10 @@
 //! Instances and interfaces: several on one host, dead ones, and interfaces that come and go.
 
-use std::{process::Command, thread, time::Duration};
+use std::{
+    process::{Command, Stdio},
+    thread,
+    time::Duration,
+};
 
 use nsid_tests::{
     agent::{Agent, Instance, binary, nsid, run_refused},
@@ -237,4 +241,24 @@ fn detach_ends_nobody_else() {
         let _reaped = child.wait();
     }
     assert!(ended.is_none(), "detach ended a process that is no agent: {output:?}");
+}
+
+/// A pipe that nobody empties, such as to a log collector that was stopped.
+#[test]
+fn an_agent_whose_log_nobody_reads_goes_on_and_ends_when_told_to() {
+    let wire = Wire::direct();
+    let instance = Instance::new(Prefix::Test);
+    let mut agent = wire.server.command(binary().to_str().expect("a path in UTF-8"));
+    agent.args(["run", "--instance", instance.name(), "--log-packets"]).args(ARGUMENTS);
+    let mut agent = agent.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("nsid can be run");
+    until(PATIENCE, "the agent to answer", || wire.clients().iter().all(answers));
+    // Each query is logged: more than a pipe holds (64 KiB, pipe(7)) by far.
+    for _ in 0..1500 {
+        wire.clients().iter().for_each(|client| assert!(answers(client)));
+    }
+    let status = instance.status();
+    instance.verb("detach");
+    let ended = agent.wait().expect("its own child");
+    assert_eq!(status["agent"], "running");
+    assert!(ended.success(), "it was killed: {ended}");
 }

@@ -1,11 +1,8 @@
 //! The lines on stdout: `ready: NAME` once a name is on the wire, `lost: NAME` when it no longer is.
 
-use std::{
-    collections::HashSet,
-    io::{self, Write},
-};
+use std::collections::HashSet;
 
-use crate::{claim::Event, name::NodeName};
+use crate::{claim::Event, lines, name::NodeName};
 
 /// Names are on the wire while they are held and an interface is attached.
 #[derive(Debug, Default)]
@@ -45,7 +42,7 @@ impl Announcer {
 }
 
 fn say(what: &str, name: &NodeName) {
-    let mut stdout = io::stdout().lock();
-    // Nobody has to read them.
-    let _ = writeln!(stdout, "{what}: {name}").and_then(|()| stdout.flush());
+    if !lines::STDOUT.say(format!("{what}: {name}\n")) {
+        log::warn!("nobody reads stdout: `{what}: {name}` is dropped");
+    }
 }

@@ -1,6 +1,11 @@
 //! Instances and interfaces: several on one host, dead ones, and interfaces that come and go.
 
-use std::{thread, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
 
 use nsid_tests::{
     agent::{Agent, Instance, binary, nsid, run_refused},
@@ -164,6 +169,54 @@ fn a_start_that_is_refused_leaves_a_dead_run_as_it_was() {
     assert!(answers(&client4), "silent where the dead run spoke: {output:?}");
     let left = attached(&wire.server, "eth1");
     assert_eq!((left.xdp, left.tcx_egress), (1, 1), "programs of the dead run");
+}
+
+/// The map directories among an instance's pins.
+fn map_directories(instance: &Instance) -> Vec<PathBuf> {
+    let pins =
+        fs::read_dir(Path::new("/sys/fs/bpf/nsid").join(instance.name())).expect("pins of the instance");
+    let paths = pins.map(|pin| pin.expect("a pin").path());
+    paths.filter(|path| path.is_dir()).collect()
+}
+
+/// A run of another version is one whose maps are in a directory of another name.
+#[test]
+fn another_version_takes_over_what_a_dead_run_left_and_a_refused_one_leaves_it() {
+    let wire = Wire::direct();
+    wire.server.ip("link add eth2 type veth peer name peer-eth2");
+    let _taken = PassProgram::attach(&wire.server, "eth2");
+    let instance = Agent::start(&wire.server, &ARGUMENTS).kill();
+    let [ours] = map_directories(&instance).try_into().expect("one directory of maps");
+    let old = ours.with_file_name("maps-old");
+    fs::rename(&ours, &old).expect("bpffs renames");
+
+    run_refused(&wire.server, &instance, &[&ARGUMENTS[..], &["--iface", "eth2"]].concat());
+    assert_eq!(map_directories(&instance), [old]);
+    assert!(wire.clients().iter().all(answers), "silent though the start was refused");
+    instance.verb("off");
+    assert!(!wire.clients().iter().any(answers));
+
+    let mut agent = Agent::spawn_as(instance, &wire.server, &ARGUMENTS);
+    assert_eq!(agent.ready(), NAME);
+    assert_eq!(map_directories(agent.instance()), [ours]);
+    assert!(!wire.clients().iter().any(answers), "it was switched off");
+    agent.on();
+    assert!(wire.clients().iter().all(answers));
+    let seen = attached(&wire.server, INTERFACE);
+    assert_eq!((seen.xdp, seen.tcx_egress), (1, 1), "programs of the old version");
+}
+
+/// Without its pin, by which alone it is held, the kernel detaches a link; no message tells of it.
+#[test]
+fn a_program_that_is_detached_by_hand_is_attached_again() {
+    let wire = Wire::direct();
+    let agent = Agent::start(&wire.server, &ARGUMENTS);
+    let pins = Path::new("/sys/fs/bpf/nsid").join(agent.instance().name());
+    let pins = fs::read_dir(pins).expect("pins of the instance").map(|pin| pin.expect("a pin").path());
+    let ingress = pins.into_iter().find(|pin| pin.to_string_lossy().ends_with("-ingress"));
+    fs::remove_file(ingress.expect("a pinned XDP link")).expect("it can be removed");
+    until(PATIENCE, "the kernel to detach it", || attached(&wire.server, INTERFACE).xdp == 0);
+    until(2 * PATIENCE, "an answer", || wire.clients().iter().all(answers));
 }
 
 #[test]

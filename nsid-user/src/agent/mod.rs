@@ -32,9 +32,8 @@ use self::{
 use crate::{
     clock,
     config::{Answer, Config, Service},
-    datapath::{Datapath, Maps, Options, PacketLog, Pins, fits},
+    datapath::{Datapath, Options, PacketLog, Pins, fits},
     host::{
-        addresses::Address,
         bpffs,
         clients::{self, Policy},
         control::Control,
@@ -160,7 +159,10 @@ impl Agent {
         // Nothing is refused from here on. What is said now becomes right before it is said elsewhere, or to others.
         silence(&config.services, &datapath, last.as_ref()).await?;
         datapath.begin();
-        set_clients(&datapath.maps, config.answer, &addresses);
+        // Without its table the kernel answers fewer, and the server does: no reason to stop.
+        if let Err(error) = datapath.maps.set_clients(&clients::table(policy(config.answer), &addresses)) {
+            log::warn!("{error}");
+        }
         datapath.maps.serve(&endpoints)?;
         interfaces.refresh(&datapath, &netlink).await?;
         let indices: Vec<_> = interfaces.attached().iter().map(|attached| attached.index).collect();
@@ -242,15 +244,11 @@ impl Agent {
     async fn serve(&self) -> Result<()> {
         let addresses = self.netlink.addresses().await?;
         let maps = &self.datapath.maps;
-        set_clients(maps, self.config.answer, &addresses);
-        match endpoints(&self.config.services, &addresses) {
-            Ok(endpoints) => maps.serve(&endpoints)?,
-            Err(nothing) => {
-                log::warn!("{nothing}");
-                maps.serve(&BTreeMap::new())?;
-            }
-        }
-        Ok(())
+        let told = maps.set_clients(&clients::table(policy(self.config.answer), &addresses));
+        let endpoints = endpoints(&self.config.services, &addresses);
+        maps.serve(endpoints.as_ref().unwrap_or(&BTreeMap::new()))?;
+        endpoints?;
+        Ok(told?)
     }
 
     /// Tells the verbs, now and for when this process is dead.
@@ -289,13 +287,6 @@ async fn silence(services: &[Service], datapath: &Datapath, last: Option<&State>
         time::sleep(clock::silence()).await;
     }
     Ok(())
-}
-
-/// Without its table the kernel answers fewer, and the server does: no reason to stop.
-fn set_clients(maps: &Maps, answer: Answer, addresses: &[Address]) {
-    if let Err(error) = maps.set_clients(&clients::table(policy(answer), addresses)) {
-        log::warn!("{error}");
-    }
 }
 
 fn policy(answer: Answer) -> Policy {

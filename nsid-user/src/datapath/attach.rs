@@ -218,12 +218,11 @@ impl Datapath {
         for path in &self.made {
             let _ = fs::remove_file(path);
         }
-        let taken_over = self.pins.links().is_ok_and(|left| !left.is_empty());
-        if taken_over {
+        if self.taken_over {
             // A filter of the last run, which was replaced, goes on as well: dropped, it would detach itself.
             mem::take(&mut self.filters).into_values().for_each(mem::forget);
         }
-        if let Some(maps) = self.new_maps.filter(|_| !taken_over) {
+        if let Some(maps) = self.new_maps.filter(|_| !self.taken_over) {
             let _ = fs::remove_dir_all(maps);
         }
     }
@@ -297,6 +296,7 @@ impl Datapath {
             && wanted(ingress, link)
             && let Ok(id) = xdp.attach_to_link(left)
         {
+            self.taken_over = true;
             return xdp
                 .take_link(id)
                 .map(keep)
@@ -306,6 +306,7 @@ impl Datapath {
         // An interface has one XDP program, in one mode.
         let _ = fs::remove_file(&path);
         let attached = attach_as(xdp, ingress, link).and_then(|attached| pin(attached, &path, link));
+        self.taken_over |= before.is_some();
         match (attached, before) {
             (Err(error), Some(before)) => {
                 // It was to run in another mode, and cannot: as it was, then.

@@ -55,6 +55,8 @@ pub struct Datapath {
     pub(super) filters: BTreeMap<u32, SchedClassifierLink>,
     /// Pins of the links that this process made, and did not take over.
     pub(super) made: Vec<PathBuf>,
+    /// Links of the last run go on with these programs.
+    pub(super) taken_over: bool,
     /// The directory of the maps, if this process made it.
     pub(super) new_maps: Option<PathBuf>,
     options: Options,
@@ -118,8 +120,17 @@ impl Datapath {
         let enabled =
             before.and_then(|before| Maps::open(&before).ok()).is_none_or(|before| before.enabled());
         maps.make_fit(enabled);
-        let (interfaces, filters, made) = (BTreeSet::new(), BTreeMap::new(), Vec::new());
-        Ok(Self { ebpf, pins, interfaces, filters, made, new_maps, options, maps: Rc::new(maps) })
+        Ok(Self {
+            ebpf,
+            pins,
+            interfaces: BTreeSet::new(),
+            filters: BTreeMap::new(),
+            made: Vec::new(),
+            taken_over: false,
+            new_maps,
+            options,
+            maps: Rc::new(maps),
+        })
     }
 
     /// From now on, the maps are this run's.

@@ -10,13 +10,15 @@ use crate::{
 
 /// Has an instance's names said, or none of them.
 pub fn set(instance: &InstanceName, enabled: bool) -> Result<()> {
-    maps(instance)?.set_enabled(enabled);
-    Ok(())
+    let any = Maps::set_enabled_in_all(&Pins::of(&Instance::new(instance.as_str())), enabled)?;
+    any.then_some(()).with_context(|| absent(instance))
 }
 
 /// The maps of an instance that is on this host.
 pub(crate) fn maps(instance: &InstanceName) -> Result<Maps> {
-    Maps::of(&Pins::of(&Instance::new(instance.as_str())))?.with_context(|| {
-        format!("instance '{instance}' is not on this host; `nsid run --instance {instance}` starts it")
-    })
+    Maps::of(&Pins::of(&Instance::new(instance.as_str())))?.with_context(|| absent(instance))
+}
+
+fn absent(instance: &InstanceName) -> String {
+    format!("instance '{instance}' is not on this host; `nsid run --instance {instance}` starts it")
 }

@@ -1,6 +1,8 @@
 //! Instances and interfaces: several on one host, dead ones, and interfaces that come and go.
 
 use std::{
+    fs,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     thread,
     time::Duration,
@@ -100,6 +102,139 @@ fn an_interface_that_comes_back_is_served_again() {
     );
     let _peer = PassProgram::attach(&wire.client, INTERFACE);
     until(PATIENCE, "an answer on the new interface", || wire.clients().iter().all(answers));
+}
+
+/// The kernel lets an index be asked for: to an agent that looks later, only the message that the old interface went
+/// tells the new one from it.
+#[test]
+fn an_interface_that_came_back_with_its_old_index_is_served_again() {
+    let wire = Wire::direct();
+    let agent = Agent::start(&wire.server, &ARGUMENTS);
+    let shown = wire.server.ip_shows("-o link show dev eth0");
+    let (index, _) = shown.split_once(':').expect("an index");
+    let client = wire.client.name();
+    let mut lines = vec![
+        "link del eth0".to_owned(),
+        format!("link add eth0 index {index} type veth peer name eth0 netns {client}"),
+        "link set eth0 up".to_owned(),
+    ];
+    lines
+        .extend(["10.77.1.2/24", "fd77:1::2/64 nodad"].map(|address| format!("addr add {address} dev eth0")));
+    agent.freeze();
+    lines.iter().for_each(|line| wire.server.ip(line));
+    agent.thaw();
+    for address in ["10.77.1.1/24", "fd77:1::1/64 nodad"] {
+        wire.client.ip(&format!("addr add {address} dev eth0"));
+    }
+    wire.client.ip("link set eth0 up");
+    let _peer = PassProgram::attach(&wire.client, INTERFACE);
+    until(PATIENCE, "an answer on the new interface", || wire.clients().iter().all(answers));
+}
+
+/// One that cannot be attached to must not keep the others from being followed.
+#[test]
+fn an_interface_is_followed_though_another_one_is_taken() {
+    let wire = Wire::direct();
+    wire.server.ip("link add eth1 type veth peer name peer1");
+    let arguments = [&ARGUMENTS[..], &["--iface", "eth1"]].concat();
+    let agent = Agent::start(&wire.server, &arguments);
+    wire.server.ip("link del eth1");
+    until(PATIENCE, "a word on the interface that is gone", || agent.stderr().contains("gone"));
+    wire.server.ip("link add other1 type veth peer name peer1");
+    let _taken = PassProgram::attach(&wire.server, "other1");
+    wire.server.ip("link set other1 name eth1");
+    until(PATIENCE, "a word on the taken slot", || agent.stderr().contains(PROGRAM));
+    assert!(wire.clients().iter().all(answers));
+    wire.server.ip("link set eth0 address 02:00:00:00:00:77");
+    wire.client.ip("neigh flush dev eth0");
+    until(PATIENCE, "an answer at the new MAC address", || wire.clients().iter().all(answers));
+}
+
+/// What is tried first and refused must not change what is on the host: neither what is said where, nor to whom.
+#[test]
+fn a_start_that_is_refused_leaves_a_dead_run_as_it_was() {
+    let wire = Wire::direct();
+    for name in ["eth1", "eth2"] {
+        wire.server.ip(&format!("link add {name} type veth peer name peer-{name}"));
+    }
+    let _taken = PassProgram::attach(&wire.server, "eth2");
+    let listen = |address: &str| ["--listen".to_owned(), address.to_owned()];
+    let [v4, v6] = [listen("10.77.1.2:53"), listen("[fd77:1::2]:53")];
+    let first = [&ARGUMENTS[..], &["--iface", "eth1", &v4[0], &v4[1]]].concat();
+    let instance = Agent::start(&wire.server, &first).kill();
+    let [client4, client6] = wire.clients();
+    assert!(answers(&client4) && !answers(&client6));
+    let second = ["--iface", INTERFACE, "--iface", "eth2", "--store", "static:other", &v6[0], &v6[1]];
+    let output = run_refused(&wire.server, &instance, &second);
+    assert!(!answers(&client6), "the old name, at the address of the run that was refused: {output:?}");
+    assert!(answers(&client4), "silent where the dead run spoke: {output:?}");
+    let left = attached(&wire.server, "eth1");
+    assert_eq!((left.xdp, left.tcx_egress), (1, 1), "programs of the dead run");
+}
+
+/// The map directories among an instance's pins.
+fn map_directories(instance: &Instance) -> Vec<PathBuf> {
+    let pins =
+        fs::read_dir(Path::new("/sys/fs/bpf/nsid").join(instance.name())).expect("pins of the instance");
+    let paths = pins.map(|pin| pin.expect("a pin").path());
+    paths.filter(|path| path.is_dir()).collect()
+}
+
+/// A run of another version is one whose maps are in a directory of another name.
+#[test]
+fn another_version_takes_over_what_a_dead_run_left_and_a_refused_one_leaves_it() {
+    let wire = Wire::direct();
+    wire.server.ip("link add eth2 type veth peer name peer-eth2");
+    let _taken = PassProgram::attach(&wire.server, "eth2");
+    let instance = Agent::start(&wire.server, &ARGUMENTS).kill();
+    let [ours] = map_directories(&instance).try_into().expect("one directory of maps");
+    let old = ours.with_file_name("maps-old");
+    fs::rename(&ours, &old).expect("bpffs renames");
+
+    run_refused(&wire.server, &instance, &[&ARGUMENTS[..], &["--iface", "eth2"]].concat());
+    assert_eq!(map_directories(&instance), [old]);
+    assert!(wire.clients().iter().all(answers), "silent though the start was refused");
+    instance.verb("off");
+    assert!(!wire.clients().iter().any(answers));
+
+    let mut agent = Agent::spawn_as(instance, &wire.server, &ARGUMENTS);
+    assert_eq!(agent.ready(), NAME);
+    assert_eq!(map_directories(agent.instance()), [ours]);
+    assert!(!wire.clients().iter().any(answers), "it was switched off");
+    agent.on();
+    assert!(wire.clients().iter().all(answers));
+    let seen = attached(&wire.server, INTERFACE);
+    assert_eq!((seen.xdp, seen.tcx_egress), (1, 1), "programs of the old version");
+}
+
+/// Without its pin, by which alone it is held, the kernel detaches a link; no message tells of it.
+#[test]
+fn a_program_that_is_detached_by_hand_is_attached_again() {
+    let wire = Wire::direct();
+    let agent = Agent::start(&wire.server, &ARGUMENTS);
+    let pins = Path::new("/sys/fs/bpf/nsid").join(agent.instance().name());
+    let pins = fs::read_dir(pins).expect("pins of the instance").map(|pin| pin.expect("a pin").path());
+    let ingress = pins.into_iter().find(|pin| pin.to_string_lossy().ends_with("-ingress"));
+    fs::remove_file(ingress.expect("a pinned XDP link")).expect("it can be removed");
+    until(PATIENCE, "the kernel to detach it", || attached(&wire.server, INTERFACE).xdp == 0);
+    until(2 * PATIENCE, "an answer", || wire.clients().iter().all(answers));
+}
+
+#[test]
+fn of_two_agents_started_at_once_on_one_interface_the_refused_one_names_the_other() {
+    let wire = Wire::direct();
+    for _ in 0..3 {
+        let agents = ["one", "other"].map(|name| {
+            Agent::spawn(&wire.server, &["--iface", INTERFACE, "--store", &format!("static:{name}")])
+        });
+        until(PATIENCE, "one of them to be ready, the other refused", || {
+            agents.iter().any(|agent| agent.is_ready().is_some())
+                && agents.iter().any(|agent| agent.stderr().contains("error:"))
+        });
+        let [one, other] = &agents;
+        let (ready, refused) = if one.is_ready().is_some() { (one, other) } else { (other, one) };
+        assert!(refused.stderr().contains(ready.instance().name()), "{}", refused.stderr());
+    }
 }
 
 #[test]

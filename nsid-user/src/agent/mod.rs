@@ -23,10 +23,16 @@ use tokio::{
     time,
 };
 
-use self::{announce::Announcer, endpoints::endpoints, interfaces::Interfaces, services::Services};
+use self::{
+    announce::Announcer,
+    endpoints::endpoints,
+    interfaces::Interfaces,
+    services::{Services, silence_what_is_not_wanted},
+};
 use crate::{
-    config::{Answer, Config},
-    datapath::{Datapath, Options, PacketLog, Pins},
+    clock,
+    config::{Answer, Config, Service},
+    datapath::{Datapath, Options, PacketLog, Pins, fits},
     host::{
         bpffs,
         clients::{self, Policy},
@@ -39,6 +45,7 @@ use crate::{
         watch::Watch,
     },
     state::State,
+    store::Nonce,
 };
 
 /// Changes of links and addresses come in rows: this long after the first, they are acted on together.
@@ -46,6 +53,9 @@ const SETTLE: Duration = Duration::from_millis(50);
 
 /// Between two tries to attach to an interface that came back and could not be attached to.
 const RETRY: Duration = Duration::from_secs(2);
+
+/// Between two looks around without a cause: the kernel sends no message when a link is detached by hand.
+const IDLE: Duration = Duration::from_secs(10);
 
 /// Runs the agent until it is told to stop.
 pub fn run(config: Config) -> Result<()> {
@@ -115,6 +125,8 @@ struct Agent {
     services: Services,
     announcer: Announcer,
     state: watch::Sender<State>,
+    /// What the last look around could not follow, as it was logged.
+    trouble: String,
 }
 
 impl Agent {
@@ -132,28 +144,41 @@ impl Agent {
         let links = interfaces.links(&netlink).await?;
         let addresses = netlink.addresses().await?;
         let endpoints = endpoints(&config.services, &addresses)?;
+        fits(&endpoints)?;
+        let nonce = Nonce::load_or_create(&lock.instance().nonce_path())?;
+        let control = Control::bind(lock).context("cannot make the control socket")?;
 
         bpffs::ensure_mounted()?;
         let options = Options { observe: config.observe, log_packets: config.log_packets };
         let mut datapath = Datapath::load(pins, options)?;
-        let indices: Vec<_> = links.iter().map(|link| link.index).collect();
-        datapath.detach_all_but(netns, &indices).context("cannot remove the links of the last run")?;
-        datapath.maps.set_clients(&clients::table(policy(config.answer), &addresses))?;
-        datapath.maps.serve(&endpoints)?;
-        for link in &links {
-            interfaces.attach(link, &mut datapath, &netlink).await?;
+        if let Err(error) = interfaces.attach_all(links, &mut datapath, &netlink).await {
+            datapath.undo();
+            return Err(error.into());
         }
+
+        // Nothing is refused from here on. What is said now becomes right before it is said elsewhere, or to others.
+        silence(&config.services, &datapath, last.as_ref()).await?;
+        datapath.begin();
+        // Without its table the kernel answers fewer, and the server does: no reason to stop.
+        if let Err(error) = datapath.maps.set_clients(&clients::table(policy(config.answer), &addresses)) {
+            log::warn!("{error}");
+        }
+        datapath.maps.serve(&endpoints)?;
+        interfaces.refresh(&datapath, &netlink).await?;
+        let indices: Vec<_> = interfaces.attached().iter().map(|attached| attached.index).collect();
+        datapath.detach_all_but(netns, &indices).context("cannot remove the links of the last run")?;
+        datapath.remove_other_maps().context("cannot remove the maps of another version")?;
+
         let packet_log = match datapath.packet_log() {
             Some(log) if config.log_packets => Some(log.watched()?),
             _ => None,
         };
-        let services =
-            Services::start(config.services.clone(), lock.instance(), &datapath.maps, last.as_ref())?;
+        let services = Services::start(config.services.clone(), &nonce, &datapath.maps);
         let mut announcer = Announcer::default();
         announcer.interfaces(true);
         let first = State { netns, interfaces: interfaces.attached().to_vec(), services: services.states() };
         let (state, told) = watch::channel(first);
-        tokio::task::spawn_local(Control::bind(lock).context("cannot make the control socket")?.serve(told));
+        tokio::task::spawn_local(control.serve(told));
         let agent = Self {
             config,
             netns,
@@ -165,6 +190,7 @@ impl Agent {
             services,
             announcer,
             state,
+            trouble: String::new(),
         };
         agent.tell(lock);
         Ok(agent)
@@ -173,21 +199,22 @@ impl Agent {
     /// Until a claim ends for good.
     async fn live(&mut self, lock: &InstanceLock) -> Result<()> {
         let changed = self.services.changed();
-        let mut due = Box::pin(time::sleep(Duration::MAX));
+        let mut due = Box::pin(time::sleep(IDLE));
         loop {
             tokio::select! {
                 biased;
                 Some(event) = self.services.events.recv() => self.announcer.claim(event),
                 Some(ended) = self.services.tasks.join_next() => ended??,
                 () = changed.notified() => self.tell(lock),
-                _ = self.watch.next() => {
+                event = self.watch.next() => {
+                    self.interfaces.note(&event);
                     let soon = time::Instant::now() + SETTLE;
                     if due.deadline() > soon {
                         due.as_mut().reset(soon);
                     }
                 }
                 () = due.as_mut() => {
-                    let next = if self.look_around().await { Duration::MAX } else { RETRY };
+                    let next = if self.look_around().await { IDLE } else { RETRY };
                     due.set(time::sleep(next));
                     self.announcer.interfaces(!self.interfaces.attached().is_empty());
                     self.tell(lock);
@@ -197,31 +224,31 @@ impl Agent {
         }
     }
 
-    /// Follows changes of links and addresses; whether all could be followed.
+    /// Follows changes of links and addresses; whether all could be followed. The same trouble is told once.
     async fn look_around(&mut self) -> bool {
         let attached = self.interfaces.follow(&mut self.datapath, &self.netlink).await;
-        if let Err(error) = &attached {
-            log::warn!("{error}");
-        }
         let served = self.serve().await;
-        if let Err(error) = &served {
-            log::warn!("{error:#}");
+        let errors = [attached.err().map(Into::into), served.err()];
+        let trouble: Vec<_> =
+            errors.iter().flatten().map(|error: &anyhow::Error| format!("{error:#}")).collect();
+        let (trouble, followed) = (trouble.join("; "), trouble.is_empty());
+        if self.trouble != trouble {
+            self.trouble = trouble;
+            if !followed {
+                log::warn!("{}", self.trouble);
+            }
         }
-        attached.is_ok() && served.is_ok()
+        followed
     }
 
     async fn serve(&self) -> Result<()> {
         let addresses = self.netlink.addresses().await?;
         let maps = &self.datapath.maps;
-        maps.set_clients(&clients::table(policy(self.config.answer), &addresses))?;
-        match endpoints(&self.config.services, &addresses) {
-            Ok(endpoints) => maps.serve(&endpoints)?,
-            Err(nothing) => {
-                log::warn!("{nothing}");
-                maps.serve(&BTreeMap::new())?;
-            }
-        }
-        Ok(())
+        let told = maps.set_clients(&clients::table(policy(self.config.answer), &addresses));
+        let endpoints = endpoints(&self.config.services, &addresses);
+        maps.serve(endpoints.as_ref().unwrap_or(&BTreeMap::new()))?;
+        endpoints?;
+        Ok(told?)
     }
 
     /// Tells the verbs, now and for when this process is dead.
@@ -248,6 +275,18 @@ impl Agent {
             self.datapath.detach(attached.index, self.netns);
         }
     }
+}
+
+/// Silences what is not wanted, here and in the maps of another version, and waits until it is off the wire.
+async fn silence(services: &[Service], datapath: &Datapath, last: Option<&State>) -> Result<()> {
+    let mut silenced = silence_what_is_not_wanted(services, &datapath.maps, last);
+    for maps in datapath.other_maps().context("cannot read the pins of this instance")? {
+        silenced |= silence_what_is_not_wanted(&[], &maps, None);
+    }
+    if silenced {
+        time::sleep(clock::silence()).await;
+    }
+    Ok(())
 }
 
 fn policy(answer: Answer) -> Policy {

@@ -2,18 +2,19 @@
 
 use std::rc::Rc;
 
+use nsid_common::maps::MAX_SERVICES;
 use tokio::{
     sync::{Notify, mpsc, watch},
     task::JoinSet,
 };
 
 use crate::{
-    claim::{self, Event, Report, Voice},
+    claim::{self, Event, Report},
     config::{Service, StoreConfig},
     datapath::{Maps, ServiceVoice},
-    host::instance::{Instance, RUN_ROOT},
+    host::instance::RUN_ROOT,
     state::{self, ServiceState, State},
-    store::{ClaimError, ClaimStatus, Kind, Local, Nonce, NonceError, Progress},
+    store::{ClaimError, ClaimStatus, Kind, Local, Nonce, Progress},
 };
 
 /// The tasks, and what they tell.
@@ -27,15 +28,8 @@ pub(super) struct Services {
 }
 
 impl Services {
-    /// Silences what the last run said and this one does not want, and starts to claim.
-    pub(super) fn start(
-        configured: Vec<Service>,
-        instance: &Instance,
-        maps: &Rc<Maps>,
-        last: Option<&State>,
-    ) -> Result<Self, NonceError> {
-        silence_what_is_not_wanted(&configured, maps, last);
-        let nonce = Nonce::load_or_create(&instance.nonce_path())?;
+    /// Starts to claim.
+    pub(super) fn start(configured: Vec<Service>, nonce: &Nonce, maps: &Rc<Maps>) -> Self {
         let (stop, stopped) = watch::channel(false);
         let (sender, events) = mpsc::unbounded_channel();
         let changed = Rc::new(Notify::new());
@@ -58,7 +52,7 @@ impl Services {
             tokio::task::spawn_local(forward(status.clone(), Rc::clone(&changed)));
             statuses.push(status);
         }
-        Ok(Self { tasks, events, changed, statuses, configured, stop })
+        Self { tasks, events, changed, statuses, configured, stop }
     }
 
     /// Where the claims stand.
@@ -113,13 +107,16 @@ async fn forward(mut status: watch::Receiver<ClaimStatus>, changed: Rc<Notify>) 
     }
 }
 
-/// A name of the last run goes on being said if this run gets it from the same source.
-fn silence_what_is_not_wanted(configured: &[Service], maps: &Rc<Maps>, last: Option<&State>) {
-    for index in 0..nsid_common::maps::MAX_SERVICES {
+/// Silences what the last run said and this one does not want; whether anything was said. A name goes on being said if
+/// this run gets it from the same source.
+pub(super) fn silence_what_is_not_wanted(configured: &[Service], maps: &Maps, last: Option<&State>) -> bool {
+    let mut silenced = false;
+    for index in 0..MAX_SERVICES {
         let wanted = configured.get(index as usize).map(state::source);
         let said = last.and_then(|last| last.services.get(index as usize)).map(|service| &service.source);
         if said.is_none() || wanted.as_ref() != said {
-            ServiceVoice::new(Rc::clone(maps), index).silence();
+            silenced |= maps.silence(index);
         }
     }
+    silenced
 }

@@ -1,14 +1,13 @@
 //! Attaches the programs to an interface, and takes over the links of the instance's last run.
 
-use std::{fs, io, path::Path};
+use std::{error::Error, fmt, fs, io, mem, path::Path};
 
 use aya::{
     programs::{
         LinkOrder, ProgramError, SchedClassifier, TcAttachType, Xdp,
         links::{FdLink, LinkError},
-        loaded_programs,
         tc::{NlOptions, SchedClassifierLink, TcAttachOptions, TcError, TcHandle, qdisc_add_clsact},
-        xdp::{XdpLink, XdpMode},
+        xdp::{XdpError, XdpLink, XdpMode},
     },
     sys::SyscallError,
     util::KernelVersion,
@@ -20,7 +19,7 @@ use thiserror::Error;
 
 use super::{
     load::{Datapath, EGRESS, INGRESS, program},
-    pins::{Side, owner_of_program},
+    pins::Side,
 };
 use crate::host::{
     links::{self, Link},
@@ -105,11 +104,19 @@ pub enum AttachError {
         /// Its id.
         id: u32,
     },
-    /// The driver has no XDP.
-    #[error("the driver of interface '{interface}' has no native XDP; use --ingress generic or auto")]
+    /// Somebody has the XDP slot: [`slot_taken`](super::slot_taken) tells who.
+    #[error("the XDP slot of interface '{interface}' is taken; try again")]
+    Busy {
+        /// The interface.
+        interface: String,
+    },
+    /// The driver has no XDP, or none as the interface is set up.
+    #[error("interface '{interface}' takes no native XDP program: {source}; use --ingress generic or auto")]
     NotNative {
         /// The interface.
         interface: String,
+        /// The reason.
+        source: Reason,
     },
     /// The kernel refuses for another reason.
     #[error("cannot attach {side} to interface '{interface}': {source}")]
@@ -119,7 +126,7 @@ pub enum AttachError {
         /// `XDP` or `tc`.
         side: &'static str,
         /// The reason.
-        source: ProgramError,
+        source: Reason,
     },
     /// Two interfaces of this run have one place in the map.
     #[error(
@@ -132,7 +139,7 @@ pub enum AttachError {
         /// Its index.
         index: u32,
         /// The first one's.
-        other: u64,
+        other: u32,
     },
     /// The link could not be pinned, or its pin not removed.
     #[error("cannot pin the links of interface '{interface}': {source}; is bpffs mounted, and writable?")]
@@ -147,6 +154,34 @@ pub enum AttachError {
     Link(#[from] links::LinkError),
 }
 
+/// An error of aya's with what is behind it: by itself it tells the system call, and not how that failed.
+#[derive(Debug)]
+pub struct Reason(ProgramError);
+
+impl fmt::Display for Reason {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}", self.0)?;
+        let mut source = self.0.source();
+        while let Some(error) = source {
+            write!(formatter, ": {error}")?;
+            source = error.source();
+        }
+        Ok(())
+    }
+}
+
+impl Error for Reason {}
+
+/// How a link came to run our program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Came {
+    New,
+    TakenOver,
+}
+
+/// Why native XDP is refused where generic XDP is too: the slot is taken, we may not, there is no such interface.
+const IN_EVERY_MODE: [Errno; 4] = [Errno::BUSY, Errno::EXIST, Errno::PERM, Errno::NODEV];
+
 /// The first kernel with tcx.
 const TCX_KERNEL: KernelVersion = KernelVersion::new(6, 6, 0);
 /// Ours among the filters of a clsact qdisc: the programs' port, so that it can be found by hand.
@@ -154,28 +189,59 @@ const CLSACT_PRIORITY: u16 = 53;
 const CLSACT_HANDLE: TcHandle = TcHandle::new(0, 53);
 
 impl Datapath {
-    /// Attaches to an interface; a link that the instance's last run left there goes on with the new program.
+    /// Attaches to an interface; a link that the instance's last run left there goes on with the new program. If it
+    /// fails, what was there before is there still.
     ///
+    /// No map is touched: until [`set_interface`](Self::set_interface), the programs pass what a new interface brings.
     /// In which mode XDP came to run, a link that is read afterwards tells: [`IngressMode::of`].
     pub fn attach(&mut self, link: &Link, netns: NetNs, ingress: Ingress) -> Result<Egress, AttachError> {
-        self.set_interface(link, Answering::ByXdp)?;
-        self.interfaces.insert(link.index);
-        let attached =
-            self.attach_ingress(link, netns, ingress).and_then(|()| self.attach_egress(link, netns));
-        if attached.is_err() {
-            self.detach(link.index, netns);
+        let same_place =
+            |other: &&u32| **other != link.index && **other % INTERFACES == link.index % INTERFACES;
+        if let Some(other) = self.interfaces.iter().find(same_place) {
+            let (interface, index) = (link.name.clone(), link.index);
+            return Err(AttachError::Place { interface, index, other: *other });
         }
-        attached
+        let came = self.attach_ingress(link, netns, ingress)?;
+        let egress = self.attach_egress(link, netns);
+        if egress.is_ok() {
+            self.interfaces.insert(link.index);
+        } else if came == Came::New {
+            // Without its pin the link is gone.
+            let _ = fs::remove_file(self.pins.link(netns, link.index, Side::Ingress));
+        }
+        egress
+    }
+
+    /// Takes off what this process attached by itself, and removes the maps that it made: for a start that failed.
+    /// Links of the last run go on.
+    pub fn undo(mut self) {
+        for path in &self.made {
+            let _ = fs::remove_file(path);
+        }
+        if self.taken_over {
+            // A filter of the last run, which was replaced, goes on as well: dropped, it would detach itself.
+            mem::take(&mut self.filters).into_values().for_each(mem::forget);
+        }
+        if let Some(maps) = self.new_maps.filter(|_| !self.taken_over) {
+            let _ = fs::remove_dir_all(maps);
+        }
+    }
+
+    /// Whether the instance's last run left a link on an interface.
+    pub fn is_left_on(&self, link: &Link, netns: NetNs) -> bool {
+        self.left(link, netns, Side::Ingress).is_some()
+    }
+
+    /// Whether the XDP program on a link is this one.
+    pub fn runs_on(&mut self, link: &Link) -> bool {
+        let id = program::<Xdp>(&mut self.ebpf, INGRESS).info().map(|info| info.id());
+        // A kernel that does not tell is believed to run it.
+        id.map_or(true, |id| link.xdp.iter().any(|xdp| xdp.program == id))
     }
 
     /// Tells the programs an interface's address and MTU, and whether queries that come there may be answered.
-    pub fn set_interface(&self, link: &Link, answering: Answering) -> Result<(), AttachError> {
+    pub fn set_interface(&self, link: &Link, answering: Answering) -> Result<(), links::LinkError> {
         let place = &self.maps.interfaces[(link.index % INTERFACES) as usize];
-        let taken = place.index.get();
-        if taken != u64::from(link.index) && self.interfaces.iter().any(|index| u64::from(*index) == taken) {
-            let (interface, index) = (link.name.clone(), link.index);
-            return Err(AttachError::Place { interface, index, other: taken });
-        }
         let mut bytes = [0; 8];
         bytes[..6].copy_from_slice(&link.mac()?);
         let mac = match answering {
@@ -221,39 +287,50 @@ impl Datapath {
         pins.iter().find(|pin| pin.path == path)?.open()
     }
 
-    fn attach_ingress(&mut self, link: &Link, netns: NetNs, ingress: Ingress) -> Result<(), AttachError> {
+    fn attach_ingress(&mut self, link: &Link, netns: NetNs, ingress: Ingress) -> Result<Came, AttachError> {
         let path = self.pins.link(netns, link.index, Side::Ingress);
         let left = self.left(link, netns, Side::Ingress);
+        let before = left.as_ref().and_then(|left| mode_of(left, link));
         let xdp = program::<Xdp>(&mut self.ebpf, INGRESS);
-        let refused = |source| AttachError::Refused { interface: link.name.clone(), side: "XDP", source };
         if let Some(left) = left.and_then(|left| XdpLink::try_from(left).ok())
             && wanted(ingress, link)
             && let Ok(id) = xdp.attach_to_link(left)
         {
-            return xdp.take_link(id).map(keep).map_err(refused);
+            self.taken_over = true;
+            return xdp
+                .take_link(id)
+                .map(keep)
+                .map_err(|error| refused(error, "XDP", link))
+                .map(|()| Came::TakenOver);
         }
+        // An interface has one XDP program, in one mode.
         let _ = fs::remove_file(&path);
-        let id = match ingress {
-            Ingress::Generic => xdp.attach_to_if_index(link.index, XdpMode::Skb),
-            Ingress::Native => xdp.attach_to_if_index(link.index, XdpMode::Driver),
-            Ingress::Auto => match xdp.attach_to_if_index(link.index, XdpMode::Driver) {
-                Err(error) if is(&error, Errno::OPNOTSUPP) => {
-                    log::info!("{}: its driver has no native XDP; using generic XDP", link.name);
-                    xdp.attach_to_if_index(link.index, XdpMode::Skb)
+        let attached = attach_as(xdp, ingress, link).and_then(|attached| pin(attached, &path, link));
+        self.taken_over |= before.is_some();
+        match (attached, before) {
+            (Err(error), Some(before)) => {
+                // It was to run in another mode, and cannot: as it was, then.
+                let back = attach_as(xdp, before, link).and_then(|attached| pin(attached, &path, link));
+                if let Err(error) = back {
+                    log::warn!("{error}");
                 }
-                attached => attached,
-            },
-        };
-        let id = id.map_err(|error| explain(error, link))?;
-        let attached = xdp.take_link(id).map_err(refused)?;
-        pin(attached, &path, link)
+                Err(error)
+            }
+            (Err(error), None) => Err(error),
+            // In another mode than before, it goes on in that one.
+            (Ok(()), Some(_)) => Ok(Came::TakenOver),
+            (Ok(()), None) => {
+                self.made.push(path);
+                Ok(Came::New)
+            }
+        }
     }
 
     fn attach_egress(&mut self, link: &Link, netns: NetNs) -> Result<Egress, AttachError> {
         let path = self.pins.link(netns, link.index, Side::Egress);
         let left = self.left(link, netns, Side::Egress);
         let tc = program::<SchedClassifier>(&mut self.ebpf, EGRESS);
-        let refused = |source| AttachError::Refused { interface: link.name.clone(), side: "tc", source };
+        let refused = |source| refused(source, "tc", link);
         if let Some(left) = left.and_then(|left| SchedClassifierLink::try_from(left).ok())
             && let Ok(id) = tc.attach_to_link(left)
         {
@@ -266,6 +343,7 @@ impl Datapath {
             let id = tc.attach_with_options(&link.name, TcAttachType::Egress, order).map_err(refused)?;
             let attached = tc.take_link(id).map_err(refused)?;
             pin(attached, &path, link)?;
+            self.made.push(path);
             return Ok(Egress::Tcx);
         }
         match qdisc_add_clsact(&link.name) {
@@ -276,6 +354,7 @@ impl Datapath {
             Err(error) => return Err(refused(error.into())),
         }
         let options = NlOptions { priority: CLSACT_PRIORITY, handle: CLSACT_HANDLE, classid: None };
+        drop(self.filters.remove(&link.index));
         remove_filter(&link.name);
         let id = tc
             .attach_with_options(&link.name, TcAttachType::Egress, TcAttachOptions::Netlink(options))
@@ -321,32 +400,56 @@ fn keep<L: TryInto<FdLink>>(link: L) {
     drop(link.try_into());
 }
 
-/// Why XDP could not be attached, in terms of what can be done about it.
-fn explain(error: ProgramError, link: &Link) -> AttachError {
-    let interface = link.name.clone();
-    if is(&error, Errno::OPNOTSUPP) {
-        return AttachError::NotNative { interface };
+/// The mode in which a link of the last run runs on an interface; `None` if it does not any more.
+fn mode_of(left: &FdLink, link: &Link) -> Option<Ingress> {
+    let program = left.info().ok()?.program_id();
+    let mode = link.xdp.iter().find(|xdp| xdp.program == program)?.mode;
+    match mode {
+        links::XdpMode::Native => Some(Ingress::Native),
+        links::XdpMode::Generic => Some(Ingress::Generic),
+        links::XdpMode::Offload => None,
     }
-    let busy = is(&error, Errno::BUSY) || is(&error, Errno::EXIST);
-    let Some(links::Xdp { program: id, .. }) = link.xdp.first().copied().filter(|_| busy) else {
-        return AttachError::Refused { interface, side: "XDP", source: error };
-    };
-    if let Ok(Some(owner)) = owner_of_program(id) {
-        return AttachError::Served { interface, owner };
-    }
-    let program = loaded_programs()
-        .filter_map(Result::ok)
-        .find(|program| program.id() == id)
-        .and_then(|program| program.name_as_str().map(ToOwned::to_owned))
-        .unwrap_or_else(|| "?".to_owned());
-    AttachError::Taken { interface, program, id }
 }
 
-fn is(error: &ProgramError, errno: Errno) -> bool {
-    match error {
-        ProgramError::SyscallError(SyscallError { io_error, .. }) => {
-            io_error.raw_os_error() == Some(errno.raw_os_error())
+fn attach_as(xdp: &mut Xdp, ingress: Ingress, link: &Link) -> Result<XdpLink, AttachError> {
+    let interface = || link.name.clone();
+    let mut attach = |mode| xdp.attach_to_if_index(link.index, mode);
+    let native = match ingress {
+        Ingress::Generic => None,
+        Ingress::Native | Ingress::Auto => Some(attach(XdpMode::Driver)),
+    };
+    let attached = match native {
+        None => attach(XdpMode::Skb),
+        Some(Err(error)) if !is_one_of(&error, &IN_EVERY_MODE) => {
+            let source = Reason(error);
+            if ingress == Ingress::Native {
+                return Err(AttachError::NotNative { interface: interface(), source });
+            }
+            log::info!("{}: no native XDP ({source}); using generic XDP", link.name);
+            attach(XdpMode::Skb)
         }
-        _ => false,
-    }
+        Some(attached) => attached,
+    };
+    let id = attached.map_err(|error| {
+        if is_one_of(&error, &[Errno::BUSY, Errno::EXIST]) {
+            AttachError::Busy { interface: interface() }
+        } else {
+            refused(error, "XDP", link)
+        }
+    })?;
+    xdp.take_link(id).map_err(|error| refused(error, "XDP", link))
+}
+
+fn refused(error: ProgramError, side: &'static str, link: &Link) -> AttachError {
+    AttachError::Refused { interface: link.name.clone(), side, source: Reason(error) }
+}
+
+fn is_one_of(error: &ProgramError, errnos: &[Errno]) -> bool {
+    let found = match error {
+        ProgramError::SyscallError(SyscallError { io_error, .. }) => io_error.raw_os_error(),
+        // aya tries by netlink where the kernel does not know the link's attributes.
+        ProgramError::XdpError(XdpError::NetlinkError(error)) => error.raw_os_error(),
+        _ => None,
+    };
+    errnos.iter().any(|errno| found == Some(errno.raw_os_error()))
 }

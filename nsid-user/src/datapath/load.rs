@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     rc::Rc,
     time::Duration,
 };
@@ -53,6 +53,13 @@ pub struct Datapath {
     pub(super) interfaces: BTreeSet<u32>,
     /// Filters by interface, where the kernel has no tcx: they cannot be pinned, and go with this object.
     pub(super) filters: BTreeMap<u32, SchedClassifierLink>,
+    /// Pins of the links that this process made, and did not take over.
+    pub(super) made: Vec<PathBuf>,
+    /// Links of the last run go on with these programs.
+    pub(super) taken_over: bool,
+    /// The directory of the maps, if this process made it.
+    pub(super) new_maps: Option<PathBuf>,
+    options: Options,
     /// The maps.
     pub maps: Rc<Maps>,
 }
@@ -95,28 +102,72 @@ pub enum LoadError {
 }
 
 impl Datapath {
-    /// Loads the programs. The instance has to be locked by the caller.
+    /// Loads the programs, and changes nothing that the instance's last run left: [`begin`](Self::begin) does. The
+    /// instance has to be locked by the caller.
     pub fn load(pins: Pins, options: Options) -> Result<Self, LoadError> {
         check_capabilities()?;
         let directory = pins.maps_of(OBJECT);
-        let pin_error = |source| LoadError::Pin { path: directory.clone(), source };
-        fs::create_dir_all(&directory).map_err(pin_error)?;
-        let mut loader = EbpfLoader::new();
-        let log_level: u8 = if options.log_packets { aya_log::Level::Debug as u8 } else { 0 };
-        loader.override_global(aya_log::LEVEL, &log_level, true);
-        loader.verifier_log_level(VerifierLogLevel::DEBUG | VerifierLogLevel::STATS);
-        let paths = Maps::NAMES.map(|name| (name, directory.join(name)));
-        for (name, path) in &paths {
-            loader.map_pin_path(name, path.as_path());
-        }
-        let mut ebpf = loader.load(OBJECT)?;
-        program::<Xdp>(&mut ebpf, INGRESS).load().map_err(|error| refused(INGRESS, error))?;
-        program::<SchedClassifier>(&mut ebpf, EGRESS).load().map_err(|error| refused(EGRESS, error))?;
-        let maps = Maps::open(&directory)?;
-        maps.start(options.observe, note_ticks());
-        pins.remove_maps_but(&directory).map_err(pin_error)?;
-        Ok(Self { ebpf, pins, interfaces: BTreeSet::new(), filters: BTreeMap::new(), maps: Rc::new(maps) })
+        // Looked at before there are ours.
+        let before = pins.maps_in_use().map_err(OpenError::Pins)?.filter(|before| *before != directory);
+        let new_maps = (!directory.exists()).then(|| directory.clone());
+        let loaded = load_onto(&directory, options).and_then(|ebpf| Ok((ebpf, Maps::open(&directory)?)));
+        let (ebpf, maps) = loaded.inspect_err(|_| {
+            if let Some(directory) = &new_maps {
+                let _ = fs::remove_dir_all(directory);
+            }
+        })?;
+        // Maps that cannot be read are of a version of other maps; what it was told is not known.
+        let enabled =
+            before.and_then(|before| Maps::open(&before).ok()).is_none_or(|before| before.enabled());
+        maps.make_fit(enabled);
+        Ok(Self {
+            ebpf,
+            pins,
+            interfaces: BTreeSet::new(),
+            filters: BTreeMap::new(),
+            made: Vec::new(),
+            taken_over: false,
+            new_maps,
+            options,
+            maps: Rc::new(maps),
+        })
     }
+
+    /// From now on, the maps are this run's.
+    pub fn begin(&self) {
+        self.maps.begin(self.options.observe, note_ticks());
+    }
+
+    /// The maps of other versions; those that cannot be opened are left out, with a warning.
+    pub fn other_maps(&self) -> io::Result<Vec<Maps>> {
+        let others = self.pins.all_maps()?.into_iter().filter(|path| *path != self.pins.maps_of(OBJECT));
+        let open = |path: PathBuf| {
+            Maps::open(&path).inspect_err(|error| log::warn!("of another version of nsid: {error}")).ok()
+        };
+        Ok(others.filter_map(open).collect())
+    }
+
+    /// Removes the maps of other versions, which no link's programs use any more.
+    pub fn remove_other_maps(&self) -> io::Result<()> {
+        self.pins.remove_maps_but(&self.pins.maps_of(OBJECT))
+    }
+}
+
+fn load_onto(directory: &Path, options: Options) -> Result<Ebpf, LoadError> {
+    let pin_error = |source| LoadError::Pin { path: directory.to_owned(), source };
+    fs::create_dir_all(directory).map_err(pin_error)?;
+    let mut loader = EbpfLoader::new();
+    let log_level: u8 = if options.log_packets { aya_log::Level::Debug as u8 } else { 0 };
+    loader.override_global(aya_log::LEVEL, &log_level, true);
+    loader.verifier_log_level(VerifierLogLevel::DEBUG | VerifierLogLevel::STATS);
+    let paths = Maps::NAMES.map(|name| (name, directory.join(name)));
+    for (name, path) in &paths {
+        loader.map_pin_path(name, path.as_path());
+    }
+    let mut ebpf = loader.load(OBJECT)?;
+    program::<Xdp>(&mut ebpf, INGRESS).load().map_err(|error| refused(INGRESS, error))?;
+    program::<SchedClassifier>(&mut ebpf, EGRESS).load().map_err(|error| refused(EGRESS, error))?;
+    Ok(ebpf)
 }
 
 /// One of the two programs.

@@ -84,9 +84,23 @@ impl Maps {
         "COUNTERS",
     ];
 
-    /// Those of an instance, whatever runs of it; `None` if it has none.
+    /// Those of an instance, whatever runs of it; `None` if it has none. While it is upgraded it has several: those
+    /// that its programs use.
     pub fn of(pins: &Pins) -> Result<Option<Self>, OpenError> {
-        pins.maps().map_err(OpenError::Pins)?.map(|directory| Self::open(&directory)).transpose()
+        pins.maps_in_use().map_err(OpenError::Pins)?.map(|directory| Self::open(&directory)).transpose()
+    }
+
+    /// Has an instance's names said, or none, in all maps that it has, also while it is upgraded; whether it has any.
+    pub fn set_enabled_in_all(pins: &Pins, enabled: bool) -> Result<bool, OpenError> {
+        let directories = pins.all_maps().map_err(OpenError::Pins)?;
+        let mut set = Ok(!directories.is_empty());
+        for directory in directories {
+            match Self::open(&directory) {
+                Ok(maps) => maps.control().enabled.set(u64::from(enabled)),
+                Err(error) => set = set.and(Err(error)),
+            }
+        }
+        set
     }
 
     pub(super) fn open(directory: &Path) -> Result<Self, OpenError> {
@@ -103,17 +117,22 @@ impl Maps {
         })
     }
 
-    /// Makes new maps fit for use, and those of the last run fit for this one.
-    pub(super) fn start(&self, observe: bool, note_ticks: u64) {
+    /// Makes new maps fit for use, and leaves used ones as they are. The first key comes last: by it one is told from
+    /// the other, also if we die in between.
+    pub(super) fn make_fit(&self, enabled: bool) {
+        let control = self.control();
+        if control.pending_key[0].get() == 0 {
+            control.enabled.set(u64::from(enabled));
+            for key in control.pending_key.iter().rev() {
+                key.set(random() | 1);
+            }
+        }
+    }
+
+    pub(super) fn begin(&self, observe: bool, note_ticks: u64) {
         let control = self.control();
         control.observe.set(u64::from(observe));
         control.pending_ticks.set(note_ticks);
-        if control.pending_key[0].get() == 0 {
-            for key in &control.pending_key {
-                key.set(random() | 1);
-            }
-            control.enabled.set(1);
-        }
     }
 
     pub(super) fn control(&self) -> &Control {
@@ -123,11 +142,6 @@ impl Maps {
     /// Whether names are said at all.
     pub fn enabled(&self) -> bool {
         self.control().enabled.get() != 0
-    }
-
-    /// Has names said, or none; packets notice at once.
-    pub fn set_enabled(&self, enabled: bool) {
-        self.control().enabled.set(u64::from(enabled));
     }
 
     /// What a service says; `None` if it never said anything, or was told not to.
@@ -141,6 +155,15 @@ impl Maps {
         let (bytes, len) = self.images.get(image::index(index, Variant::Option) as usize)?.bytes();
         let name = bytes.get(nsid_common::dns::OPTION_FIXED..len)?;
         Some(Said { name: String::from_utf8_lossy(name).into_owned(), until })
+    }
+
+    /// Silences a service; whether it said anything.
+    pub fn silence(&self, service: u32) -> bool {
+        let said = self.said(service).is_some();
+        for which in [0, 1] {
+            self.records[(2 * service + which) as usize].deadline.set(0);
+        }
+        said
     }
 
     /// How often each outcome was counted, by all CPUs.

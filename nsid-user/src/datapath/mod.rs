@@ -16,6 +16,7 @@ mod packets;
 mod pins;
 mod served;
 mod shared;
+mod slot;
 mod test_run;
 mod voice;
 
@@ -25,6 +26,7 @@ pub use load::{Datapath, LoadError, OBJECT, Options, Prog};
 pub use maps::{Maps, OpenError, Said};
 pub use packets::PacketLog;
 pub use pins::{Pins, owner_of_program};
-pub use served::ServeError;
+pub use served::{ServeError, fits};
+pub use slot::{SlotTaken, slot_taken};
 pub use test_run::{Bench, TestRun, TestRunError};
 pub use voice::ServiceVoice;

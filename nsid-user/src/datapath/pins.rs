@@ -13,7 +13,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use aya::programs::links::{FdLink, PinnedLink};
+use aya::{
+    maps::MapInfo,
+    programs::{
+        links::{FdLink, PinnedLink},
+        loaded_programs,
+    },
+};
 
 use crate::host::{instance::Instance, namespaces::NetNs};
 
@@ -65,14 +71,29 @@ impl Pins {
         self.root.join(format!("maps-{:016x}", hasher.finish()))
     }
 
-    /// The directory of the maps that are there.
-    pub(super) fn maps(&self) -> io::Result<Option<PathBuf>> {
-        Ok(self.entries()?.into_iter().find(|path| name(path).starts_with("maps-")))
+    /// The directories of the maps that are there: one, or several while another version takes over, and after a run
+    /// that was killed in the midst of that.
+    pub(super) fn all_maps(&self) -> io::Result<Vec<PathBuf>> {
+        Ok(self.entries()?.into_iter().filter(|path| name(path).starts_with("maps-")).collect())
     }
 
-    /// Removes the maps of other versions, which no link's programs use any more.
+    /// The directory of the maps that an attached program uses; any, if none does.
+    pub(super) fn maps_in_use(&self) -> io::Result<Option<PathBuf>> {
+        let mut directories = self.all_maps()?;
+        if directories.len() > 1 {
+            let used: Vec<u32> = self.links()?.iter().filter_map(maps_of_link).flatten().collect();
+            let in_use = |directory: &PathBuf| {
+                MapInfo::from_pin(directory.join("CONTROL")).is_ok_and(|map| used.contains(&map.id()))
+            };
+            if let Some(found) = directories.iter().position(in_use) {
+                directories.swap(0, found);
+            }
+        }
+        Ok(directories.into_iter().next())
+    }
+
     pub(super) fn remove_maps_but(&self, ours: &Path) -> io::Result<()> {
-        for path in self.entries()?.iter().filter(|path| name(path).starts_with("maps-") && *path != ours) {
+        for path in self.all_maps()?.iter().filter(|path| *path != ours) {
             fs::remove_dir_all(path)?;
         }
         Ok(())
@@ -117,6 +138,13 @@ impl LinkPin {
     pub(super) fn open(&self) -> Option<FdLink> {
         PinnedLink::from_pin(&self.path).ok().map(FdLink::from)
     }
+}
+
+/// The ids of the maps that a link's program uses.
+fn maps_of_link(pin: &LinkPin) -> Option<Vec<u32>> {
+    let id = pin.open()?.info().ok()?.program_id();
+    let program = loaded_programs().filter_map(Result::ok).find(|program| program.id() == id)?;
+    program.map_ids().ok()?
 }
 
 fn name(path: &Path) -> &str {

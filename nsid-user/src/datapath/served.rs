@@ -28,12 +28,16 @@ pub enum ServeError {
     },
 }
 
+/// Whether so many endpoints can be served.
+pub fn fits(endpoints: &BTreeMap<(IpAddr, u16), u32>) -> Result<(), ServeError> {
+    let found = endpoints.len();
+    if found > MAX_ENDPOINTS { Err(ServeError::TooMany { found }) } else { Ok(()) }
+}
+
 impl Maps {
     /// Serves these endpoints, and none other, from now on.
     pub fn serve(&self, endpoints: &BTreeMap<(IpAddr, u16), u32>) -> Result<(), ServeError> {
-        if endpoints.len() > MAX_ENDPOINTS {
-            return Err(ServeError::TooMany { found: endpoints.len() });
-        }
+        fits(endpoints)?;
         let endpoints: Vec<_> =
             endpoints.iter().map(|((ip, port), service)| (endpoint(*ip, *port), *service)).collect();
         let control = self.control();

@@ -122,7 +122,7 @@ fn an_interface_that_came_back_with_its_old_index_is_served_again() {
         .extend(["10.77.1.2/24", "fd77:1::2/64 nodad"].map(|address| format!("addr add {address} dev eth0")));
     agent.freeze();
     for line in lines {
-        wire.server.ip(line);
+        wire.server.ip(&line);
     }
     agent.thaw();
     for address in ["10.77.1.1/24", "fd77:1::1/64 nodad"] {

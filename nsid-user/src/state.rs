@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    config::{Service, StoreConfig},
     datapath::{Egress, IngressMode},
     host::namespaces::NetNs,
     store::ClaimStatus,
@@ -36,18 +35,10 @@ pub struct Attached {
 /// A service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceState {
-    /// Where its name comes from: by it, the next run knows whether the name on the wire is still wanted.
+    /// Where its name comes from ([`StoreConfig::source`](crate::config::StoreConfig::source)): by it, the next run knows whether the name on the wire is still wanted.
     pub source: String,
     /// Where it listens.
     pub listen: Vec<String>,
     /// Where its claim stands.
     pub claim: ClaimStatus,
-}
-
-/// [`ServiceState::source`] of a service.
-pub fn source(service: &Service) -> String {
-    match &service.store {
-        StoreConfig::Static(name) => format!("static:{name}"),
-        StoreConfig::Local { pattern, .. } => format!("local:{pattern}"),
-    }
 }

@@ -13,7 +13,7 @@ use crate::{
     config::{Service, StoreConfig},
     datapath::{Maps, ServiceVoice},
     host::instance::RUN_ROOT,
-    state::{self, ServiceState, State},
+    state::{ServiceState, State},
     store::{ClaimError, ClaimStatus, Kind, Local, Nonce, Progress},
 };
 
@@ -39,7 +39,7 @@ impl Services {
                 StoreConfig::Static(_) => Kind::Static,
                 StoreConfig::Local { .. } => Kind::Local,
             };
-            let (progress, status) = Progress::new(kind, state::source(service));
+            let (progress, status) = Progress::new(kind, service.store.source());
             let report = Report { progress, events: sender.clone() };
             let voice = ServiceVoice::new(Rc::clone(maps), index);
             tasks.spawn_local(claim(
@@ -62,7 +62,7 @@ impl Services {
             .iter()
             .zip(claims)
             .map(|(service, claim)| ServiceState {
-                source: state::source(service),
+                source: service.store.source(),
                 listen: service.listen.iter().map(ToString::to_string).collect(),
                 claim,
             })
@@ -112,7 +112,7 @@ async fn forward(mut status: watch::Receiver<ClaimStatus>, changed: Rc<Notify>) 
 pub(super) fn silence_what_is_not_wanted(configured: &[Service], maps: &Maps, last: Option<&State>) -> bool {
     let mut silenced = false;
     for index in 0..MAX_SERVICES {
-        let wanted = configured.get(index as usize).map(state::source);
+        let wanted = configured.get(index as usize).map(|service| service.store.source());
         let said = last.and_then(|last| last.services.get(index as usize)).map(|service| &service.source);
         if said.is_none() || wanted.as_ref() != said {
             silenced |= maps.silence(index);

@@ -30,6 +30,16 @@ pub enum StoreConfig {
     },
 }
 
+impl StoreConfig {
+    /// Where a name comes from, in a word that stays the same from run to run.
+    pub fn source(&self) -> String {
+        match self {
+            Self::Static(name) => format!("static:{name}"),
+            Self::Local { pattern, .. } => format!("local:{pattern}"),
+        }
+    }
+}
+
 /// The services of the file, or the single one that the flags describe or change.
 pub(super) fn all(
     flags: ServiceSettings,

@@ -38,8 +38,10 @@ impl Maps {
     /// Serves these endpoints, and none other, from now on.
     pub fn serve(&self, endpoints: &BTreeMap<(IpAddr, u16), u32>) -> Result<(), ServeError> {
         fits(endpoints)?;
-        let endpoints: Vec<_> =
+        // By what the programs see: an IPv4 address and the same one mapped into IPv6 are one endpoint.
+        let endpoints: BTreeMap<_, _> =
             endpoints.iter().map(|((ip, port), service)| (endpoint(*ip, *port), *service)).collect();
+        let endpoints: Vec<_> = endpoints.into_iter().collect();
         let control = self.control();
         let table = without_collisions(Table::from_word(control.served.get()), &endpoints);
         // A packet that chose this table before the last change is done with it by now.

@@ -69,9 +69,7 @@ impl Voice for ServiceVoice {
     }
 
     fn silence(&mut self) {
-        for which in [0, 1] {
-            self.record(which).1.deadline.set(0);
-        }
+        self.maps.silence(self.service);
     }
 }
 

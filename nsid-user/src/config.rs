@@ -30,7 +30,7 @@ pub use self::{
 };
 
 /// Services that one agent can name; the kernel's maps have room for as many.
-pub const SERVICES_MAX: usize = 16;
+pub const SERVICES_MAX: usize = nsid_common::maps::MAX_SERVICES as usize;
 
 /// What one agent does.
 #[derive(Clone, Debug, PartialEq, Eq)]

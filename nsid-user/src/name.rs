@@ -11,7 +11,7 @@ pub const LABEL_MAX: usize = 63;
 
 /// Bytes that a whole name may have, dots included. Far less than the DNS allows, so that an answer with the
 /// name in it still fits where the requestor allows only 512 bytes.
-pub const NAME_MAX: usize = 128;
+pub const NAME_MAX: usize = nsid_common::image::MAX_NODE_NAME;
 
 /// The name of one DNS server node: labels of ASCII letters, digits, `-` and `_` with dots between them.
 ///

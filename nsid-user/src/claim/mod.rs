@@ -7,7 +7,6 @@
 //! reported lost, and is claimed again. A store that still has us down as the holder then gives the same slot.
 
 mod fixed;
-mod pace;
 
 #[cfg(test)]
 mod tests;
@@ -19,9 +18,9 @@ use tokio::sync::{mpsc, watch};
 
 pub use fixed::fixed;
 
-use self::pace::{Backoff, jittered, until, within};
 use crate::clock::{self, BootTime, Deadline};
 use crate::name::{NodeName, Pattern};
+use crate::pace::{Backoff, jittered, until, within};
 use crate::store::{ClaimError, Grant, Lease, Progress, RenewError, Store, Unreachable};
 
 /// How long a store may take to release a slot before the process ends without: its lease runs out by itself.

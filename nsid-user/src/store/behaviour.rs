@@ -16,11 +16,17 @@ pub(crate) trait Pool: Sync {
     const TTL: Duration;
     /// How long a slot may lie free before who waits in line has it: released, and expired.
     const HANDED_ON: (Duration, Duration);
+    /// A time in which the store does not answer a holder; over when it is dropped.
+    type Outage<'a>
+    where
+        Self: 'a;
 
     /// A new pool of that many slots.
     fn new(limit: u32) -> Self;
     /// The claimant with that nonce.
     fn claimant(&self, nonce: Nonce) -> Self::Claimant;
+    /// Begins an outage for who holds slot 0.
+    fn outage(&self) -> Self::Outage<'_>;
 }
 
 macro_rules! behaves_as_a_store {
@@ -37,6 +43,7 @@ macro_rules! behaves_as_a_store {
             who_lost_its_slot_is_told_so_and_cannot_release_it,
             a_long_line_is_served_to_its_end,
             who_left_the_line_is_given_nothing,
+            an_outage_that_is_shorter_than_the_lease_takes_nothing_away,
         }
     };
     ($pool:ty: $($rule:ident),* $(,)?) => {
@@ -191,6 +198,31 @@ pub(crate) async fn who_left_the_line_is_given_nothing<P: Pool>() {
     leaver.release().await.unwrap();
     holder.release().await.unwrap();
     timeout(P::HANDED_ON.0, claim(&mut newcomer(&pool))).await.expect("free");
+}
+
+pub(crate) async fn an_outage_that_is_shorter_than_the_lease_takes_nothing_away<P: Pool>() {
+    let pool = P::new(2);
+    let mut holder = newcomer(&pool);
+    let grant = claim(&mut holder).await;
+    assert_eq!(grant.slot, 0);
+    let outage = pool.outage();
+    match timeout(P::TTL / 3, holder.renew()).await {
+        Err(_) | Ok(Err(RenewError::Unreachable(_))) => {}
+        Ok(answered) => panic!("no outage: {answered:?}"),
+    }
+    drop(outage);
+    let back = timeout(P::TTL / 3, async {
+        loop {
+            match holder.renew().await {
+                Ok(lease) => return lease,
+                Err(RenewError::Unreachable(_)) => tokio::time::sleep(P::TTL / 100).await,
+                Err(RenewError::Lost) => panic!("lost"),
+            }
+        }
+    });
+    let lease = back.await.expect("back again");
+    assert!(lease.sent() > grant.lease.sent());
+    assert_eq!(claim(&mut newcomer(&pool)).await.slot, 1);
 }
 
 pub(crate) fn sorted(mut slots: Vec<u32>) -> Vec<u32> {

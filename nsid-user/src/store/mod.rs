@@ -11,6 +11,7 @@
 #[cfg(test)]
 #[macro_use]
 mod behaviour;
+mod etcd;
 mod lease;
 mod local;
 mod nonce;
@@ -20,6 +21,7 @@ use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
+pub use etcd::{Credentials, Etcd, Password};
 pub use lease::Lease;
 pub use local::Local;
 pub use nonce::{Nonce, NonceError};
@@ -76,6 +78,12 @@ pub enum ClaimError {
         path: PathBuf,
         /// What the kernel said.
         source: io::Error,
+    },
+    /// A store does not let this claimant do what a claim takes.
+    #[error("refused by {reason}")]
+    Refused {
+        /// Who refused, and what it said.
+        reason: String,
     },
 }
 

@@ -35,6 +35,8 @@ pub enum Kind {
     Static,
     /// The slots of a directory on this host.
     Local,
+    /// The slots of a pool in etcd.
+    Etcd,
 }
 
 impl fmt::Display for Kind {
@@ -42,6 +44,7 @@ impl fmt::Display for Kind {
         f.write_str(match self {
             Self::Static => "static",
             Self::Local => "local",
+            Self::Etcd => "etcd",
         })
     }
 }

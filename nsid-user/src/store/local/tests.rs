@@ -18,6 +18,7 @@ use crate::store::{Kind, State};
 
 struct Directory {
     temporary: TempDir,
+    first: Slot,
     limit: u32,
 }
 
@@ -26,18 +27,30 @@ impl Pool for Directory {
     const TTL: Duration = Duration::from_secs(1);
     const HANDED_ON: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(100));
 
+    type Outage<'a> = LockedSlot<'a>;
+
     fn new(limit: u32) -> Self {
-        Self { temporary: tempfile::tempdir().unwrap(), limit }
+        let temporary = tempfile::tempdir().unwrap();
+        let first = Slot::new(&Self::path_in(&temporary), 0);
+        Self { temporary, first, limit }
     }
 
     fn claimant(&self, nonce: Nonce) -> Local {
         Local::new(self.path(), nonce, self.limit, Self::TTL)
     }
+
+    fn outage(&self) -> LockedSlot<'_> {
+        self.first.try_lock().unwrap().expect("nobody is at work on it")
+    }
 }
 
 impl Directory {
     fn path(&self) -> PathBuf {
-        self.temporary.path().join("worker-{id}")
+        Self::path_in(&self.temporary)
+    }
+
+    fn path_in(temporary: &TempDir) -> PathBuf {
+        temporary.path().join("worker-{id}")
     }
 
     fn slot(&self, slot: u32) -> Slot {

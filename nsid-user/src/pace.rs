@@ -12,14 +12,14 @@ const LOOK: Duration = Duration::from_secs(1);
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
 
 /// Waits until then.
-pub(super) async fn until(then: BootTime) {
+pub(crate) async fn until(then: BootTime) {
     while !then.passed() {
         tokio::time::sleep(then.left().min(LOOK)).await;
     }
 }
 
 /// What `work` yields, if it does so by then.
-pub(super) async fn within<T>(then: BootTime, work: impl Future<Output = T>) -> Option<T> {
+pub(crate) async fn within<T>(then: BootTime, work: impl Future<Output = T>) -> Option<T> {
     tokio::select! {
         biased;
         done = work => Some(done),
@@ -28,7 +28,7 @@ pub(super) async fn within<T>(then: BootTime, work: impl Future<Output = T>) -> 
 }
 
 /// Up to a tenth more or less, so that nodes that started together do not ask together for ever.
-pub(super) fn jittered(pause: Duration) -> Duration {
+pub(crate) fn jittered(pause: Duration) -> Duration {
     // Without random numbers there is no jitter; nothing depends on it.
     let random = getrandom::u32().unwrap_or(u32::MAX / 2);
     let share = f64::from(random) / f64::from(u32::MAX);
@@ -36,15 +36,15 @@ pub(super) fn jittered(pause: Duration) -> Duration {
 }
 
 /// Pauses that double from one failure to the next.
-pub(super) struct Backoff(Duration);
+pub(crate) struct Backoff(Duration);
 
 impl Backoff {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(PAUSES.0)
     }
 
     /// When to try again.
-    pub(super) fn next(&mut self) -> BootTime {
+    pub(crate) fn next(&mut self) -> BootTime {
         let pause = self.0;
         self.0 = (pause * 2).min(PAUSES.1);
         BootTime::now().saturating_add(jittered(pause))

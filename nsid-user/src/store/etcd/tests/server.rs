@@ -1,0 +1,90 @@
+//! A real etcd of one member, on loopback.
+
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+/// Killed on Drop.
+pub(super) struct Server {
+    ports: [u16; 2],
+    data: TempDir,
+    process: Option<Child>,
+}
+
+impl Server {
+    /// One that answers.
+    pub(super) fn start() -> Self {
+        let mut server = Self::stopped();
+        server.run();
+        server
+    }
+
+    /// One that does not run yet.
+    pub(super) fn stopped() -> Self {
+        // Both are listened on at a time, so that they differ.
+        let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let ports = listeners.each_ref().map(|listener| listener.local_addr().unwrap().port());
+        Self { ports, data: tempfile::tempdir().unwrap(), process: None }
+    }
+
+    pub(super) fn endpoint(&self) -> String {
+        format!("127.0.0.1:{}", self.ports[0])
+    }
+
+    /// Starts it, with the data of the last run.
+    pub(super) fn run(&mut self) {
+        let [client, peer] = self.ports.map(|port| format!("http://127.0.0.1:{port}"));
+        let etcd = Command::new("etcd")
+            .arg("--data-dir")
+            .arg(self.data.path())
+            .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
+            .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
+            .args(["--initial-cluster", &format!("default={peer}"), "--log-level", "error"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("etcd can be started: `cargo xtask setup` installs it");
+        self.process = Some(etcd);
+        let patience = Instant::now() + Duration::from_secs(20);
+        let healthy = || {
+            let mut etcdctl = Command::new("etcdctl");
+            etcdctl.env("ETCDCTL_API", "3").args(["--endpoints", &self.endpoint(), "endpoint", "health"]);
+            etcdctl.output().expect("etcdctl can be started").status.success()
+        };
+        while !healthy() {
+            assert!(Instant::now() < patience, "etcd does not become healthy");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    pub(super) fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().unwrap();
+            process.wait().unwrap();
+        }
+    }
+
+    /// Its connections stay, and nothing on them is answered.
+    pub(super) fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    pub(super) fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(self.process.as_ref().expect("it runs")), signal).unwrap();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}

@@ -9,6 +9,7 @@ mod service;
 
 mod error;
 
+mod etcd;
 mod instance;
 mod interface;
 mod listen;
@@ -19,6 +20,7 @@ use std::path::Path;
 
 pub use self::{
     error::{ConfigError, Place},
+    etcd::{EtcdAddress, EtcdAddressError},
     file::FileError,
     instance::{InstanceName, InstanceNameError},
     interface::{InterfaceName, InterfaceNameError},

@@ -17,6 +17,6 @@ pub mod status;
 pub mod switch;
 
 pub mod clock;
-mod pace;
 pub mod host;
 pub mod lines;
+mod pace;

@@ -14,7 +14,7 @@ use crate::{
     datapath::{Maps, ServiceVoice},
     host::instance::RUN_ROOT,
     state::{ServiceState, State},
-    store::{ClaimError, ClaimStatus, Kind, Local, Nonce, Progress},
+    store::{ClaimError, ClaimStatus, Etcd, Kind, Local, Nonce, Progress},
 };
 
 /// The tasks, and what they tell.
@@ -38,6 +38,7 @@ impl Services {
             let kind = match service.store {
                 StoreConfig::Static(_) => Kind::Static,
                 StoreConfig::Local { .. } => Kind::Local,
+                StoreConfig::Etcd { .. } => Kind::Etcd,
             };
             let (progress, status) = Progress::new(kind, service.store.source());
             let report = Report { progress, events: sender.clone() };
@@ -95,6 +96,11 @@ async fn claim(
         StoreConfig::Local { pattern, ttl } => {
             let directory = std::path::Path::new(RUN_ROOT).join("local").join(pattern.pool());
             let store = Local::new(directory, nonce, pattern.limit().get(), ttl);
+            claim::hold(store, &pattern, voice, &report, &mut stop).await
+        }
+        StoreConfig::Etcd { endpoints, credentials, pattern, ttl } => {
+            let limit = pattern.limit().get();
+            let store = Etcd::new(endpoints, credentials, &pattern.pool(), nonce, limit, ttl);
             claim::hold(store, &pattern, voice, &report, &mut stop).await
         }
     }

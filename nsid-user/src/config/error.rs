@@ -2,7 +2,7 @@
 
 use std::{fmt, path::PathBuf};
 
-use super::{SERVICES_MAX, file::FileError, listen::Listen};
+use super::{SERVICES_MAX, etcd::PASSWORD, file::FileError, listen::Listen};
 use crate::name::{NameError, PatternError};
 
 /// Where a setting of a service was given.
@@ -80,20 +80,27 @@ pub enum ConfigError {
     },
     /// A setting of a pool, beside a name given by hand.
     #[error(
-        "{place} is for a pool of names, and this service's store is static; drop it, or set the store `local`"
+        "{place} is for a pool of names, and this service's store is static; drop it, or set the store to `local` or \
+         etcd://HOST:PORT"
     )]
     NoPool {
         /// Where the setting was given.
         place: Place,
     },
     /// A pool without names.
-    #[error("{store} is `local`, a pool of names, and no pattern says which; add {}", match store {
+    #[error("{store} is a pool of names, and no pattern says which; add {}", match store {
         Place::Flag { .. } => "--pattern 'worker{id}.example.net'",
         Place::Key { .. } => "`pattern = \"worker{id}.example.net\"` there",
     })]
     NoPattern {
         /// Where the store was given.
         store: Place,
+    },
+    /// A user of an etcd with access control, and nothing to prove that we are that user.
+    #[error("there is no password for the etcd user {user:?}; put it into the environment as {PASSWORD}")]
+    NoPassword {
+        /// The user.
+        user: String,
     },
     /// A pattern that does not make names.
     #[error("{place}: {source}")]

@@ -1,11 +1,13 @@
 //! One DNS service of this host: what it is named, and where it listens.
 
-use std::{path::Path, time::Duration};
+use std::{env, path::Path, time::Duration};
 
 use rustix::system::uname;
 
+use super::etcd::{EtcdAddress, PASSWORD};
 use super::{ConfigError, Limit, Listen, Place, SERVICES_MAX, ServiceSettings, Store, Ttl, without_repeats};
 use crate::name::{NodeName, Pattern};
+use crate::store::{Credentials, Password};
 
 /// A DNS service that gets a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +30,17 @@ pub enum StoreConfig {
         /// How long a claim lasts that is not renewed.
         ttl: Duration,
     },
+    /// A free slot of a pool in etcd.
+    Etcd {
+        /// The members, as `HOST:PORT`.
+        endpoints: Vec<String>,
+        /// Who we are to them, where there is access control.
+        credentials: Option<Credentials>,
+        /// The names of the pool, and how many slots it has.
+        pattern: Pattern,
+        /// How long a claim lasts that is not renewed.
+        ttl: Duration,
+    },
 }
 
 impl StoreConfig {
@@ -36,6 +49,7 @@ impl StoreConfig {
         match self {
             Self::Static(name) => format!("static:{name}"),
             Self::Local { pattern, .. } => format!("local:{pattern}"),
+            Self::Etcd { endpoints, pattern, .. } => format!("etcd://{}/{pattern}", endpoints.join(",")),
         }
     }
 }
@@ -113,7 +127,16 @@ impl Layers<'_> {
             self.keys = ServiceSettings { listen: self.keys.listen, ..ServiceSettings::default() };
         }
         let store = match self.pick("store", self.flags.store.clone(), self.keys.store.clone()) {
-            Some((Store::Local, place)) => self.pool(place)?,
+            Some((Store::Local, place)) => {
+                let (pattern, ttl) = self.pool(place)?;
+                StoreConfig::Local { pattern, ttl }
+            }
+            Some((Store::Etcd(address), place)) => {
+                let (pattern, ttl) = self.pool(place)?;
+                let EtcdAddress { endpoints, user } = address;
+                let credentials = user.map(with_password).transpose()?;
+                StoreConfig::Etcd { endpoints, credentials, pattern, ttl }
+            }
             Some((Store::Static(name), _)) => self.by_hand(name)?,
             None => self.by_hand(host_name(&uname().nodename().to_string_lossy())?)?,
         };
@@ -122,13 +145,13 @@ impl Layers<'_> {
         Ok(Service { store, listen })
     }
 
-    fn pool(&self, store: Place) -> Result<StoreConfig, ConfigError> {
+    fn pool(&self, store: Place) -> Result<(Pattern, Duration), ConfigError> {
         let (text, place) = self.pattern().ok_or(ConfigError::NoPattern { store })?;
         let limit = self.limit().map_or_else(Limit::default, |(limit, _)| limit);
         let pattern =
             Pattern::parse(&text, limit.get()).map_err(|source| ConfigError::Pattern { place, source })?;
         let ttl = self.ttl().map_or_else(Ttl::default, |(ttl, _)| ttl);
-        Ok(StoreConfig::Local { pattern, ttl: ttl.get() })
+        Ok((pattern, ttl.get()))
     }
 
     fn by_hand(&self, name: NodeName) -> Result<StoreConfig, ConfigError> {
@@ -162,6 +185,14 @@ impl Layers<'_> {
             let (value, file) = key.zip(self.file)?;
             Some((value, Place::Key { name, file: file.to_owned(), service: self.number }))
         })
+    }
+}
+
+/// The user, and the password that the environment has for it.
+fn with_password(user: String) -> Result<Credentials, ConfigError> {
+    match env::var(PASSWORD) {
+        Ok(password) => Ok(Credentials { user, password: Password::new(password) }),
+        Err(_) => Err(ConfigError::NoPassword { user }),
     }
 }
 

@@ -65,10 +65,12 @@ pub struct Settings {
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 #[command(next_help_heading = "The service (in the file: keys of one [[services]])")]
 pub struct ServiceSettings {
-    /// Where the name comes from: static:NAME or local [default: static: and this host's name]
+    /// Where the name comes from: static:NAME, local or etcd://HOST:PORT,... [default: static: and this host's name]
     ///
-    /// static:NAME is that name, for as long as the agent is not stopped. local is one of a pool of names that
-    /// the agents of this host share; it needs --pattern.
+    /// static:NAME is that name, for as long as the agent is not stopped. The others are one of a pool of names, and
+    /// need --pattern: local, of one that the agents of this host share; etcd://, of one that the nodes which reach that
+    /// etcd share. Give every member of the cluster; for an etcd with access control write etcd://USER@HOST:PORT,... and
+    /// put the password into the environment as NSID_ETCD_PASSWORD.
     #[arg(long, value_name = "STORE")]
     #[serde(deserialize_with = "toml_text::one")]
     pub store: Option<Store>,
@@ -76,11 +78,13 @@ pub struct ServiceSettings {
     /// The names of a pool, with {id} where the slot's number goes: 'worker{id}.tf.local'
     ///
     /// No digit may stand beside {id}. Agents that give the same pattern share its pool, in upper or lower case; two
-    /// pools of one host must not otherwise make the same name.
+    /// pools of one host or etcd must not otherwise make the same name.
     #[arg(long, value_name = "PATTERN")]
     pub pattern: Option<String>,
 
     /// How many names a pool has: slots 0 to N-1 [default: 64]
+    ///
+    /// With more nodes than that, the others wait in line, and say no name until one is given back.
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     #[serde(deserialize_with = "toml_text::number")]
     pub limit: Option<Limit>,

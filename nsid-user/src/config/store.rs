@@ -2,21 +2,27 @@
 
 use std::str::FromStr;
 
+use super::etcd::{EtcdAddress, EtcdAddressError};
 use crate::name::{NameError, NodeName};
 
-/// The store as it is given: `static:NAME` or `local`.
+/// The store as it is given: `static:NAME`, `local` or `etcd://HOST:PORT,...`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Store {
     /// A name given by hand.
     Static(NodeName),
     /// A pool of names shared by the agents of this host.
     Local,
+    /// A pool of names shared by the nodes that reach an etcd.
+    Etcd(EtcdAddress),
 }
 
 impl FromStr for Store {
     type Err = StoreError;
 
     fn from_str(text: &str) -> Result<Self, StoreError> {
+        if let Some(address) = text.strip_prefix("etcd://") {
+            return Ok(Self::Etcd(address.parse()?));
+        }
         match text.split_once(':') {
             Some(("static", name)) => Ok(Self::Static(name.parse()?)),
             None if text == "local" => Ok(Self::Local),
@@ -35,8 +41,11 @@ pub enum StoreError {
     /// `static:` with something that is no name.
     #[error(transparent)]
     Name(#[from] NameError),
+    /// `etcd://` with something that is no cluster.
+    #[error(transparent)]
+    Etcd(#[from] EtcdAddressError),
     /// None of the stores.
-    #[error("unknown store {store:?}; the stores are static:NAME and local")]
+    #[error("unknown store {store:?}; the stores are static:NAME, local and etcd://HOST:PORT,...")]
     Unknown {
         /// The text.
         store: String,
@@ -48,16 +57,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_store_is_static_with_a_name_or_local() {
+    fn a_store_is_static_with_a_name_or_local_or_an_etcd() {
         assert_eq!("static:ns1".parse(), Ok(Store::Static("ns1".parse().unwrap())));
         assert_eq!("local".parse(), Ok(Store::Local));
+        assert_eq!("etcd://a:1,b:2".parse(), Ok(Store::Etcd("a:1,b:2".parse().unwrap())));
     }
 
     #[test]
     fn what_is_no_store_says_why() {
         assert_eq!("static".parse::<Store>(), Err(StoreError::NoName));
         assert_eq!("static:".parse::<Store>(), Err(StoreError::Name(NameError::Empty)));
-        for store in ["", "Local", "local:", "etcd://192.0.2.1:2379", "ns1"] {
+        assert!(matches!("etcd://".parse::<Store>(), Err(StoreError::Etcd(_))));
+        for store in ["", "Local", "local:", "etcd", "etcd:192.0.2.1:2379", "etcds://a", "ns1"] {
             assert_eq!(store.parse::<Store>(), Err(StoreError::Unknown { store: store.to_owned() }));
         }
     }

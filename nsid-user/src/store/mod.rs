@@ -79,10 +79,13 @@ pub enum ClaimError {
         /// What the kernel said.
         source: io::Error,
     },
-    /// A store does not let this claimant do what a claim takes.
-    #[error("refused by {reason}")]
-    Refused {
-        /// Who refused, and what it said.
+    /// etcd does not let this claimant do what a claim takes.
+    #[error(
+        "etcd refuses the claim ({reason}); name a user that may read and write below /nsid/ (etcd://USER@HOST:PORT), \
+         and put the right password into the environment as NSID_ETCD_PASSWORD"
+    )]
+    EtcdRefused {
+        /// Which member, and what it said.
         reason: String,
     },
 }

@@ -149,7 +149,9 @@ fn meaning(status: &Status) -> Meaning {
         Code::PermissionDenied => Meaning::Refused,
         // A wrong password, no user where one is needed; but also a token from before the last change of any user.
         Code::InvalidArgument if message != "etcdserver: revision of auth store is old" => Meaning::Refused,
-        Code::FailedPrecondition if message == "etcdserver: authentication is not enabled" => Meaning::Refused,
+        Code::FailedPrecondition if message == "etcdserver: authentication is not enabled" => {
+            Meaning::Refused
+        }
         Code::NotFound if message == "etcdserver: requested lease not found" => Meaning::NoLease,
         Code::Unknown if message.starts_with("etcdserver: ") => Meaning::Busy,
         _ => Meaning::Other,

@@ -240,7 +240,9 @@ impl Etcd {
             match kept_alive {
                 KeptAlive::For(granted, then) if then == term => Ok((granted, ())),
                 KeptAlive::For(..) => Err(Some(Unreachable::new("a leader was elected meanwhile").into())),
-                KeptAlive::Over => Err(Some(Unreachable::new("the lease is over, the slot still there").into())),
+                KeptAlive::Over => {
+                    Err(Some(Unreachable::new("the lease is over, the slot still there").into()))
+                }
             }
         });
         match prolonged.await {
@@ -259,7 +261,7 @@ impl Store for Etcd {
             match self.try_to_claim(progress).await {
                 Ok(grant) => return Ok(grant),
                 Err(Failure::NoLease) => self.lease = None,
-                Err(Failure::Refused(reason)) => return Err(ClaimError::Refused { reason }),
+                Err(Failure::Refused(reason)) => return Err(ClaimError::EtcdRefused { reason }),
                 Err(Failure::Unreachable(reason)) => {
                     progress.unreachable(&reason);
                     until(backoff.next()).await;

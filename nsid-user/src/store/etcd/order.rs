@@ -35,9 +35,7 @@ pub(super) enum Turn {
     /// It is its turn, for this slot.
     Take(u32),
     /// It waits until so many slots were given back or older tickets are gone.
-    Wait {
-        departures: usize,
-    },
+    Wait { departures: usize },
     /// It is not in line.
     Absent,
 }

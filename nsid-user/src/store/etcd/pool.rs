@@ -13,7 +13,9 @@
 
 use std::str::FromStr;
 
-use etcd_client::{Compare, CompareOp, GetOptions, KeyValue, PutOptions, Txn, TxnOp, TxnOpResponse, TxnResponse};
+use etcd_client::{
+    Compare, CompareOp, GetOptions, KeyValue, PutOptions, Txn, TxnOp, TxnOpResponse, TxnResponse,
+};
 
 use super::order::{Taken, View};
 use crate::store::Nonce;
@@ -81,7 +83,8 @@ impl Keys {
     }
 
     pub(super) fn arrival(answer: &TxnResponse) -> Arrival {
-        let [_, _, TxnOpResponse::Get(arrivals), TxnOpResponse::Get(tickets)] = &answer.op_responses()[..] else {
+        let [_, _, TxnOpResponse::Get(arrivals), TxnOpResponse::Get(tickets)] = &answer.op_responses()[..]
+        else {
             return Arrival::Later;
         };
         match arrivals.kvs() {
@@ -104,9 +107,7 @@ impl Keys {
 
     fn put(&self, slot: u32, lease: i64, when: Compare) -> Txn {
         let options = PutOptions::new().with_lease(lease);
-        Txn::new()
-            .when([when])
-            .and_then([TxnOp::put(self.slot(slot), self.nonce.to_string(), Some(options))])
+        Txn::new().when([when]).and_then([TxnOp::put(self.slot(slot), self.nonce.to_string(), Some(options))])
     }
 
     /// Reads the pool at one revision.

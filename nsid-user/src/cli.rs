@@ -6,7 +6,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Config, ConfigError, InstanceName, ServiceSettings, Settings};
+use crate::{
+    config::{Config, ConfigError, InstanceName, ServiceSettings, Settings},
+    probe::{Server, Timeout},
+};
 
 /// Give this DNS server a name that its answers say
 ///
@@ -40,6 +43,9 @@ pub enum Verb {
     Status(StatusArgs),
     /// Take everything of an instance off this host, whatever state it is in
     Detach(InstanceArgs),
+    /// Ask a DNS server for its name, and show what it says and how long it takes
+    #[command(long_about = PROBE_ABOUT, after_long_help = PROBE_EXAMPLES)]
+    Probe(ProbeArgs),
 }
 
 const RUN_ABOUT: &str = "\
@@ -77,6 +83,23 @@ Examples:
   As the file says, but counting only:
     nsid run --config /etc/nsid.toml --observe";
 
+const PROBE_ABOUT: &str = "\
+Ask a DNS server for its name, and show what it says and how long it takes
+
+Asks any server over UDP, first with an NSID option (RFC 5001), then for CH TXT id.server. (RFC 4892). \
+Exits with 0 if it says a name in either answer, with 1 if in neither. Needs neither root nor an agent.";
+
+const PROBE_EXAMPLES: &str = "\
+Examples:
+  Port 53:
+    nsid probe 192.0.2.1
+    nsid probe 2001:db8::1
+  Another port:
+    nsid probe 192.0.2.1:5353
+    nsid probe '[2001:db8::1]:5353'
+  The name alone:
+    nsid probe 192.0.2.1 --json | jq -r .nsid.text";
+
 /// Flags of `nsid run`.
 #[derive(Args, Debug)]
 pub struct RunArgs {
@@ -112,6 +135,22 @@ pub struct StatusArgs {
     /// The instance that this is about.
     #[command(flatten)]
     pub of: InstanceArgs,
+
+    /// Print one JSON object instead of text for people
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Flags of `nsid probe`.
+#[derive(Args, Debug)]
+pub struct ProbeArgs {
+    /// The server's address, with its port unless that is 53
+    #[arg(value_name = "ADDR[:PORT]")]
+    pub server: Server,
+
+    /// How long to wait for each answer; at half of that, the question is sent once more
+    #[arg(long, value_name = "TIME", default_value_t)]
+    pub timeout: Timeout,
 
     /// Print one JSON object instead of text for people
     #[arg(long)]

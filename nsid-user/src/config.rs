@@ -24,7 +24,7 @@ pub use self::{
     file::FileError,
     instance::{InstanceName, InstanceNameError},
     interface::{InterfaceName, InterfaceNameError},
-    listen::{Listen, ListenError},
+    listen::{DNS_PORT, Listen, ListenError},
     pool::{Limit, LimitError, Ttl, TtlError},
     service::{Service, StoreConfig},
     settings::{Answer, Ingress, ServiceSettings, Settings},

@@ -12,6 +12,7 @@ pub mod datapath;
 
 pub mod agent;
 pub mod detach;
+pub mod probe;
 pub mod state;
 pub mod status;
 pub mod switch;

@@ -13,15 +13,17 @@ use env_logger::{Target, WriteStyle};
 use log::LevelFilter;
 use nsid_user::{
     agent,
-    cli::{Cli, StatusArgs, Verb, usage},
+    cli::{Cli, ProbeArgs, StatusArgs, Verb, usage},
     clock,
     config::{ConfigError, InstanceName},
     detach,
     host::namespaces,
     lines,
+    probe::probe,
     status::Status,
     switch,
 };
+use serde::Serialize;
 
 /// The exit code for a command line or a configuration that makes no sense.
 const USAGE: u8 = 2;
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
     match carry_out(cli.verb) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Usage(why)) => refuse(format_args!("error: {why}")),
+        Err(Failure::NoName) => ExitCode::FAILURE,
         Err(Failure::Other(why)) => {
             lines::STDERR.say(format!("error: {}\n", told_once(&why)));
             lines::STDERR.finish();
@@ -50,6 +53,8 @@ fn main() -> ExitCode {
 /// What went wrong, and so which exit code it gets.
 enum Failure {
     Usage(ConfigError),
+    /// The server that was asked says no name, as the report of it tells.
+    NoName,
     Other(anyhow::Error),
 }
 
@@ -66,6 +71,7 @@ fn carry_out(verb: Verb) -> Result<(), Failure> {
         Verb::On(of) => return Ok(on_host(|| switch::set(&of.instance, true))?),
         Verb::Off(of) => return Ok(on_host(|| switch::set(&of.instance, false))?),
         Verb::Detach(of) => return Ok(on_host(|| detach::detach(&of.instance))?),
+        Verb::Probe(args) => return show_probe(&args),
         Verb::Status(StatusArgs { of, json }) => {
             clock::is_the_kernels().map_err(anyhow::Error::from)?;
             return Ok(on_host(|| show_status(&of.instance, json))?);
@@ -103,13 +109,22 @@ fn on_host(verb: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
 }
 
 fn show_status(instance: &InstanceName, json: bool) -> anyhow::Result<()> {
-    let status = Status::of(instance)?;
+    show(&Status::of(instance)?, json)
+}
+
+fn show_probe(&ProbeArgs { server, timeout, json }: &ProbeArgs) -> Result<(), Failure> {
+    let report = probe(server, timeout).map_err(anyhow::Error::from)?;
+    show(&report, json)?;
+    if report.has_a_name() { Ok(()) } else { Err(Failure::NoName) }
+}
+
+fn show(report: &(impl fmt::Display + Serialize), json: bool) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();
     if json {
-        serde_json::to_writer_pretty(&mut stdout, &status)?;
+        serde_json::to_writer_pretty(&mut stdout, report)?;
         writeln!(stdout)?;
     } else {
-        write!(stdout, "{status}")?;
+        write!(stdout, "{report}")?;
     }
     Ok(())
 }

@@ -56,6 +56,8 @@ fn a_wrong_flag_is_refused() {
         (&["off", "--instance", "../x"], NO_FILE, &["--instance", "\"../x\"", "a-z"]),
         (&["status", "--jsn"], NO_FILE, &["'--jsn'", "'--json'"]),
         (&["detach", "--json"], NO_FILE, &["'--json'", "nsid detach --help"]),
+        (&["probe"], NO_FILE, &["<ADDR[:PORT]>", "nsid probe --help"]),
+        (&["probe", "192.0.2.1", "192.0.2.2"], NO_FILE, &["'192.0.2.2'", "nsid probe --help"]),
     ]);
 }
 
@@ -122,6 +124,10 @@ fn a_wrong_value_of_a_flag_is_refused() {
             NO_FILE,
             &["--listen", "\"ns1:53\"", "192.0.2.1:53"],
         ),
+        (&["probe", "ns1.example.net"], NO_FILE, &["\"ns1.example.net\"", "no address", "192.0.2.1"]),
+        (&["probe", "192.0.2.1:0"], NO_FILE, &["port 0", "write 192.0.2.1 "]),
+        (&["probe", "192.0.2.1", "--timeout", "2"], NO_FILE, &["--timeout", "unit", "2s"]),
+        (&["probe", "192.0.2.1", "--timeout", "0s"], NO_FILE, &["--timeout", "choose 10ms to 1m"]),
     ]);
 }
 
@@ -262,6 +268,7 @@ fn help_and_version_are_no_errors() {
         (&["--help"], "detach"),
         (&["run", "--help"], "[[services]]"),
         (&["help", "status"], "--json"),
+        (&["probe", "--help"], "nsid probe 192.0.2.1"),
     ] {
         let output = nsid(args, b"");
         assert_eq!(output.status.code(), Some(0), "{args:?}");

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// The port of a DNS server (RFC 1035 section 4.2.1).
-const DNS_PORT: u16 = 53;
+pub const DNS_PORT: u16 = 53;
 
 /// An address and port whose queries and responses belong to a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

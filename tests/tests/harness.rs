@@ -61,6 +61,24 @@ fn unbound_alone_says_no_name() {
     servers_alone_say_no_name(Software::Unbound);
 }
 
+#[test]
+fn coredns_alone_says_no_name() {
+    servers_alone_say_no_name(Software::Coredns);
+}
+
+#[test]
+fn coredns_echoes_an_empty_nsid() {
+    let wire = Wire::direct();
+    let _server = Server::start_default(Software::Coredns, &wire.server, wire.addresses);
+    for client in wire.clients() {
+        for name in [PRESENT, ABSENT, ELSEWHERE] {
+            let query = Query::a(name);
+            assert_eq!(client.ask(&query.clone().with_nsid()).nsid_option().as_deref(), Some(""), "{name}");
+            assert_eq!(client.ask(&query.with_opt()).nsid_option(), None, "{name}");
+        }
+    }
+}
+
 fn an_own_nsid_is_heard(software: Software) {
     let wire = Wire::direct();
     let own = Options { own_nsid: Some("its-own") };
@@ -85,6 +103,11 @@ fn the_own_nsid_of_nsd_is_heard() {
 #[test]
 fn the_own_nsid_of_unbound_is_heard() {
     an_own_nsid_is_heard(Software::Unbound);
+}
+
+#[test]
+fn the_own_nsid_of_coredns_is_heard() {
+    an_own_nsid_is_heard(Software::Coredns);
 }
 
 #[test]

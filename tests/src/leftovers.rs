@@ -4,6 +4,9 @@ use std::{env, fs, path::Path, process::Command};
 
 use crate::{agent, unique::is_of_a_dead_run};
 
+/// A file system in memory, for what must not wait for a disk (POSIX shared memory, `shm_overview(7)`).
+pub const MEMORY: &str = "/dev/shm";
+
 /// Removes all of it: namespaces, what agents pinned, slots of the `local` store, and temporary files.
 pub fn sweep() {
     for instance in dead_in("/run/nsid").into_iter().chain(dead_in("/sys/fs/bpf/nsid")) {
@@ -14,7 +17,7 @@ pub fn sweep() {
         let _best_effort = Command::new("ip").args(["netns", "del", &namespace]).output();
     }
     let scratch = env::temp_dir().display().to_string();
-    for directory in ["/run/nsid/local", &scratch] {
+    for directory in ["/run/nsid/local", &scratch, MEMORY] {
         for left in dead_in(directory) {
             let _already_gone = fs::remove_dir_all(Path::new(directory).join(left));
         }

@@ -13,9 +13,11 @@ mod bpf;
 pub mod link;
 pub mod netns;
 pub mod peer_xdp;
+pub mod star;
 pub mod wire;
 
 pub mod agent;
+pub mod etcd;
 pub mod patience;
 pub mod pool;
 pub mod process;

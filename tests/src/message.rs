@@ -123,8 +123,13 @@ impl Answer {
         self.message.metadata.response_code
     }
 
-    /// The name in the NSID option, if there is one; panics if there are two.
+    /// The name in the NSID option, if there is one: an empty option says none.
     pub fn nsid(&self) -> Option<String> {
+        self.nsid_option().filter(|nsid| !nsid.is_empty())
+    }
+
+    /// The NSID option, if there is one; panics if there are two.
+    pub fn nsid_option(&self) -> Option<String> {
         let options = self.message.edns.as_ref()?.options().get_all(EdnsCode::NSID);
         assert!(options.len() <= 1, "more than one NSID: {options:?}");
         options.into_iter().next().map(|option| match option {

@@ -4,8 +4,11 @@
 //! namespace of its own: pins made there vanish with it.
 
 use std::{
+    env,
     fs::File,
+    io::{Seek as _, Write as _},
     os::{fd::AsFd, unix::process::CommandExt},
+    path::Path,
     process::Command,
     sync::Once,
     thread,
@@ -81,12 +84,26 @@ impl Namespace {
 
     /// A directory for the files of what runs inside, removed on Drop.
     pub fn scratch(&self) -> TempDir {
-        tempfile::Builder::new().prefix(&format!("{}-", self.name)).tempdir().expect("a temporary directory")
+        self.scratch_in(&env::temp_dir())
+    }
+
+    /// The same below `place`, one of those that [`leftovers::sweep`] knows.
+    pub fn scratch_in(&self, place: &Path) -> TempDir {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(&format!("{}-", self.name)).tempdir_in(place).expect("a temporary directory")
     }
 
     /// Runs `ip` inside; arguments are separated by blanks.
     pub fn ip(&self, arguments: &str) {
         run(Command::new("ip").args(["-n", &self.name]).args(arguments.split_whitespace()));
+    }
+
+    /// Runs `ip` inside once, for several lines of arguments.
+    pub fn ip_batch<const LINES: usize>(&self, lines: [String; LINES]) {
+        let mut batch = tempfile::tempfile().expect("a temporary file");
+        batch.write_all(lines.join("\n").as_bytes()).expect("room in it");
+        batch.rewind().expect("a file");
+        run(Command::new("ip").args(["-n", &self.name, "-batch", "-"]).stdin(batch));
     }
 
     /// What `ip` prints of the inside.

@@ -64,7 +64,7 @@ fn no_name_is_said_unasked() {
             for query in
                 [plain.clone(), plain.clone().with_opt(), plain.clone().with_cookie(), plain.with_dnssec_ok()]
             {
-                assert_eq!(client.ask(&query).nsid(), None, "{query:?}");
+                assert_eq!(client.ask(&query).nsid_option(), None, "{query:?}");
             }
         }
     }
@@ -102,6 +102,28 @@ fn an_nsid_of_the_servers_own_is_replaced() {
                 assert_eq!(client.ask(&query).nsid().as_deref(), Some(NAME), "{software:?} with {own}");
                 assert_eq!(client.ask(&query.clone().with_cookie()).nsid().as_deref(), Some(NAME));
             }
+        }
+    }
+}
+
+#[test]
+fn an_empty_nsid_that_the_server_echoes_is_filled() {
+    let wire = Wire::direct();
+    let _server = Server::start_default(Software::Coredns, &wire.server, wire.addresses);
+    let clients = wire.clients();
+    let cases = || {
+        clients.iter().flat_map(|client| [PRESENT, ABSENT, ELSEWHERE].map(|name| (client, Query::a(name))))
+    };
+    for (client, query) in cases() {
+        let before = client.ask_as(7, &query.clone().with_nsid().with_cookie());
+        assert_eq!(before.nsid_option().as_deref(), Some(""));
+    }
+    let store = format!("static:{NAME}");
+    let _agent = Agent::start(&wire.server, &["--iface", INTERFACE, "--store", &store]);
+    for (client, query) in cases() {
+        for query in [query.clone().with_nsid(), query.with_nsid().with_cookie()] {
+            let answer = client.ask(&query);
+            assert_eq!(answer.nsid_option().as_deref(), Some(NAME), "{query:?}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    net::{IpAddr, SocketAddr, SocketAddrV4, UdpSocket},
+    net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket},
     path::Path,
     process::Command,
     time::Duration,
@@ -15,6 +15,7 @@ use nsid_tests::{
     checksum_errors::checksum_errors,
     client::Client,
     dig::{Program, dig},
+    etcd::Etcd,
     leftovers,
     link::{TxChecksum, set_tx_checksum},
     message::Query,
@@ -23,6 +24,7 @@ use nsid_tests::{
     peer_xdp::PassProgram,
     prober::{PERIOD, Prober},
     servers::{ABSENT, ELSEWHERE, LONG_TEXT, MANY_ADDRESSES, Options, PRESENT, Server, Software},
+    star::Star,
     unique::Prefix,
     wire::{INTERFACE, Wire},
 };
@@ -59,6 +61,24 @@ fn unbound_alone_says_no_name() {
     servers_alone_say_no_name(Software::Unbound);
 }
 
+#[test]
+fn coredns_alone_says_no_name() {
+    servers_alone_say_no_name(Software::Coredns);
+}
+
+#[test]
+fn coredns_echoes_an_empty_nsid() {
+    let wire = Wire::direct();
+    let _server = Server::start_default(Software::Coredns, &wire.server, wire.addresses);
+    for client in wire.clients() {
+        for name in [PRESENT, ABSENT, ELSEWHERE] {
+            let query = Query::a(name);
+            assert_eq!(client.ask(&query.clone().with_nsid()).nsid_option().as_deref(), Some(""), "{name}");
+            assert_eq!(client.ask(&query.with_opt()).nsid_option(), None, "{name}");
+        }
+    }
+}
+
 fn an_own_nsid_is_heard(software: Software) {
     let wire = Wire::direct();
     let own = Options { own_nsid: Some("its-own") };
@@ -83,6 +103,11 @@ fn the_own_nsid_of_nsd_is_heard() {
 #[test]
 fn the_own_nsid_of_unbound_is_heard() {
     an_own_nsid_is_heard(Software::Unbound);
+}
+
+#[test]
+fn the_own_nsid_of_coredns_is_heard() {
+    an_own_nsid_is_heard(Software::Coredns);
 }
 
 #[test]
@@ -175,6 +200,49 @@ fn the_namespaces_of_dead_runs_are_swept_and_those_of_live_ones_are_not() {
     leftovers::sweep();
     assert!(!Path::new("/run/netns").join(dead).exists());
     assert!(Path::new("/run/netns").join(live.name()).exists());
+}
+
+#[test]
+fn etcd_is_silent_while_frozen_and_has_its_data_after_a_restart() {
+    let namespace = Namespace::new(Prefix::Test, "store");
+    let mut etcd = Etcd::start(&namespace, Ipv4Addr::LOCALHOST.into());
+    let value = |etcd: &Etcd| etcd.ctl(&namespace, &["get", "--print-value-only", "key"]);
+    assert!(etcd.ctl(&namespace, &["put", "key", "value"]).is_some());
+    assert_eq!(value(&etcd).as_deref(), Some("value\n"));
+    etcd.freeze();
+    assert_eq!(value(&etcd), None);
+    etcd.thaw();
+    assert_eq!(value(&etcd).as_deref(), Some("value\n"));
+    etcd.kill();
+    assert_eq!(value(&etcd), None);
+    etcd.restart(&namespace);
+    assert_eq!(value(&etcd).as_deref(), Some("value\n"));
+}
+
+#[test]
+fn in_a_star_clients_in_the_hub_hear_each_node_and_nodes_reach_the_hub() {
+    let star = Star::new(Prefix::Test, 3);
+    let etcd = Etcd::start(&star.hub, star.addresses.v6.into());
+    for (node, own) in star.nodes.iter().zip(["one", "two", "three"]) {
+        let options = Options { own_nsid: Some(own) };
+        let _server = Server::start(Software::Nsd, &node.namespace, node.addresses, options);
+        let nsids = || {
+            node.addresses
+                .both()
+                .map(|address| Client::new(&star.hub, address).ask(&Query::a(PRESENT).with_nsid()).nsid())
+        };
+        let put = |key: &str| etcd.ctl(&node.namespace, &["put", key, own]);
+        assert_eq!(nsids(), [Some(own.to_owned()), Some(own.to_owned())]);
+        assert!(put("heard").is_some());
+        star.deafen(node);
+        assert!(put("unheard").is_none());
+        assert_eq!(nsids(), [Some(own.to_owned()), Some(own.to_owned())]);
+        star.undeafen(node);
+        assert!(put("heard").is_some());
+    }
+    for interface in ["node1", "node2", "node3"] {
+        assert_eq!(attached(&star.hub, interface).xdp, 1, "for what a node answers by XDP_TX");
+    }
 }
 
 #[test]

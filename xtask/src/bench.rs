@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn bench(Arguments { json, filter }: &Arguments, consent: Consent) -> Result<()> {
-    setup::prepare(&[Need::EbpfBuild], consent)?;
+    setup::prepare(&[Need::Build], consent)?;
     let [nsid, bench] = build_release(&[NSID, BENCH])?;
     let mut command = as_root(&bench, &[("NSID_BIN", nsid.as_os_str())])?;
     if *json {

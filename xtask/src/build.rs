@@ -9,7 +9,7 @@ use crate::setup::{self, Consent, Need, say};
 pub(crate) const NSID: Binary = Binary { package: "nsid-user", name: "nsid" };
 
 pub(crate) fn build(consent: Consent) -> Result<()> {
-    setup::prepare(&[Need::EbpfBuild], consent)?;
+    setup::prepare(&[Need::Build], consent)?;
     let [nsid] = build_release(&[NSID])?;
     say(format_args!("built {}", nsid.display()));
     Ok(())

@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn kernels(Arguments { series }: &Arguments, consent: Consent) -> Result<()> {
-    setup::prepare(&[Need::EbpfBuild, Need::Programs(Purpose::Kernels)], consent)?;
+    setup::prepare(&[Need::Build, Need::Programs(Purpose::Kernels), Need::CoreDns], consent)?;
     let [nsid] = build_release(&[NSID])?;
     let tests = build_tests(&TESTS.map(|(test, _)| test))?;
     let kernels = debian::newest(series.as_deref())?;
@@ -54,7 +54,7 @@ fn passes(machine: &Machine, kernel: &Kernel) -> Result<bool> {
     });
     let remark = match (run.passed, kernel.has_veth()) {
         (false, _) => format!("FAILED:\n{}", run.output),
-        (true, true) => "loads, serves NSD and Unbound".to_owned(),
+        (true, true) => "loads, serves CoreDNS, NSD and Unbound".to_owned(),
         (true, false) => "loads (its modules are no longer in Debian)".to_owned(),
     };
     say(format_args!("{:30} {ingress:>8} {egress:>7}  {remark}", kernel.release));

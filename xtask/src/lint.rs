@@ -42,7 +42,7 @@ const CHECKS: [Check; 5] = [
 ];
 
 pub(crate) fn lint(consent: Consent) -> Result<()> {
-    setup::prepare(&[Need::EbpfBuild, Need::EbpfClippy, Need::Linters], consent)?;
+    setup::prepare(&[Need::Build, Need::EbpfClippy, Need::Linters], consent)?;
     let mut failures = Vec::new();
     for Check { name, mend, passes } in CHECKS {
         say(format_args!("checking {name}"));

@@ -22,13 +22,13 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(Arguments { arguments }: &Arguments, consent: Consent) -> Result<()> {
     let mut command = if for_the_agent(arguments) {
-        setup::prepare(&[Need::EbpfBuild], consent)?;
+        setup::prepare(&[Need::Build], consent)?;
         let [nsid] = build_release(&[NSID])?;
         let mut agent = as_root(&nsid, &[])?;
         agent.arg("run");
         agent
     } else {
-        setup::prepare(&[Need::EbpfBuild, Need::Programs(Purpose::Demo)], consent)?;
+        setup::prepare(&[Need::Build, Need::Programs(Purpose::Demo)], consent)?;
         let [nsid, demo] = build_release(&[NSID, DEMO])?;
         as_root(&demo, &[("NSID_BIN", nsid.as_os_str())])?
     };

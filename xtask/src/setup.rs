@@ -2,12 +2,14 @@
 //!
 //! On Debian everything; elsewhere the programs that its packages hold are named and left to a person.
 
+mod beside;
 mod crates;
 mod debian;
 mod plan;
 mod programs;
 mod rust;
 
+pub(crate) mod coredns;
 pub(crate) mod ebpf;
 
 use std::fmt::Display;
@@ -17,6 +19,7 @@ use anyhow::{Result, ensure};
 pub(crate) use crates::{CARGO_DENY, cache};
 pub(crate) use programs::Purpose;
 
+use crate::setup::beside::Running;
 use crate::setup::ebpf::Compiler;
 use crate::setup::plan::Plan;
 
@@ -32,12 +35,14 @@ pub(crate) enum Consent {
 /// What a command needs beside rustup's stable Rust.
 #[derive(Clone, Copy)]
 pub(crate) enum Need {
-    /// A compiler and a linker for the eBPF programs.
-    EbpfBuild,
+    /// What any build takes: compiler and linker of the eBPF programs, and of protocol buffers (etcd's).
+    Build,
     /// That compiler's clippy.
     EbpfClippy,
     /// The programs that the demo or the tests start.
     Programs(Purpose),
+    /// The one of these that is not packaged.
+    CoreDns,
     /// rustfmt, clippy and cargo-deny.
     Linters,
 }
@@ -45,35 +50,47 @@ pub(crate) enum Need {
 /// Sees to the needs of every command.
 pub(crate) fn everything(consent: Consent) -> Result<()> {
     let [for_demo, for_tests] = [Purpose::Demo, Purpose::Test].map(Need::Programs);
-    prepare(&[Need::EbpfBuild, Need::EbpfClippy, Need::Linters, for_demo, for_tests], consent)?;
+    let needs = [Need::Build, Need::EbpfClippy, Need::Linters, for_demo, for_tests, Need::CoreDns];
+    prepare(&needs, consent)?;
     say("everything is there");
     Ok(())
 }
 
 /// Sees to the needs of one command, and tells nsid-user's build script which eBPF compiler there is.
 pub(crate) fn prepare(needs: &[Need], consent: Consent) -> Result<()> {
+    begin(needs, consent)?.map_or(Ok(()), Running::wait)
+}
+
+/// The same, without waiting for what can be built beside.
+pub(crate) fn begin(needs: &[Need], consent: Consent) -> Result<Option<Running>> {
     let mut compiler = Compiler::find()?;
     let plan = plan_for(needs, compiler.as_ref())?;
+    let mut running = None;
     if !plan.is_empty() {
         plan.announce_and_ask(consent)?;
-        plan.carry_out()?;
+        running = plan.carry_out()?;
         compiler = Compiler::find()?;
         let left = plan_for(needs, compiler.as_ref())?;
-        ensure!(left.is_empty(), "all was installed, and yet this is missing:\n{left}");
+        ensure!(left.is_done_but_for_beside(), "all was installed, and yet this is missing:\n{left}");
     }
-    compiler.map_or(Ok(()), |compiler| compiler.record())
+    if let Some(compiler) = compiler {
+        compiler.record()?;
+    }
+    Ok(running)
 }
 
 fn plan_for(needs: &[Need], compiler: Option<&Compiler>) -> Result<Plan> {
     let mut plan = Plan::default();
     for need in needs {
         match need {
-            Need::EbpfBuild => {
+            Need::Build => {
+                programs::plan(Purpose::Build, &mut plan);
                 ebpf::plan_compiler(compiler, &mut plan)?;
                 crates::BPF_LINKER.plan(&mut plan)?;
             }
             Need::EbpfClippy => ebpf::plan_clippy(compiler, &mut plan),
             Need::Programs(purpose) => programs::plan(*purpose, &mut plan),
+            Need::CoreDns => coredns::plan(&mut plan)?,
             Need::Linters => {
                 rust::plan_components(&mut plan);
                 CARGO_DENY.plan(&mut plan)?;
@@ -81,6 +98,12 @@ fn plan_for(needs: &[Need], compiler: Option<&Compiler>) -> Result<Plan> {
         }
     }
     Ok(plan)
+}
+
+/// The first two numbers of a version.
+fn numbers(version: &str) -> Option<(u32, u32)> {
+    let mut numbers = version.split('.').map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 
 /// xtask's own words go to stderr: stdout belongs to what it starts.

@@ -1,13 +1,13 @@
 //! `cargo xtask test`: every test, from pure functions to real servers in network namespaces.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 
 use crate::build::NSID;
 use crate::cargo::{build_release, cargo};
 use crate::kernels;
 use crate::root::{become_command, is_root, sudo};
-use crate::setup::{self, Consent, Need, Purpose};
+use crate::setup::{self, Consent, Need, Purpose, coredns};
 
 /// Tests at a time: those with servers and deadlines measure time, and two cores are what CI has.
 const TEST_THREADS: &str = "2";
@@ -23,9 +23,13 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn test(Arguments { long, filter }: &Arguments, consent: Consent) -> Result<()> {
-    setup::prepare(&[Need::EbpfBuild, Need::Programs(Purpose::Test)], consent)?;
+    let beside = setup::begin(&[Need::Build, Need::Programs(Purpose::Test), Need::CoreDns], consent)?;
     let [nsid] = build_release(&[NSID])?;
-
+    if let Some(running) = beside {
+        let built = cargo()?.args(["test", "--no-run"]).status().context("cargo does not start")?;
+        ensure!(built.success(), "the build of the tests failed: cargo says above why");
+        running.wait()?;
+    }
     if *long {
         kernels::kernels(&kernels::Arguments::default(), consent)?;
     }
@@ -38,6 +42,6 @@ pub(crate) fn test(Arguments { long, filter }: &Arguments, consent: Consent) -> 
     if *long {
         test.arg("--include-ignored");
     }
-    test.env("NSID_BIN", nsid).env("RUST_TEST_THREADS", TEST_THREADS);
+    test.env("NSID_BIN", nsid).env("COREDNS_BIN", coredns::path()?).env("RUST_TEST_THREADS", TEST_THREADS);
     become_command(test)
 }

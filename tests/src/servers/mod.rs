@@ -1,6 +1,7 @@
-//! Real DNS servers, unchanged, from the distribution's packages, configured as by default but for where they keep
-//! their state; authoritative for one zone, and refusing everything else.
+//! Real DNS servers, unchanged, configured as by default but for where they keep their state; authoritative for one
+//! zone, and refusing everything else.
 
+mod coredns;
 mod nsd;
 mod unbound;
 mod zone;
@@ -26,11 +27,13 @@ pub enum Software {
     Nsd,
     /// Their resolver, here with an `auth-zone`.
     Unbound,
+    /// The server of Kubernetes' names, here with a zone file.
+    Coredns,
 }
 
 impl Software {
     /// Each of them.
-    pub const ALL: [Self; 2] = [Self::Nsd, Self::Unbound];
+    pub const ALL: [Self; 3] = [Self::Nsd, Self::Unbound, Self::Coredns];
 }
 
 /// What differs from the default configuration.
@@ -61,6 +64,9 @@ impl Server {
             Software::Nsd => ("nsd", nsd::command(namespace, addresses, options, directory.path())),
             Software::Unbound => {
                 ("unbound", unbound::command(namespace, addresses, options, directory.path()))
+            }
+            Software::Coredns => {
+                ("coredns", coredns::command(namespace, addresses, options, directory.path()))
             }
         };
         let mut process = Process::start(name, &mut command, directory.path());

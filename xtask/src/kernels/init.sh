@@ -2,7 +2,7 @@
 # The first process of the virtual machine: runs the tests, line by line, and says whether all passed.
 /bin/busybox mkdir -p /applets
 /bin/busybox --install -s /applets
-export PATH=/usr/sbin:/usr/bin:/sbin:/bin:/applets NSID_BIN=/nsid RUST_TEST_THREADS=1
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin:/applets NSID_BIN=/nsid COREDNS_BIN=/coredns RUST_TEST_THREADS=1
 mkdir -p /proc /sys /dev /run /tmp
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys

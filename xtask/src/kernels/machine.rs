@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, ensure};
 use crate::cargo::workspace;
 use crate::kernels::debian::Kernel;
 use crate::root::find;
-use crate::setup::cache;
+use crate::setup::{cache, coredns};
 
 /// Where the test programs are in the machine.
 pub(crate) const TESTS: &str = "/tests";
@@ -55,6 +55,7 @@ impl Machine {
             machine.put(&program, &program.display().to_string())?;
             libraries.extend(libraries_of(&program)?);
         }
+        machine.put(&coredns::path()?, "/coredns")?;
         machine.put(nsid, "/nsid")?;
         libraries.extend(libraries_of(nsid)?);
         for (name, test) in tests {

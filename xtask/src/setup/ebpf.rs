@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result};
 use crate::cargo::workspace;
 use crate::setup::crates::BPF_LINKER;
 use crate::setup::plan::Plan;
-use crate::setup::{debian, rust};
+use crate::setup::{debian, numbers, rust};
 
 /// Where the build script of nsid-user reads which compiler and linker there are.
 const RECORD: &str = ".ebpf-compiler";
@@ -136,12 +136,6 @@ fn version_will_do(version: &str) -> bool {
     let field = |name: &str| version.lines().find_map(|line| numbers(line.strip_prefix(name)?.trim()));
     let (Some(release), Some((llvm, _))) = (field("release:"), field("LLVM version:")) else { return false };
     numbers(env!("CARGO_PKG_RUST_VERSION")).is_some_and(|oldest| release >= oldest) && llvm <= NEWEST_LLVM
-}
-
-/// The first two numbers of a version.
-fn numbers(version: &str) -> Option<(u32, u32)> {
-    let mut numbers = version.split('.').map(str::parse);
-    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 
 #[cfg(test)]

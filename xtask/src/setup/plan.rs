@@ -1,19 +1,22 @@
 //! The installations that are to be made, in the words in which they are announced.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fmt::{self, Display, Formatter};
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
+use crate::setup::beside::{Job, Running};
 use crate::setup::{Consent, debian, say};
 
-/// Debian packages first, then commands in order.
+/// Debian packages first, then commands in order, and beside those, from when its own are done, what takes long.
 #[derive(Default)]
 pub(crate) struct Plan {
     packages: BTreeMap<&'static str, &'static str>,
     steps: Vec<Step>,
+    beside: Option<Job>,
 }
 
 struct Step {
@@ -32,7 +35,17 @@ impl Plan {
         self.steps.push(Step { what: what.into(), command });
     }
 
+    /// Sets what is to be built beside everything else.
+    pub(crate) fn beside(&mut self, job: Job) {
+        self.beside = Some(job);
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
+        self.is_done_but_for_beside() && self.beside.is_none()
+    }
+
+    /// Whether nothing is missing but what is built beside.
+    pub(crate) fn is_done_but_for_beside(&self) -> bool {
         self.packages.is_empty() && self.steps.is_empty()
     }
 
@@ -60,8 +73,8 @@ impl Plan {
         Ok(())
     }
 
-    /// Does it all.
-    pub(crate) fn carry_out(self) -> Result<()> {
+    /// Does it all, but for what it returns: that has only been started.
+    pub(crate) fn carry_out(self) -> Result<Option<Running>> {
         if !self.packages.is_empty() {
             debian::install(&self.package_names())?;
         }
@@ -71,7 +84,7 @@ impl Plan {
             let status = command.status().with_context(|| format!("`{line}` does not start"))?;
             ensure!(status.success(), "{what}: `{line}` failed ({status}); it says above why");
         }
-        Ok(())
+        self.beside.map(Job::start).transpose()
     }
 
     fn package_names(&self) -> Vec<&'static str> {
@@ -90,14 +103,22 @@ impl Display for Plan {
         for Step { what, command } in &self.steps {
             writeln!(f, "    {what}\n  by: {}", command_line(command))?;
         }
+        if let Some(job) = &self.beside {
+            writeln!(f, "    {job}")?;
+        }
         Ok(())
     }
 }
 
 /// A command as a person would type it.
-fn command_line(command: &Command) -> String {
+pub(crate) fn command_line(command: &Command) -> String {
     let set = command.get_envs().filter_map(|(name, value)| Some((name, value?)));
-    let assignments = set.map(|(name, value)| format!("{}={}", name.display(), value.display()));
+    let assignments = set.map(|(name, value)| format!("{}={}", name.display(), quoted(value)));
     let words = [command.get_program()].into_iter().chain(command.get_args());
-    assignments.chain(words.map(|word| word.display().to_string())).collect::<Vec<_>>().join(" ")
+    assignments.chain(words.map(quoted)).collect::<Vec<_>>().join(" ")
+}
+
+fn quoted(word: &OsStr) -> String {
+    let word = word.display();
+    if word.to_string().contains(' ') { format!("'{word}'") } else { word.to_string() }
 }

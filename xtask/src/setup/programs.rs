@@ -1,4 +1,4 @@
-//! The programs of others that the demo and the tests start.
+//! The programs of others that builds, the demo and the tests start.
 
 use crate::root::find;
 use crate::setup::plan::Plan;
@@ -6,12 +6,14 @@ use crate::setup::plan::Plan;
 /// What programs are started for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
+    Build,
     Demo,
     Test,
     Kernels,
 }
 
 struct Program {
+    /// Its file, seen from a directory of programs (so protoc looks for what its language has built in).
     name: &'static str,
     package: &'static str,
     what_for: &'static str,
@@ -19,7 +21,19 @@ struct Program {
 }
 
 /// Every program, its Debian package, and who starts it.
-const PROGRAMS: [Program; 9] = [
+const PROGRAMS: [Program; 13] = [
+    Program {
+        name: "protoc",
+        package: "protobuf-compiler",
+        what_for: "builds what speaks with etcd",
+        started_for: &[Purpose::Build],
+    },
+    Program {
+        name: "../include/google/protobuf/descriptor.proto",
+        package: "libprotobuf-dev",
+        what_for: "what etcd's protocol is written in",
+        started_for: &[Purpose::Build],
+    },
     Program {
         name: "unbound",
         package: "unbound",
@@ -31,6 +45,18 @@ const PROGRAMS: [Program; 9] = [
         package: "nsd",
         what_for: "a DNS server (Debian starts it: `systemctl disable --now nsd` ends that)",
         started_for: &[Purpose::Demo, Purpose::Test, Purpose::Kernels],
+    },
+    Program {
+        name: "etcd",
+        package: "etcd-server",
+        what_for: "a store of names (Debian starts it: `systemctl disable --now etcd` ends that)",
+        started_for: &[Purpose::Demo, Purpose::Test],
+    },
+    Program {
+        name: "etcdctl",
+        package: "etcd-client",
+        what_for: "shows what etcd holds",
+        started_for: &[Purpose::Demo, Purpose::Test],
     },
     Program {
         name: "dig",

@@ -79,6 +79,7 @@ impl Node {
         match self.software {
             Software::Nsd => "NSD",
             Software::Unbound => "Unbound",
+            Software::Coredns => "CoreDNS",
         }
     }
 

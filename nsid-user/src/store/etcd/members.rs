@@ -48,8 +48,8 @@ pub(super) struct Members {
 pub(super) enum Failure {
     /// etcd will not do this, and waiting does not mend it.
     Refused(String),
-    /// The lease that the request names is over.
-    NoLease,
+    /// The lease is over, or what was put with it is no longer there.
+    Lost,
     /// Everything else, that another time or another member may mend.
     Unreachable(Unreachable),
 }
@@ -88,7 +88,7 @@ impl Members {
                 Meaning::Refused => {
                     return Err(Failure::Refused(format!("{endpoint}: {}", status.message())));
                 }
-                Meaning::NoLease => return Err(Failure::NoLease),
+                Meaning::NoLease => return Err(Failure::Lost),
                 Meaning::Busy => {
                     return Err(Unreachable::new(format!("{endpoint}: {}", status.message())).into());
                 }

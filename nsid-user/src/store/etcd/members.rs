@@ -76,11 +76,12 @@ impl Members {
         let endpoint = self.endpoints[self.current].clone();
         // Where a crowd keeps etcd busy, asking again only makes it busier.
         let limit = self.patience * 2_u32.pow(self.hung.min(PATIENCE_DOUBLINGS));
-        let answer = within(BootTime::now().saturating_add(limit), async {
+        // On the heap: a call of the client takes kilobytes, which every claim would have to reserve.
+        let call = Box::pin(async {
             let client = self.connected().await?;
             request(client).await
-        })
-        .await;
+        });
+        let answer = within(BootTime::now().saturating_add(limit), call).await;
         self.hung = if answer.is_none() { self.hung.saturating_add(1) } else { 0 };
         let reason = match answer {
             Some(Ok(answer)) => return Ok(answer),

@@ -1,23 +1,16 @@
-//! What the kernel programs cost on this machine: `cargo xtask bench [--json] [ROW]`.
+//! What nsid costs on this machine: `cargo xtask bench [--json] [ROW]`.
 //!
-//! Each row is a program on a frame, by `BPF_PROG_TEST_RUN`: the shipped programs, on maps that are filled as the agent
-//! fills them. Where a frame would not be the same a second time, the program for measuring undoes what was done to it.
-//!
-//! A row that misses its target says so, and is no failure; a program that did not do what its row says is one.
+//! A row that misses its target says so, and is no failure.
 
-mod frames;
+mod programs;
+
 mod machine;
-mod measure;
-mod rows;
-mod stage;
+mod progress;
 mod table;
 
 use std::{env, process::ExitCode};
 
-use anyhow::{Result, ensure};
-
-use self::{measure::measure, rows::rows, stage::Stage};
-
+use anyhow::{Result, bail, ensure};
 fn main() -> Result<ExitCode> {
     ensure!(rustix::process::geteuid().is_root(), "loading programs into the kernel takes root");
     let (flags, words): (Vec<_>, Vec<_>) =
@@ -25,17 +18,17 @@ fn main() -> Result<ExitCode> {
     let json = match flags.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => false,
         ["--json"] => true,
-        _ => anyhow::bail!("usage: bench [--json] [ROW]"),
+        _ => bail!("usage: bench [--json] [ROW]"),
     };
     let filter = words.join(" ");
-    let rows = rows().into_iter().filter(|row| row.name.contains(&filter)).collect::<Vec<_>>();
-    ensure!(!rows.is_empty(), "no row's name contains `{filter}`");
+    let wanted = |name: &str| name.contains(&filter);
     machine::describe();
-    let lines = measure(&mut Stage::set()?, &rows)?;
+    let tables = [programs::programs(wanted)?];
+    ensure!(tables.iter().any(|table| !table.lines.is_empty()), "no row's name contains `{filter}`");
     if json {
-        table::print_json(&lines)?;
+        table::print_json(tables.into())?;
     } else {
-        table::print(&lines);
+        table::print(&tables);
     }
     Ok(ExitCode::SUCCESS)
 }

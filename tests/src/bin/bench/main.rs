@@ -3,6 +3,8 @@
 //! A row that misses its target says so, and is no failure.
 
 mod programs;
+mod rates;
+mod start;
 
 mod machine;
 mod progress;
@@ -11,10 +13,18 @@ mod table;
 use std::{env, process::ExitCode};
 
 use anyhow::{Result, bail, ensure};
+use nsid_tests::supervise::supervise;
+
+/// The argument by which the program starts itself under supervision.
+const SUPERVISED: &str = "supervised";
+
 fn main() -> Result<ExitCode> {
     ensure!(rustix::process::geteuid().is_root(), "loading programs into the kernel takes root");
-    let (flags, words): (Vec<_>, Vec<_>) =
-        env::args().skip(1).partition(|argument| argument.starts_with("--"));
+    let mut arguments = env::args().skip(1).peekable();
+    if arguments.next_if(|argument| argument == SUPERVISED).is_none() {
+        return Ok(supervise([SUPERVISED.to_owned()].into_iter().chain(arguments).map(Into::into)));
+    }
+    let (flags, words): (Vec<_>, Vec<_>) = arguments.partition(|argument| argument.starts_with("--"));
     let json = match flags.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => false,
         ["--json"] => true,
@@ -23,7 +33,10 @@ fn main() -> Result<ExitCode> {
     let filter = words.join(" ");
     let wanted = |name: &str| name.contains(&filter);
     machine::describe();
-    let tables = [programs::programs(wanted)?];
+    let start = start::start(wanted)?;
+    let rates = rates::rates(wanted)?;
+    // Last, since it leaves the host's mount namespace.
+    let tables = [programs::programs(wanted)?, rates, start];
     ensure!(tables.iter().any(|table| !table.lines.is_empty()), "no row's name contains `{filter}`");
     if json {
         table::print_json(tables.into())?;

@@ -3,8 +3,11 @@
 //! A row that misses its target says so, and is no failure.
 
 mod programs;
+
 mod rates;
 mod start;
+
+mod claims;
 
 mod machine;
 mod progress;
@@ -35,8 +38,9 @@ fn main() -> Result<ExitCode> {
     machine::describe();
     let start = start::start(wanted)?;
     let rates = rates::rates(wanted)?;
+    let claims = claims::claims(wanted)?;
     // Last, since it leaves the host's mount namespace.
-    let tables = [programs::programs(wanted)?, rates, start];
+    let tables = [programs::programs(wanted)?, rates, start, claims];
     ensure!(tables.iter().any(|table| !table.lines.is_empty()), "no row's name contains `{filter}`");
     if json {
         table::print_json(tables.into())?;

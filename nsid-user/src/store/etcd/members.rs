@@ -15,8 +15,12 @@ use crate::store::Unreachable;
 /// it hangs without an error; the next member knows the next leader.
 const PATIENCE: Duration = Duration::from_millis(700);
 
+/// How much longer where no deadline is near. A crowd that starts at once keeps etcd busy for seconds: who gives up and
+/// asks again only makes it busier.
+const PATIENTLY: u32 = 4;
+
 /// How often that doubles while nobody answers.
-const PATIENCE_DOUBLINGS: u32 = 3;
+const PATIENCE_DOUBLINGS: u32 = 2;
 
 /// Who a claimant is to an etcd with access control.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,15 +71,33 @@ impl Members {
         self.endpoints.len()
     }
 
-    /// Sends a request to the member that answered last. If it does not answer in time or cannot, another one is asked
-    /// the next time.
+    /// Sends a request that a renewal depends on to the member that answered last. If it does not answer in time or
+    /// cannot, another one is asked the next time.
     pub(super) async fn ask<T, R>(&mut self, request: impl FnOnce(Client) -> R) -> Result<T, Failure>
     where
         R: Future<Output = Result<T, Error>>,
     {
+        self.ask_within(self.patience, request).await
+    }
+
+    /// The same for what has no deadline.
+    pub(super) async fn ask_patiently<T, R>(&mut self, request: impl FnOnce(Client) -> R) -> Result<T, Failure>
+    where
+        R: Future<Output = Result<T, Error>>,
+    {
+        self.ask_within(self.patience * PATIENTLY, request).await
+    }
+
+    async fn ask_within<T, R>(
+        &mut self,
+        patience: Duration,
+        request: impl FnOnce(Client) -> R,
+    ) -> Result<T, Failure>
+    where
+        R: Future<Output = Result<T, Error>>,
+    {
         let endpoint = self.endpoints[self.current].clone();
-        // Where a crowd keeps etcd busy, asking again only makes it busier.
-        let limit = self.patience * 2_u32.pow(self.hung.min(PATIENCE_DOUBLINGS));
+        let limit = patience * 2_u32.pow(self.hung.min(PATIENCE_DOUBLINGS));
         // On the heap: a call of the client takes kilobytes, which every claim would have to reserve.
         let call = Box::pin(async {
             let client = self.connected().await?;

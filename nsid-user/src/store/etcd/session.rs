@@ -56,7 +56,7 @@ impl Session {
         let (lease, ()) = Lease::ask(self.ttl, |_| async {
             let options = LeaseGrantOptions::new().with_id(id);
             let grant = |mut etcd: Client| async move { etcd.lease_grant(seconds, Some(options)).await };
-            Ok::<_, Failure>((as_duration(self.members.ask(grant).await?.ttl()), ()))
+            Ok::<_, Failure>((as_duration(self.members.ask_patiently(grant).await?.ttl()), ()))
         })
         .await?;
         Ok(lease)
@@ -107,7 +107,7 @@ impl Session {
 
     /// Does all of it or nothing.
     pub(super) async fn transact(&mut self, txn: Txn) -> Result<TxnResponse, Failure> {
-        self.members.ask(|mut etcd| async move { etcd.txn(txn).await }).await
+        self.members.ask_patiently(|mut etcd| async move { etcd.txn(txn).await }).await
     }
 }
 

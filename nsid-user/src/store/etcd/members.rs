@@ -73,36 +73,30 @@ impl Members {
 
     /// Sends a request that a renewal depends on to the member that answered last. If it does not answer in time or
     /// cannot, another one is asked the next time.
-    pub(super) async fn ask<T, R>(&mut self, request: impl FnOnce(Client) -> R) -> Result<T, Failure>
-    where
-        R: Future<Output = Result<T, Error>>,
-    {
+    pub(super) async fn ask<T>(
+        &mut self,
+        request: impl AsyncFnOnce(&mut Client) -> Result<T, Error>,
+    ) -> Result<T, Failure> {
         self.ask_within(self.patience, request).await
     }
 
     /// The same for what has no deadline.
-    pub(super) async fn ask_patiently<T, R>(&mut self, request: impl FnOnce(Client) -> R) -> Result<T, Failure>
-    where
-        R: Future<Output = Result<T, Error>>,
-    {
+    pub(super) async fn ask_patiently<T>(
+        &mut self,
+        request: impl AsyncFnOnce(&mut Client) -> Result<T, Error>,
+    ) -> Result<T, Failure> {
         self.ask_within(self.patience * PATIENTLY, request).await
     }
 
-    async fn ask_within<T, R>(
+    async fn ask_within<T>(
         &mut self,
         patience: Duration,
-        request: impl FnOnce(Client) -> R,
-    ) -> Result<T, Failure>
-    where
-        R: Future<Output = Result<T, Error>>,
-    {
+        request: impl AsyncFnOnce(&mut Client) -> Result<T, Error>,
+    ) -> Result<T, Failure> {
         let endpoint = self.endpoints[self.current].clone();
         let limit = patience * 2_u32.pow(self.hung.min(PATIENCE_DOUBLINGS));
         // On the heap: a call of the client takes kilobytes, which every claim would have to reserve.
-        let call = Box::pin(async {
-            let client = self.connected().await?;
-            request(client).await
-        });
+        let call = Box::pin(async { request(self.connected().await?).await });
         let answer = within(BootTime::now().saturating_add(limit), call).await;
         self.hung = if answer.is_none() { self.hung.saturating_add(1) } else { 0 };
         let reason = match answer {
@@ -130,11 +124,16 @@ impl Members {
         self.current = (self.current + 1) % self.endpoints.len();
     }
 
-    /// The connection is made with the first request, which with credentials is to present them.
-    async fn connected(&mut self) -> Result<Client, Error> {
-        if let Some(client) = &self.client {
-            return Ok(client.clone());
-        }
+    async fn connected(&mut self) -> Result<&mut Client, Error> {
+        let client = match self.client.take() {
+            Some(client) => client,
+            None => self.connect().await?,
+        };
+        Ok(self.client.insert(client))
+    }
+
+    /// A connection is made with the first request on it, which with credentials is to present them.
+    async fn connect(&self) -> Result<Client, Error> {
         // A member that is cut off from the others then ends the watches that it cannot serve.
         let options = ConnectOptions::new().with_require_leader(true);
         let options = match &self.credentials {
@@ -143,8 +142,7 @@ impl Members {
             }
             None => options,
         };
-        let client = Client::connect([&self.endpoints[self.current]], Some(options)).await?;
-        Ok(self.client.insert(client).clone())
+        Client::connect([&self.endpoints[self.current]], Some(options)).await
     }
 }
 

@@ -128,7 +128,7 @@ impl Etcd {
             .with_prefix()
             .with_filters([WatchFilterType::NoPut])
             .with_start_revision(revision + 1);
-        let watch = |mut etcd: Client| async move { etcd.watch(root, Some(options)).await };
+        let watch = async |etcd: &mut Client| etcd.watch(root, Some(options)).await;
         let mut stream = self.session.members.ask(watch).await?;
         let departed = async {
             let mut seen = 0;
@@ -157,7 +157,7 @@ impl Etcd {
         let (lease, ()) = Lease::ask(self.ttl, |_| async {
             let kept_alive = self.session.keep_alive().await?;
             let slot = self.keys.slot(held.slot);
-            let read = |mut etcd: Client| async move { etcd.get(slot, None).await };
+            let read = async |etcd: &mut Client| etcd.get(slot, None).await;
             let answer = self.session.members.ask(read).await?;
             if answer.kvs().first().is_none_or(|slot| slot.mod_revision() != held.revision) {
                 return Err(Failure::Lost);

@@ -82,7 +82,8 @@ impl Keys {
     }
 
     pub(super) fn arrival(answer: &TxnResponse) -> Arrival {
-        let [TxnOpResponse::Put(arrivals), _, TxnOpResponse::Get(tickets)] = &answer.op_responses()[..] else {
+        let [TxnOpResponse::Put(arrivals), _, TxnOpResponse::Get(tickets)] = &answer.op_responses()[..]
+        else {
             return Arrival::Later;
         };
         let before = arrivals.prev_key().map_or(0, KeyValue::version);

@@ -55,7 +55,7 @@ impl Session {
         let seconds = self.ttl.as_millis().div_ceil(1000).try_into().unwrap_or(i64::MAX);
         let (lease, ()) = Lease::ask(self.ttl, |_| async {
             let options = LeaseGrantOptions::new().with_id(id);
-            let grant = |mut etcd: Client| async move { etcd.lease_grant(seconds, Some(options)).await };
+            let grant = async |etcd: &mut Client| etcd.lease_grant(seconds, Some(options)).await;
             Ok::<_, Failure>((as_duration(self.members.ask_patiently(grant).await?.ttl()), ()))
         })
         .await?;
@@ -66,7 +66,7 @@ impl Session {
     pub(super) async fn keep_alive(&mut self) -> Result<KeptAlive, Failure> {
         let lease = self.lease()?;
         let open = self.keep_alive.take();
-        let keep_alive = |mut etcd: Client| async move {
+        let keep_alive = async |etcd: &mut Client| {
             let (mut keeper, mut answers) = match open {
                 Some(open) => open,
                 None => match etcd.lease_keep_alive(lease).await {
@@ -93,7 +93,7 @@ impl Session {
         let Some(lease) = self.lease else { return Ok(()) };
         let mut others = self.members.count();
         loop {
-            let revoke = |mut etcd: Client| async move { etcd.lease_revoke(lease).await };
+            let revoke = async |etcd: &mut Client| etcd.lease_revoke(lease).await;
             match self.members.ask(revoke).await {
                 Ok(_) | Err(Failure::Lost) => break,
                 Err(Failure::Refused(reason)) => return Err(Unreachable::new(reason)),
@@ -107,7 +107,7 @@ impl Session {
 
     /// Does all of it or nothing.
     pub(super) async fn transact(&mut self, txn: Txn) -> Result<TxnResponse, Failure> {
-        self.members.ask_patiently(|mut etcd| async move { etcd.txn(txn).await }).await
+        self.members.ask_patiently(async |etcd| etcd.txn(txn).await).await
     }
 }
 

@@ -167,7 +167,19 @@ fn load_onto(directory: &Path, options: Options) -> Result<Ebpf, LoadError> {
     let mut ebpf = loader.load(OBJECT)?;
     program::<Xdp>(&mut ebpf, INGRESS).load().map_err(|error| refused(INGRESS, error))?;
     program::<SchedClassifier>(&mut ebpf, EGRESS).load().map_err(|error| refused(EGRESS, error))?;
+    drop(loader);
+    return_memory();
     Ok(ebpf)
+}
+
+/// Gives back to the kernel what loading took and is free now. aya reads the types of the whole kernel (20 MB), and glibc
+/// keeps the pages that lie below anything that is still in use.
+fn return_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: it takes the allocator's own locks, and touches free memory alone (`malloc_trim(3)`).
+    unsafe {
+        libc::malloc_trim(0);
+    }
 }
 
 /// One of the two programs.

@@ -141,7 +141,7 @@ impl Progress {
 
 impl fmt::Display for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.label, self.status.borrow().store.kind)
+        f.write_str(&self.label)
     }
 }
 

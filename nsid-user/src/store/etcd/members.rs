@@ -63,7 +63,9 @@ impl Members {
     /// two answers, is then over before the next is due. Nothing is sent yet.
     pub(super) fn new(endpoints: Vec<String>, credentials: Option<Credentials>, ttl: Duration) -> Self {
         let patience = PATIENCE.min(ttl / 9);
-        Self { endpoints, credentials, patience, hung: 0, current: 0, client: None }
+        // Each claimant begins with another one; which is of no importance.
+        let current = getrandom::u32().unwrap_or(0) as usize % endpoints.len();
+        Self { endpoints, credentials, patience, hung: 0, current, client: None }
     }
 
     /// How many there are.
@@ -111,6 +113,8 @@ impl Members {
                 }
                 Meaning::Other => with_causes(&status),
             },
+            // The client's word for a stream that ended is "channel closed".
+            Some(Err(Error::LeaseKeepAliveError(_))) => "the connection was closed".to_owned(),
             Some(Err(error)) => error.to_string(),
             None => format!("no answer in {limit:?}"),
         };
@@ -179,12 +183,15 @@ fn meaning(status: &Status) -> Meaning {
     }
 }
 
-/// "transport error" alone does not tell a person anything.
+/// "transport error" alone does not tell a person anything; and what a cause tells again, once is enough.
 fn with_causes(status: &Status) -> String {
     let mut told = status.message().to_owned();
     let mut cause = status.source();
     while let Some(error) = cause {
-        told = format!("{told}: {error}");
+        let text = error.to_string();
+        if !told.contains(&text) {
+            told = format!("{told}: {text}");
+        }
         cause = error.source();
     }
     told

@@ -34,6 +34,9 @@ use super::{ClaimError, Grant, Lease, Nonce, Progress, RenewError, Store, Unreac
 use crate::clock::BootTime;
 use crate::pace::{Backoff, jittered, until, within};
 
+/// How long who waits in line relies on being told of departures: a connection can be dead without a sign of it.
+const LOOK: Duration = Duration::from_secs(10);
+
 /// A claimant of a pool in etcd.
 pub struct Etcd {
     session: Session,
@@ -119,10 +122,10 @@ impl Etcd {
         Ok(Grant { slot: held.slot, token: held.revision.unsigned_abs(), lease })
     }
 
-    /// Waits in line until there were so many departures after that revision, or for a third of a lease, and keeps the
-    /// lease alive.
+    /// Waits in line until there were so many departures after that revision, or until it is time to look again, and
+    /// keeps the lease alive.
     async fn wait(&mut self, revision: i64, departures: usize) -> Result<(), Failure> {
-        let due = BootTime::now().saturating_add(jittered(self.ttl / 3));
+        let due = BootTime::now().saturating_add(jittered(LOOK.min(self.ttl / 3)));
         let root = self.keys.root().to_owned();
         let options = WatchOptions::new()
             .with_prefix()
@@ -159,7 +162,7 @@ impl Etcd {
             let slot = self.keys.slot(held.slot);
             let read = async |etcd: &mut Client| etcd.get(slot, None).await;
             let answer = self.session.members.ask(read).await?;
-            if answer.kvs().first().is_none_or(|slot| slot.mod_revision() != held.revision) {
+            if !answer.kvs().first().is_some_and(|slot| self.keys.is_as_put(slot, held.revision)) {
                 return Err(Failure::Lost);
             }
             let term = Term::of(answer.header())?;

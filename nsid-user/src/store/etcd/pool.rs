@@ -108,6 +108,12 @@ impl Keys {
         Txn::new().when([when]).and_then([TxnOp::put(self.slot(slot), self.nonce.to_string(), Some(options))])
     }
 
+    /// Whether a slot is as this claimant put it at that revision. An etcd that was restored from a snapshot counts
+    /// revisions again that it had counted already.
+    pub(super) fn is_as_put(&self, slot: &KeyValue, revision: i64) -> bool {
+        slot.mod_revision() == revision && slot.value() == self.nonce.to_string().as_bytes()
+    }
+
     /// Reads the pool at one revision.
     pub(super) fn look(&self) -> Txn {
         let all = || GetOptions::new().with_prefix();

@@ -34,3 +34,4 @@ pub mod boot_clock;
 pub mod capture;
 pub mod checksum_errors;
 pub mod leftovers;
+pub mod supervise;

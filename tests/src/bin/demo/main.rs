@@ -3,10 +3,11 @@
 
 mod play;
 mod stage;
-mod supervise;
 mod table;
 
 use std::{env, process::ExitCode};
+
+use nsid_tests::supervise::supervise;
 
 /// The argument by which the demo starts itself under supervision.
 const ON_STAGE: &str = "on-stage";
@@ -16,5 +17,5 @@ fn main() -> ExitCode {
         println!("The demo makes network namespaces and loads programs into the kernel: run it as root.");
         return ExitCode::FAILURE;
     }
-    if env::args().nth(1).as_deref() == Some(ON_STAGE) { play::play() } else { supervise::supervise() }
+    if env::args().nth(1).as_deref() == Some(ON_STAGE) { play::play() } else { supervise([ON_STAGE.into()]) }
 }

@@ -1,40 +1,42 @@
-//! The demo runs in a child process, so that whatever ends it, Ctrl-C or a panic too, somebody is left to clean up.
+//! A program that runs itself in a child process, so that whatever ends it, Ctrl-C or a panic too, somebody is left to
+//! clean up.
 
 use std::{
     env,
+    ffi::OsString,
     os::unix::process::{CommandExt, ExitStatusExt},
     process::{Command, ExitCode},
     sync::atomic::{AtomicI32, Ordering},
 };
 
 use libc::{SIGHUP, SIGINT, SIGTERM, c_int, sighandler_t};
-use nsid_tests::leftovers;
 use rustix::process::{Signal, set_parent_process_death_signal};
 
-use crate::ON_STAGE;
+use crate::leftovers;
 
 /// The child, once there is one.
 static CHILD: AtomicI32 = AtomicI32::new(0);
 
-/// Runs the demo to its end and removes what it has left.
-pub(crate) fn supervise() -> ExitCode {
+/// Runs this program with these arguments to its end, and removes what it has left.
+#[expect(clippy::print_stderr, reason = "stdout belongs to the child")]
+pub fn supervise(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     leftovers::sweep();
-    let mut command = Command::new(env::current_exe().expect("the demo has a path"));
-    command.arg(ON_STAGE);
+    let mut command = Command::new(env::current_exe().expect("a program has a path"));
+    command.args(arguments);
     let die_with_parent = || Ok(set_parent_process_death_signal(Some(Signal::KILL))?);
     // SAFETY: between fork and exec the closure makes one system call.
     unsafe { command.pre_exec(die_with_parent) };
-    let mut child = command.spawn().expect("the demo can start itself");
+    let mut child = command.spawn().expect("a program can start itself");
     CHILD.store(child.id().cast_signed(), Ordering::Relaxed);
     for signal in [SIGINT, SIGTERM, SIGHUP] {
         let handler: extern "C" fn(c_int) = pass_on;
         // SAFETY: the handler makes one system call and touches an atomic, which is async-signal-safe.
         unsafe { libc::signal(signal, handler as *const () as sighandler_t) };
     }
-    let status = child.wait().expect("the demo is a child of this process");
+    let status = child.wait().expect("the child is not waited for before");
     leftovers::sweep();
     if let Some(signal) = status.signal() {
-        println!("\nended by signal {signal}; everything is removed");
+        eprintln!("\nended by signal {signal}; everything is removed");
     }
     // As a shell tells it.
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));

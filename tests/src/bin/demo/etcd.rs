@@ -39,18 +39,20 @@ pub(crate) fn play() -> ExitCode {
 
     table.line("NSID before", &stage.nsids(|_| None));
     let (first_three, last) = stage.nodes.split_at_mut(3);
-    first_three.iter_mut().for_each(|node| node.start_agent(&configuration));
+    for node in &mut *first_three {
+        node.start_agent(&configuration);
+    }
     let names: Vec<String> = first_three.iter_mut().map(Node::ready).collect();
     last[0].start_agent(&configuration);
     last[0].waits();
     let all_there = (0..3).all(|slot| names.contains(&format!("worker{slot}.demo.local")));
-    let states = |index: usize, node: &Node| {
-        let state = node.state();
-        let must = if index < 3 { "held" } else { "waiting" };
-        let holds = all_there && state.as_deref() == Some(must);
-        (state, holds)
+    let claims = |index: usize, node: &Node| {
+        let claim = node.claim();
+        let must = if index < names.len() { "held" } else { "waiting" };
+        let holds = all_there && claim.as_deref() == Some(must);
+        (claim, holds)
     };
-    table.line("the agent's claim", &stage.facts(states));
+    table.line("the agent's claim", &stage.facts(claims));
     table.line("NSID", &stage.nsids(|index| names.get(index)));
 
     println!("\nThe agent of node 2 is killed; its server goes on. The kernel says {} until", names[1]);
@@ -87,7 +89,10 @@ fn kill(stage: &mut Stage, name: &str, table: &mut Table) -> Instance {
 
     let (earliest, latest) = (*deadline.start(), *deadline.end());
     table.headings(&["after SIGKILL".to_owned()]);
-    table.line("last heard from node 2", &[handover.last_heard(earliest - TTL / 10..=latest + PERIOD)]);
+    table.line(
+        "last heard from node 2",
+        &[handover.last_heard(earliest.saturating_sub(TTL / 10)..=latest + PERIOD)],
+    );
     table.line("its deadline", &[handover.instant(latest, latest > start && latest < start + TTL)]);
     table.line("node 2 answers without a name", &[handover.nameless()]);
     let first = handover.first_heard(earliest..=start + TTL + SUCCESSION);
@@ -107,7 +112,7 @@ fn stop(stage: &mut Stage, name: &str, table: &mut Table) {
     let handover = Handover { name, start, old: old.stop(), new: new.stop() };
 
     table.headings(&["after SIGTERM".to_owned()]);
-    let last = handover.last_heard(start - 2 * PERIOD..=start + HANDOVER);
+    let last = handover.last_heard(start.saturating_sub(2 * PERIOD)..=start + HANDOVER);
     table.line("last heard from node 1", &[Fact { holds: last.holds && ended_well, ..last }]);
     let first = handover.first_heard(start..=start + HANDOVER);
     table.line("first heard from node 2", &[Fact { holds: first.holds && ready == name, ..first }]);

@@ -137,11 +137,11 @@ impl Node {
 
     /// Waits until the agent is in line for a name.
     pub(crate) fn waits(&self) {
-        until(PATIENCE, "the agent to wait in line", || self.state().as_deref() == Some("waiting"));
+        until(PATIENCE, "the agent to wait in line", || self.claim().as_deref() == Some("waiting"));
     }
 
     /// Where the agent's claim stands, as `nsid status` has it, once it has something to say.
-    pub(crate) fn state(&self) -> Option<String> {
+    pub(crate) fn claim(&self) -> Option<String> {
         let status = nsid(&["status", "--json", "--instance", self.agent().instance().name()]);
         let status: Value = serde_json::from_slice(&status.stdout).ok()?;
         Some(status["services"][0]["store"]["state"].as_str()?.to_owned())

@@ -5,7 +5,7 @@
 //! the harness itself is a panic that says what did not happen; there is nothing for a test to recover from.
 //!
 //! **Invariant:** this library knows the agent only by its command line, its output and what it puts on the wire. (What
-//! `src/bin/bench` measures are the kernel's programs alone: it loads them as the agent does.)
+//! `src/bin/bench/programs` measures are the kernel's programs alone: it loads them as the agent does.)
 
 pub mod unique;
 

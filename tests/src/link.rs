@@ -45,7 +45,7 @@ pub fn veth(one: End<'_>, other: End<'_>) {
     one.namespace
         .ip(&format!("link add {here} type veth peer name {there} netns {}", other.namespace.name()));
     for End { namespace, interface, addresses } in [one, other] {
-        namespace.ip_batch([
+        namespace.ip_batch(&[
             format!("addr add {}/24 dev {interface}", addresses.v4),
             format!("addr add {}/64 dev {interface} nodad", addresses.v6),
             format!("link set {interface} up"),

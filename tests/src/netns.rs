@@ -99,7 +99,7 @@ impl Namespace {
     }
 
     /// Runs `ip` inside once, for several lines of arguments.
-    pub fn ip_batch<const LINES: usize>(&self, lines: [String; LINES]) {
+    pub fn ip_batch(&self, lines: &[String]) {
         let mut batch = tempfile::tempfile().expect("a temporary file");
         batch.write_all(lines.join("\n").as_bytes()).expect("room in it");
         batch.rewind().expect("a file");

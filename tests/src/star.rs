@@ -37,7 +37,7 @@ impl Star {
     pub fn new(prefix: Prefix, nodes: u8) -> Self {
         let hub = Namespace::new(prefix, "hub");
         let addresses = Addresses::new(0, 1);
-        hub.ip_batch([
+        hub.ip_batch(&[
             format!("addr add {}/32 dev lo", addresses.v4),
             format!("addr add {}/128 dev lo", addresses.v6),
         ]);
@@ -72,7 +72,7 @@ impl Node {
             End { namespace: &namespace, interface: INTERFACE, addresses },
             End { namespace: hub, interface: &link, addresses: gateway },
         );
-        namespace.ip_batch([
+        namespace.ip_batch(&[
             format!("route add default via {}", gateway.v4),
             format!("route add default via {}", gateway.v6),
         ]);

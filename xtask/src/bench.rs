@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: what the kernel programs cost on this machine.
+//! `cargo xtask bench`: what nsid costs on this machine.
 
 use anyhow::Result;
 use clap::Args;
@@ -6,7 +6,7 @@ use clap::Args;
 use crate::build::NSID;
 use crate::cargo::{Binary, build_release};
 use crate::root::{as_root, become_command};
-use crate::setup::{self, Consent, Need};
+use crate::setup::{self, Consent, Need, Purpose};
 
 /// The measuring program: reads the path of the nsid binary from `NSID_BIN`.
 const BENCH: Binary = Binary { package: "nsid-tests", name: "bench" };
@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn bench(Arguments { json, filter }: &Arguments, consent: Consent) -> Result<()> {
-    setup::prepare(&[Need::Build], consent)?;
+    setup::prepare(&[Need::Build, Need::Programs(Purpose::Bench)], consent)?;
     let [nsid, bench] = build_release(&[NSID, BENCH])?;
     let mut command = as_root(&bench, &[("NSID_BIN", nsid.as_os_str())])?;
     if *json {

@@ -39,7 +39,7 @@ pub(crate) enum Need {
     Build,
     /// That compiler's clippy.
     EbpfClippy,
-    /// The programs that the demo or the tests start.
+    /// The programs that the demo, the tests or the bench start.
     Programs(Purpose),
     /// The one of these that is not packaged.
     CoreDns,

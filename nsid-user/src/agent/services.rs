@@ -101,7 +101,8 @@ async fn claim(
         StoreConfig::Etcd { endpoints, credentials, pattern, ttl } => {
             let limit = pattern.limit().get();
             let store = Etcd::new(endpoints, credentials, &pattern.pool(), nonce, limit, ttl);
-            claim::hold(store, &pattern, voice, &report, &mut stop).await
+            // On the heap: the other stores need not reserve what this one takes.
+            Box::pin(claim::hold(store, &pattern, voice, &report, &mut stop)).await
         }
     }
 }

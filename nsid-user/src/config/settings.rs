@@ -70,7 +70,7 @@ pub struct ServiceSettings {
     /// static:NAME is that name, for as long as the agent is not stopped. The others are one of a pool of names, and
     /// need --pattern: local, of one that the agents of this host share; etcd://, of one that the nodes which reach that
     /// etcd share. Give every member of the cluster; for an etcd with access control write etcd://USER@HOST:PORT,... and
-    /// put the password into the environment as NSID_ETCD_PASSWORD.
+    /// put the password into the environment as `NSID_ETCD_PASSWORD`.
     #[arg(long, value_name = "STORE")]
     #[serde(deserialize_with = "toml_text::one")]
     pub store: Option<Store>,

@@ -85,6 +85,11 @@ impl Server {
         Self::start(software, namespace, addresses, Options::default())
     }
 
+    /// The process group of all that runs for it.
+    pub fn group(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Makes it stop answering, with its sockets open: what arrives meanwhile waits.
     pub fn freeze(&self) {
         self.process.signal_group(Signal::STOP);

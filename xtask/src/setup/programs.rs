@@ -1,4 +1,4 @@
-//! The programs of others that builds, the demo and the tests start.
+//! The programs of others that builds, the demo, the tests and the bench start.
 
 use crate::root::find;
 use crate::setup::plan::Plan;
@@ -10,6 +10,7 @@ pub(crate) enum Purpose {
     Demo,
     Test,
     Kernels,
+    Bench,
 }
 
 struct Program {
@@ -38,19 +39,19 @@ const PROGRAMS: [Program; 13] = [
         name: "unbound",
         package: "unbound",
         what_for: "a DNS resolver (Debian starts it: `systemctl disable --now unbound` ends that)",
-        started_for: &[Purpose::Demo, Purpose::Test, Purpose::Kernels],
+        started_for: &[Purpose::Demo, Purpose::Test, Purpose::Kernels, Purpose::Bench],
     },
     Program {
         name: "nsd",
         package: "nsd",
         what_for: "a DNS server (Debian starts it: `systemctl disable --now nsd` ends that)",
-        started_for: &[Purpose::Demo, Purpose::Test, Purpose::Kernels],
+        started_for: &[Purpose::Demo, Purpose::Test, Purpose::Kernels, Purpose::Bench],
     },
     Program {
         name: "etcd",
         package: "etcd-server",
         what_for: "a store of names (Debian starts it: `systemctl disable --now etcd` ends that)",
-        started_for: &[Purpose::Demo, Purpose::Test],
+        started_for: &[Purpose::Demo, Purpose::Test, Purpose::Bench],
     },
     Program {
         name: "etcdctl",
@@ -80,13 +81,13 @@ const PROGRAMS: [Program; 13] = [
         name: "ethtool",
         package: "ethtool",
         what_for: "turns the offloads of an interface on and off",
-        started_for: &[Purpose::Test],
+        started_for: &[Purpose::Test, Purpose::Bench],
     },
     Program {
         name: "ip",
         package: "iproute2",
         what_for: "makes network namespaces and their links",
-        started_for: &[Purpose::Demo, Purpose::Test, Purpose::Kernels],
+        started_for: &[Purpose::Demo, Purpose::Test, Purpose::Kernels, Purpose::Bench],
     },
     Program {
         name: "qemu-system-x86_64",

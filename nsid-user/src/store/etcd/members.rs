@@ -15,8 +15,12 @@ use crate::store::Unreachable;
 /// it hangs without an error; the next member knows the next leader.
 const PATIENCE: Duration = Duration::from_millis(700);
 
+/// How much longer where no deadline is near. A crowd that starts at once keeps etcd busy for seconds: who gives up and
+/// asks again only makes it busier.
+const PATIENTLY: u32 = 4;
+
 /// How often that doubles while nobody answers.
-const PATIENCE_DOUBLINGS: u32 = 3;
+const PATIENCE_DOUBLINGS: u32 = 2;
 
 /// Who a claimant is to an etcd with access control.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,8 +52,8 @@ pub(super) struct Members {
 pub(super) enum Failure {
     /// etcd will not do this, and waiting does not mend it.
     Refused(String),
-    /// The lease that the request names is over.
-    NoLease,
+    /// The lease is over, or what was put with it is no longer there.
+    Lost,
     /// Everything else, that another time or another member may mend.
     Unreachable(Unreachable),
 }
@@ -67,20 +71,33 @@ impl Members {
         self.endpoints.len()
     }
 
-    /// Sends a request to the member that answered last. If it does not answer in time or cannot, another one is asked
-    /// the next time.
-    pub(super) async fn ask<T, R>(&mut self, request: impl FnOnce(Client) -> R) -> Result<T, Failure>
-    where
-        R: Future<Output = Result<T, Error>>,
-    {
+    /// Sends a request that a renewal depends on to the member that answered last. If it does not answer in time or
+    /// cannot, another one is asked the next time.
+    pub(super) async fn ask<T>(
+        &mut self,
+        request: impl AsyncFnOnce(&mut Client) -> Result<T, Error>,
+    ) -> Result<T, Failure> {
+        self.ask_within(self.patience, request).await
+    }
+
+    /// The same for what has no deadline.
+    pub(super) async fn ask_patiently<T>(
+        &mut self,
+        request: impl AsyncFnOnce(&mut Client) -> Result<T, Error>,
+    ) -> Result<T, Failure> {
+        self.ask_within(self.patience * PATIENTLY, request).await
+    }
+
+    async fn ask_within<T>(
+        &mut self,
+        patience: Duration,
+        request: impl AsyncFnOnce(&mut Client) -> Result<T, Error>,
+    ) -> Result<T, Failure> {
         let endpoint = self.endpoints[self.current].clone();
-        // Where a crowd keeps etcd busy, asking again only makes it busier.
-        let limit = self.patience * 2_u32.pow(self.hung.min(PATIENCE_DOUBLINGS));
-        let answer = within(BootTime::now().saturating_add(limit), async {
-            let client = self.connected().await?;
-            request(client).await
-        })
-        .await;
+        let limit = patience * 2_u32.pow(self.hung.min(PATIENCE_DOUBLINGS));
+        // On the heap: a call of the client takes kilobytes, which every claim would have to reserve.
+        let call = Box::pin(async { request(self.connected().await?).await });
+        let answer = within(BootTime::now().saturating_add(limit), call).await;
         self.hung = if answer.is_none() { self.hung.saturating_add(1) } else { 0 };
         let reason = match answer {
             Some(Ok(answer)) => return Ok(answer),
@@ -88,7 +105,7 @@ impl Members {
                 Meaning::Refused => {
                     return Err(Failure::Refused(format!("{endpoint}: {}", status.message())));
                 }
-                Meaning::NoLease => return Err(Failure::NoLease),
+                Meaning::NoLease => return Err(Failure::Lost),
                 Meaning::Busy => {
                     return Err(Unreachable::new(format!("{endpoint}: {}", status.message())).into());
                 }
@@ -107,11 +124,16 @@ impl Members {
         self.current = (self.current + 1) % self.endpoints.len();
     }
 
-    /// The connection is made with the first request, which with credentials is to present them.
-    async fn connected(&mut self) -> Result<Client, Error> {
-        if let Some(client) = &self.client {
-            return Ok(client.clone());
-        }
+    async fn connected(&mut self) -> Result<&mut Client, Error> {
+        let client = match self.client.take() {
+            Some(client) => client,
+            None => self.connect().await?,
+        };
+        Ok(self.client.insert(client))
+    }
+
+    /// A connection is made with the first request on it, which with credentials is to present them.
+    async fn connect(&self) -> Result<Client, Error> {
         // A member that is cut off from the others then ends the watches that it cannot serve.
         let options = ConnectOptions::new().with_require_leader(true);
         let options = match &self.credentials {
@@ -120,8 +142,7 @@ impl Members {
             }
             None => options,
         };
-        let client = Client::connect([&self.endpoints[self.current]], Some(options)).await?;
-        Ok(self.client.insert(client).clone())
+        Client::connect([&self.endpoints[self.current]], Some(options)).await
     }
 }
 

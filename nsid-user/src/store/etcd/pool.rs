@@ -74,24 +74,22 @@ impl Keys {
         Txn::new()
             .when([Compare::create_revision(self.ticket(), CompareOp::Equal, 0)])
             .and_then([
-                TxnOp::put(self.arrivals(), self.nonce.to_string(), None),
+                TxnOp::put(self.arrivals(), self.nonce.to_string(), Some(PutOptions::new().with_prev_key())),
                 ticket(),
-                TxnOp::get(self.arrivals(), None),
                 TxnOp::get(self.tickets(), Some(tickets)),
             ])
             .or_else([ticket()])
     }
 
     pub(super) fn arrival(answer: &TxnResponse) -> Arrival {
-        let [_, _, TxnOpResponse::Get(arrivals), TxnOpResponse::Get(tickets)] = &answer.op_responses()[..]
+        let [TxnOpResponse::Put(arrivals), _, TxnOpResponse::Get(tickets)] = &answer.op_responses()[..]
         else {
             return Arrival::Later;
         };
-        match arrivals.kvs() {
-            [arrivals] if arrivals.version() == tickets.count() => {
-                u32::try_from(tickets.count() - 1).map_or(Arrival::Later, Arrival::First)
-            }
-            _ => Arrival::Later,
+        let before = arrivals.prev_key().map_or(0, KeyValue::version);
+        match u32::try_from(before) {
+            Ok(slot) if tickets.count() == before + 1 => Arrival::First(slot),
+            Ok(_) | Err(_) => Arrival::Later,
         }
     }
 

@@ -1,41 +1,51 @@
-//! What the kernel programs cost on this machine: `cargo xtask bench [--json] [ROW]`.
+//! What nsid costs on this machine: `cargo xtask bench [--json] [ROW]`.
 //!
-//! Each row is a program on a frame, by `BPF_PROG_TEST_RUN`: the shipped programs, on maps that are filled as the agent
-//! fills them. Where a frame would not be the same a second time, the program for measuring undoes what was done to it.
-//!
-//! A row that misses its target says so, and is no failure; a program that did not do what its row says is one.
+//! A row that misses its target says so, and is no failure.
 
-mod frames;
+mod programs;
+
+mod rates;
+mod start;
+
+mod claims;
+
 mod machine;
-mod measure;
-mod rows;
-mod stage;
+mod progress;
 mod table;
 
 use std::{env, process::ExitCode};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
+use nsid_tests::supervise::supervise;
 
-use self::{measure::measure, rows::rows, stage::Stage};
+/// The argument by which the program starts itself under supervision.
+const SUPERVISED: &str = "supervised";
 
 fn main() -> Result<ExitCode> {
     ensure!(rustix::process::geteuid().is_root(), "loading programs into the kernel takes root");
-    let (flags, words): (Vec<_>, Vec<_>) =
-        env::args().skip(1).partition(|argument| argument.starts_with("--"));
+    let mut arguments = env::args().skip(1).peekable();
+    if arguments.next_if(|argument| argument == SUPERVISED).is_none() {
+        return Ok(supervise([SUPERVISED.to_owned()].into_iter().chain(arguments).map(Into::into)));
+    }
+    let (flags, words): (Vec<_>, Vec<_>) = arguments.partition(|argument| argument.starts_with("--"));
     let json = match flags.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => false,
         ["--json"] => true,
-        _ => anyhow::bail!("usage: bench [--json] [ROW]"),
+        _ => bail!("usage: bench [--json] [ROW]"),
     };
     let filter = words.join(" ");
-    let rows = rows().into_iter().filter(|row| row.name.contains(&filter)).collect::<Vec<_>>();
-    ensure!(!rows.is_empty(), "no row's name contains `{filter}`");
+    let wanted = |name: &str| name.contains(&filter);
     machine::describe();
-    let lines = measure(&mut Stage::set()?, &rows)?;
+    let start = start::start(wanted)?;
+    let rates = rates::rates(wanted)?;
+    let claims = claims::claims(wanted)?;
+    // Last, since it leaves the host's mount namespace.
+    let tables = [programs::programs(wanted)?, rates, start, claims];
+    ensure!(tables.iter().any(|table| !table.lines.is_empty()), "no row's name contains `{filter}`");
     if json {
-        table::print_json(&lines)?;
+        table::print_json(tables.into())?;
     } else {
-        table::print(&lines);
+        table::print(&tables);
     }
     Ok(ExitCode::SUCCESS)
 }

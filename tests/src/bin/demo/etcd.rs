@@ -66,7 +66,7 @@ pub(crate) fn play() -> ExitCode {
     stop(&mut stage, &names[0], &mut table);
 
     println!();
-    table.headings(&stage.headings());
+    Table::headings(&stage.headings());
     let said = [None, Some(&names[0]), Some(&names[2]), Some(&names[1])];
     table.line("NSID", &stage.nsids(|index| said[index]));
 
@@ -88,7 +88,7 @@ fn kill(stage: &mut Stage, name: &str, table: &mut Table) -> Instance {
     let handover = Handover { name, start, old: old.stop(), new: new.stop() };
 
     let (earliest, latest) = (*deadline.start(), *deadline.end());
-    table.headings(&["after SIGKILL".to_owned()]);
+    Table::headings(&["after SIGKILL".to_owned()]);
     table.line(
         "last heard from node 2",
         &[handover.last_heard(earliest.saturating_sub(TTL / 10)..=latest + PERIOD)],
@@ -111,7 +111,7 @@ fn stop(stage: &mut Stage, name: &str, table: &mut Table) {
     thread::sleep(LISTEN);
     let handover = Handover { name, start, old: old.stop(), new: new.stop() };
 
-    table.headings(&["after SIGTERM".to_owned()]);
+    Table::headings(&["after SIGTERM".to_owned()]);
     let last = handover.last_heard(start.saturating_sub(2 * PERIOD)..=start + HANDOVER);
     table.line("last heard from node 1", &[Fact { holds: last.holds && ended_well, ..last }]);
     let first = handover.first_heard(start..=start + HANDOVER);

@@ -28,13 +28,12 @@ impl Table {
     pub(crate) fn new(headings: &[String]) -> Self {
         // https://no-color.org
         let colour = stdout().is_terminal() && env::var_os("NO_COLOR").is_none();
-        let table = Self { colour, holds: true };
-        table.headings(headings);
-        table
+        Self::headings(headings);
+        Self { colour, holds: true }
     }
 
     /// Prints a line of headings: what follows has other columns.
-    pub(crate) fn headings(&self, headings: &[String]) {
+    pub(crate) fn headings(headings: &[String]) {
         let line: Vec<String> = headings.iter().map(|heading| format!("{heading:COLUMN$} ")).collect();
         println!("{:LABEL$}{}", "", line.concat().trim_end());
     }

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use tempfile::TempDir;
 
 /// Killed on Drop.
@@ -72,6 +72,8 @@ impl Server {
     /// Its connections stay, and nothing on them is answered.
     pub(super) fn freeze(&self) {
         self.signal(Signal::STOP);
+        // Its threads stop one by one; the last one tells.
+        waitid(WaitId::Pid(self.pid()), WaitIdOptions::STOPPED).unwrap();
     }
 
     pub(super) fn thaw(&self) {
@@ -79,7 +81,11 @@ impl Server {
     }
 
     fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(self.process.as_ref().expect("it runs")), signal).unwrap();
+        kill_process(self.pid(), signal).unwrap();
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_child(self.process.as_ref().expect("it runs"))
     }
 }
 

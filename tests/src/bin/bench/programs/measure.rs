@@ -9,17 +9,11 @@ use super::{
     rows::{Hook, Program, Row, Run, What},
     stage::Stage,
 };
+use crate::progress::progress;
 
 /// Of one run. The kernel tells the mean in whole ns.
 const REPEAT: u32 = 1_000_000;
 const ROUNDS: u32 = 7;
-
-/// A row, measured.
-#[derive(Debug)]
-pub(crate) struct Line {
-    pub(crate) name: &'static str,
-    pub(crate) measured: Measured,
-}
 
 /// What was measured.
 #[derive(Clone, Copy, Debug)]
@@ -30,16 +24,16 @@ pub(crate) enum Measured {
     Instructions { count: Option<i64>, target: i64 },
 }
 
-/// Measures the rows.
-pub(crate) fn measure(stage: &mut Stage, rows: &[Row]) -> Result<Vec<Line>> {
+/// Measures the rows, by their names.
+pub(crate) fn measure(stage: &mut Stage, rows: &[Row]) -> Result<Vec<(&'static str, Measured)>> {
     for row in rows {
         check(stage, row)?;
     }
     let mut lines = rows.iter().map(|row| before(stage, row)).collect::<Result<Vec<_>>>()?;
     for round in 1..=ROUNDS {
-        progress(round);
-        for (row, line) in rows.iter().zip(&mut lines) {
-            if let (What::Time(run), Measured::Time { ns, bare, .. }) = (&row.what, &mut line.measured) {
+        progress(format_args!("programs: round {round} of {ROUNDS}"));
+        for (row, (_, measured)) in rows.iter().zip(&mut lines) {
+            if let (What::Time(run), Measured::Time { ns, bare, .. }) = (&row.what, measured) {
                 *bare = (*bare).min(time(&bare_run(stage, run.hook, &run.frame, REPEAT)?));
                 *ns = (*ns).min(time(&one(stage, run, REPEAT)?));
             }
@@ -49,7 +43,7 @@ pub(crate) fn measure(stage: &mut Stage, rows: &[Row]) -> Result<Vec<Line>> {
 }
 
 /// A row's line before the first round.
-fn before(stage: &Stage, row: &Row) -> Result<Line> {
+fn before(stage: &Stage, row: &Row) -> Result<(&'static str, Measured)> {
     let measured = match &row.what {
         What::Time(run) => Measured::Time { ns: i64::MAX, bare: i64::MAX, target: run.target },
         What::Instructions(program, target) => {
@@ -57,7 +51,7 @@ fn before(stage: &Stage, row: &Row) -> Result<Line> {
             Measured::Instructions { count, target: *target }
         }
     };
-    Ok(Line { name: row.name, measured })
+    Ok((row.name, measured))
 }
 
 /// Whether a program does, every time that it is repeated, what the row says.
@@ -104,9 +98,4 @@ fn bare_run(stage: &Stage, hook: Hook, frame: &[u8], repeat: u32) -> Result<Test
 
 fn time(run: &TestRun) -> i64 {
     i64::try_from(run.duration.as_nanos()).unwrap_or(i64::MAX)
-}
-
-#[expect(clippy::print_stderr, reason = "stdout is for the rows")]
-fn progress(round: u32) {
-    eprintln!("round {round} of {ROUNDS}");
 }

@@ -1,0 +1,135 @@
+//! A claimant's lease: all that it has in etcd goes with it.
+
+use std::num::NonZeroU64;
+use std::time::Duration;
+
+use etcd_client::{
+    Client, Error, LeaseGrantOptions, LeaseKeepAliveStream, LeaseKeeper, ResponseHeader, Txn, TxnResponse,
+};
+
+use super::members::{Failure, Members};
+use crate::store::{Lease, Unreachable};
+
+/// A claimant's dealings with etcd.
+pub(super) struct Session {
+    pub(super) members: Members,
+    ttl: Duration,
+    /// What we have is put with it. It may be over, or not granted yet.
+    lease: Option<i64>,
+    /// Open while keepalives succeed: the answer to an earlier one must not be taken for that to a later one.
+    keep_alive: Option<(LeaseKeeper, LeaseKeepAliveStream)>,
+}
+
+/// What a keepalive says.
+pub(super) enum KeptAlive {
+    /// The lease lasts so long from when it was sent.
+    For(Duration, Term),
+    /// There is no such lease.
+    Over,
+}
+
+/// The raft term of the member that answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Term(NonZeroU64);
+
+impl Session {
+    /// Asks for leases of that length. Nothing is sent yet.
+    pub(super) fn new(members: Members, ttl: Duration) -> Self {
+        Self { members, ttl, lease: None, keep_alive: None }
+    }
+
+    /// Its number, if one was asked for.
+    pub(super) fn lease(&self) -> Result<i64, Failure> {
+        self.lease.ok_or(Failure::Lost)
+    }
+
+    /// The next claim begins with a new lease.
+    pub(super) fn forget(&mut self) {
+        (self.lease, self.keep_alive) = (None, None);
+    }
+
+    /// Asks for a new lease. Its number is known before the answer, which may get lost.
+    pub(super) async fn grant(&mut self) -> Result<Lease, Failure> {
+        let id = random_id().map_err(Unreachable::new)?;
+        (self.lease, self.keep_alive) = (Some(id), None);
+        let seconds = self.ttl.as_millis().div_ceil(1000).try_into().unwrap_or(i64::MAX);
+        let (lease, ()) = Lease::ask(self.ttl, |_| async {
+            let options = LeaseGrantOptions::new().with_id(id);
+            let grant = async |etcd: &mut Client| etcd.lease_grant(seconds, Some(options)).await;
+            Ok::<_, Failure>((as_duration(self.members.ask_patiently(grant).await?.ttl()), ()))
+        })
+        .await?;
+        Ok(lease)
+    }
+
+    /// Has the lease last longer; how long is not certain yet (see the invariant of [`super`]).
+    pub(super) async fn keep_alive(&mut self) -> Result<KeptAlive, Failure> {
+        let lease = self.lease()?;
+        let open = self.keep_alive.take();
+        let keep_alive = async |etcd: &mut Client| {
+            let (mut keeper, mut answers) = match open {
+                Some(open) => open,
+                None => match etcd.lease_keep_alive(lease).await {
+                    // So the client says that the first answer said so.
+                    Err(Error::LeaseKeepAliveError(_)) => return Ok(None),
+                    opened => opened?,
+                },
+            };
+            keeper.keep_alive().await?;
+            let answer = answers.message().await?;
+            Ok(answer.map(|answer| (answer, (keeper, answers))))
+        };
+        match self.members.ask(keep_alive).await? {
+            Some((answer, open)) if answer.ttl() > 0 => {
+                self.keep_alive = Some(open);
+                Ok(KeptAlive::For(as_duration(answer.ttl()), Term::of(answer.header())?))
+            }
+            Some(_) | None => Ok(KeptAlive::Over),
+        }
+    }
+
+    /// Ends the lease, and with it all that was put with it.
+    pub(super) async fn revoke(&mut self) -> Result<(), Unreachable> {
+        let Some(lease) = self.lease else { return Ok(()) };
+        let mut others = self.members.count();
+        loop {
+            let revoke = async |etcd: &mut Client| etcd.lease_revoke(lease).await;
+            match self.members.ask(revoke).await {
+                Ok(_) | Err(Failure::Lost) => break,
+                Err(Failure::Refused(reason)) => return Err(Unreachable::new(reason)),
+                Err(Failure::Unreachable(reason)) if others == 0 => return Err(reason),
+                Err(Failure::Unreachable(_)) => others -= 1,
+            }
+        }
+        self.forget();
+        Ok(())
+    }
+
+    /// Does all of it or nothing.
+    pub(super) async fn transact(&mut self, txn: Txn) -> Result<TxnResponse, Failure> {
+        self.members.ask_patiently(async |etcd| etcd.txn(txn).await).await
+    }
+}
+
+impl Term {
+    /// That of an answer.
+    pub(super) fn of(header: Option<&ResponseHeader>) -> Result<Self, Unreachable> {
+        let term = header.ok_or_else(incomplete)?.raft_term();
+        NonZeroU64::new(term).map(Self).ok_or_else(incomplete)
+    }
+}
+
+/// Any number but 0, which has etcd choose one.
+fn random_id() -> Result<i64, getrandom::Error> {
+    Ok(i64::from_ne_bytes(getrandom::u64()?.to_ne_bytes()) & i64::MAX | 1)
+}
+
+/// Of seconds, as etcd tells them.
+fn as_duration(seconds: i64) -> Duration {
+    Duration::from_secs(seconds.try_into().unwrap_or(0))
+}
+
+/// No etcd answers so.
+pub(super) fn incomplete() -> Unreachable {
+    Unreachable::new("an answer that lacks a part")
+}

@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    ops::RangeInclusive,
     path::PathBuf,
     process::{Command, ExitStatus, Output},
     time::Duration,
@@ -12,6 +13,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
+    boot_clock,
     netns::Namespace,
     patience::within,
     process::Process,
@@ -92,6 +94,18 @@ impl Instance {
         assert!(output.status.success(), "nsid status: {output:?}");
         serde_json::from_slice(&output.stdout)
             .unwrap_or_else(|error| panic!("nsid status: {error}: {output:?}"))
+    }
+
+    /// Between when and when, since boot, the deadline is up to which the kernel says its name, if nobody moves it:
+    /// what `nsid status` tells was left at some moment of its run.
+    pub fn deadline(&self) -> RangeInclusive<Duration> {
+        let before = boot_clock::now();
+        let status = self.status();
+        let after = boot_clock::now();
+        let left = &status["services"][0]["deadline_ms"];
+        let left = left.as_u64().unwrap_or_else(|| panic!("a deadline to come, not {left}: {status}"));
+        // Told in whole milliseconds, rounded down.
+        before + Duration::from_millis(left)..=after + Duration::from_millis(left + 1)
     }
 }
 

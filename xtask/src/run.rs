@@ -55,7 +55,8 @@ mod tests {
             (&["--store", "local", "--iface=eth0"], true),
             (&["--config", "nsid.toml"], true),
             (&[], false),
-            (&["--slow"], false),
+            (&["--store", "etcd"], false),
+            (&["--store=etcd"], false),
             (&["--ifaces"], false),
         ] {
             let given: Vec<OsString> = arguments.iter().map(OsString::from).collect();

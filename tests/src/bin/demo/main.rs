@@ -1,21 +1,49 @@
-//! Shows what nsid does, in network namespaces of its own: three name servers that nobody gave a name, a client, and
-//! what the client sees. Exits 0 only if all that it shows was so.
+//! Shows what nsid does, in network namespaces of its own: name servers that nobody gave a name, a client, and what
+//! the client sees. Exits 0 only if all that it shows was so.
 
-mod play;
+mod etcd;
+mod handover;
+mod local;
+
 mod stage;
 mod table;
 
 use std::{env, process::ExitCode};
 
+use clap::{Parser, ValueEnum};
 use nsid_tests::supervise::supervise;
 
-/// The argument by which the demo starts itself under supervision.
-const ON_STAGE: &str = "on-stage";
+/// Shows what nsid does, in network namespaces of its own
+#[derive(Parser)]
+#[command(name = "cargo xtask run", bin_name = "cargo xtask run --")]
+struct Arguments {
+    /// Where the names come from
+    #[arg(long, value_enum, value_name = "STORE", default_value_t)]
+    store: Store,
+
+    /// How the demo starts itself under supervision.
+    #[arg(long, hide = true)]
+    on_stage: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Store {
+    /// A directory of this host, which three agents share
+    #[default]
+    Local,
+    /// An etcd that the demo starts: of three agents one is killed, and a fourth gets its name
+    Etcd,
+}
 
 fn main() -> ExitCode {
+    let Arguments { store, on_stage } = Arguments::parse();
     if !rustix::process::geteuid().is_root() {
         println!("The demo makes network namespaces and loads programs into the kernel: run it as root.");
         return ExitCode::FAILURE;
     }
-    if env::args().nth(1).as_deref() == Some(ON_STAGE) { play::play() } else { supervise([ON_STAGE.into()]) }
+    match (on_stage, store) {
+        (false, _) => supervise(env::args_os().skip(1).chain(["--on-stage".into()])),
+        (true, Store::Local) => local::play(),
+        (true, Store::Etcd) => etcd::play(),
+    }
 }

@@ -1,28 +1,29 @@
-//! Three nodes and a client, each in a network namespace.
+//! Nodes around a client, each in a network namespace, and what the client sees of them.
+
+use std::{process::ExitCode, time::Duration};
 
 use nsid_tests::{
-    agent::{Agent, Instance},
+    agent::{Agent, Instance, nsid},
     dig::{Program, Report, dig},
-    link::{Addresses, End, veth},
-    netns::Namespace,
-    peer_xdp::PassProgram,
+    patience::until,
+    prober::Prober,
     servers::{PRESENT, Server, Software},
+    star::{self, Star},
     unique::Prefix,
-    wire::INTERFACE,
 };
+use serde_json::Value;
 
-/// The configuration of every agent.
-pub(crate) const CONFIGURATION: [&str; 6] =
-    ["--iface", INTERFACE, "--store", "local", "--pattern", "worker{id}.demo.local"];
+use crate::table::Fact;
+
+/// How long an agent may take to get in line.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A host with a name server, and with an agent once it has been started. Ends in the order of its fields.
 #[derive(Debug)]
 pub(crate) struct Node {
     agent: Option<Agent>,
     server: Option<Server>,
-    _peer: PassProgram,
-    namespace: Namespace,
-    addresses: Addresses,
+    place: star::Node,
     software: Software,
 }
 
@@ -30,22 +31,42 @@ pub(crate) struct Node {
 #[derive(Debug)]
 pub(crate) struct Stage {
     pub(crate) nodes: Vec<Node>,
-    client: Namespace,
+    /// Where the client is, and the store.
+    pub(crate) star: Star,
 }
 
 impl Stage {
-    /// Builds the network and starts the servers.
-    pub(crate) fn build() -> Self {
-        let client = Namespace::new(Prefix::Demo, "client");
-        let servers = [Software::Nsd, Software::Unbound, Software::Nsd];
-        let nodes =
-            (1..).zip(servers).map(|(number, software)| Node::build(number, software, &client)).collect();
-        Self { nodes, client }
+    /// Builds the network and starts a server on each node.
+    pub(crate) fn build<const NODES: usize>(servers: [Software; NODES]) -> Self {
+        let mut star = Star::new(Prefix::Demo, u8::try_from(NODES).expect("a few nodes"));
+        let nodes = star.nodes.drain(..).zip(servers).map(|(place, software)| Node::build(place, software));
+        Self { nodes: nodes.collect(), star }
     }
 
-    /// What `dig +nsid` says of a node to an ordinary question.
-    pub(crate) fn ask_an_address(&self, node: &Node) -> Option<Report> {
-        self.ask(node, &["+nsid", PRESENT])
+    /// What a person calls each node.
+    pub(crate) fn headings(&self) -> Vec<String> {
+        let heading = |(number, node): (usize, &Node)| format!("node {number} ({})", node.software());
+        (1..).zip(&self.nodes).map(heading).collect()
+    }
+
+    /// A line of the table: for each node what is seen, nothing being `none`, and whether it must be so.
+    pub(crate) fn facts(&self, see: impl Fn(usize, &Node) -> (Option<String>, bool)) -> Vec<Fact> {
+        let fact = |(index, node): (usize, &Node)| {
+            let (seen, holds) = see(index, node);
+            Fact { shown: seen.unwrap_or_else(|| "none".to_owned()), holds }
+        };
+        self.nodes.iter().enumerate().map(fact).collect()
+    }
+
+    /// The NSID in each server's answer, which must be there and carry this name.
+    pub(crate) fn nsids<'a>(&self, expected: impl Fn(usize) -> Option<&'a String>) -> Vec<Fact> {
+        self.facts(|index, node| match self.ask(node, &["+nsid", PRESENT]) {
+            None => (Some("no answer".to_owned()), false),
+            Some(Report { status, nsid, warnings, .. }) => {
+                let holds = nsid.as_ref() == expected(index) && status == "NOERROR" && warnings.is_empty();
+                (nsid, holds)
+            }
+        })
     }
 
     /// What `dig` says of a node to the question for its identity.
@@ -56,26 +77,42 @@ impl Stage {
     /// Asks over IPv4 and over IPv6; no answer, unless they agree.
     fn ask(&self, node: &Node, question: &[&str]) -> Option<Report> {
         let [v4, v6] =
-            node.addresses.both().map(|address| dig(Program::Dig, &self.client, address, question));
+            node.place.addresses.both().map(|address| dig(Program::Dig, &self.star.hub, address, question));
         if v4 == v6 { v4 } else { None }
+    }
+
+    /// Begins to ask a node without a pause.
+    pub(crate) fn prober(&self, node: usize) -> Prober {
+        Prober::start(&self.star.hub, self.nodes[node].place.addresses.v4.into())
+    }
+
+    /// Ends the agents in good order, and says what was wrong, if anything was.
+    pub(crate) fn close(&mut self, all_held: bool, moral: &str) -> ExitCode {
+        let agents =
+            || (1..).zip(&self.nodes).filter_map(|(number, node)| Some((number, node.agent.as_ref()?)));
+        if !all_held {
+            println!("\nNot all of this is as it must be. The agents' logs:");
+            for (number, agent) in agents() {
+                println!("---- node {number}\n{}", agent.stderr());
+            }
+            return ExitCode::FAILURE;
+        }
+        if !self.nodes.iter_mut().filter(|node| node.agent.is_some()).all(Node::terminate_agent) {
+            println!("\nAn agent did not end well.");
+            return ExitCode::FAILURE;
+        }
+        println!("\n{moral}");
+        ExitCode::SUCCESS
     }
 }
 
 impl Node {
-    fn build(number: u8, software: Software, client: &Namespace) -> Self {
-        let namespace = Namespace::new(Prefix::Demo, &format!("node{number}"));
-        let (addresses, link) = (Addresses::new(number, 2), format!("node{number}"));
-        veth(
-            End { namespace: &namespace, interface: INTERFACE, addresses },
-            End { namespace: client, interface: &link, addresses: Addresses::new(number, 1) },
-        );
-        let peer = PassProgram::attach(client, &link);
-        let server = Server::start_default(software, &namespace, addresses);
-        Self { agent: None, server: Some(server), _peer: peer, namespace, addresses, software }
+    fn build(place: star::Node, software: Software) -> Self {
+        let server = Server::start_default(software, &place.namespace, place.addresses);
+        Self { agent: None, server: Some(server), place, software }
     }
 
-    /// What a person calls its server.
-    pub(crate) fn software(&self) -> &'static str {
+    fn software(&self) -> &'static str {
         match self.software {
             Software::Nsd => "NSD",
             Software::Unbound => "Unbound",
@@ -84,9 +121,13 @@ impl Node {
     }
 
     /// Starts the agent, and does not wait for it.
-    pub(crate) fn start_agent(&mut self) {
-        let instance = Instance::new(Prefix::Demo);
-        self.agent = Some(Agent::spawn_as(instance, &self.namespace, &CONFIGURATION));
+    pub(crate) fn start_agent(&mut self, configuration: &[&str]) {
+        self.start_agent_as(Instance::new(Prefix::Demo), configuration);
+    }
+
+    /// Starts an agent where one was killed, and does not wait for it.
+    pub(crate) fn start_agent_as(&mut self, instance: Instance, configuration: &[&str]) {
+        self.agent = Some(Agent::spawn_as(instance, &self.place.namespace, configuration));
     }
 
     /// The name that the agent says it is ready with, waited for.
@@ -94,9 +135,26 @@ impl Node {
         self.agent.as_mut().expect("the play starts it before").ready()
     }
 
+    /// Waits until the agent is in line for a name.
+    pub(crate) fn waits(&self) {
+        until(PATIENCE, "the agent to wait in line", || self.claim().as_deref() == Some("waiting"));
+    }
+
+    /// Where the agent's claim stands, as `nsid status` has it, once it has something to say.
+    pub(crate) fn claim(&self) -> Option<String> {
+        let status = nsid(&["status", "--json", "--instance", self.agent().instance().name()]);
+        let status: Value = serde_json::from_slice(&status.stdout).ok()?;
+        Some(status["services"][0]["store"]["state"].as_str()?.to_owned())
+    }
+
     /// The agent.
     pub(crate) fn agent(&self) -> &Agent {
         self.agent.as_ref().expect("the play starts it before")
+    }
+
+    /// Kills the agent; what it has in the kernel stays, until what is returned is dropped.
+    pub(crate) fn kill_agent(&mut self) -> Instance {
+        self.agent.take().expect("the play starts it before").kill()
     }
 
     /// Ends the agent as a service manager does, so that it gives its name back.
@@ -109,4 +167,13 @@ impl Node {
     pub(crate) fn stop_server(&mut self) {
         self.server = None;
     }
+}
+
+/// What every agent of a demo is started with, as a shell wants it.
+pub(crate) fn command_line(configuration: &[&str]) -> String {
+    let quoted = |argument: &&str| {
+        if argument.contains('{') { format!("'{argument}'") } else { (*argument).to_owned() }
+    };
+    let arguments: Vec<String> = configuration.iter().map(quoted).collect();
+    format!("nsid run {}", arguments.join(" "))
 }

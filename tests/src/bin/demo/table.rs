@@ -1,4 +1,4 @@
-//! A table of what the client sees: a line for each question, a column for each node. Plain text, with colour on a
+//! Tables of what the client sees: a line for each question, a column for each node. Plain text, with colour on a
 //! terminal.
 
 use std::{
@@ -6,8 +6,8 @@ use std::{
     io::{IsTerminal as _, stdout},
 };
 
-const LABEL: usize = 34;
-const COLUMN: usize = 21;
+const LABEL: usize = 32;
+const COLUMN: usize = 18;
 
 /// What is shown in one place, and whether it is as it must be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub(crate) struct Fact {
     pub(crate) holds: bool,
 }
 
-/// The table, printed line by line, and whether all that it has shown holds.
+/// A table, printed line by line, and whether all that it has shown holds.
 #[derive(Debug)]
 pub(crate) struct Table {
     colour: bool,
@@ -28,9 +28,14 @@ impl Table {
     pub(crate) fn new(headings: &[String]) -> Self {
         // https://no-color.org
         let colour = stdout().is_terminal() && env::var_os("NO_COLOR").is_none();
+        Self::headings(headings);
+        Self { colour, holds: true }
+    }
+
+    /// Prints a line of headings: what follows has other columns.
+    pub(crate) fn headings(headings: &[String]) {
         let line: Vec<String> = headings.iter().map(|heading| format!("{heading:COLUMN$} ")).collect();
         println!("{:LABEL$}{}", "", line.concat().trim_end());
-        Self { colour, holds: true }
     }
 
     /// Prints a line.

@@ -31,10 +31,21 @@ pub(crate) struct Binary {
 
 /// Builds the release binaries, and tells where each one is.
 pub(crate) fn build_release<const N: usize>(binaries: &[Binary; N]) -> Result<[PathBuf; N]> {
+    build_release_with(&[], binaries)
+}
+
+/// The same with features of theirs.
+pub(crate) fn build_release_with<const N: usize>(
+    features: &[&str],
+    binaries: &[Binary; N],
+) -> Result<[PathBuf; N]> {
     let mut build = cargo()?;
     build.args(["build", "--release", "--message-format=json-render-diagnostics"]);
     for Binary { package, name } in binaries {
         build.args(["--package", package, "--bin", name]);
+    }
+    for feature in features {
+        build.args(["--features", feature]);
     }
     let mut executables = executables(build)?;
     let mut paths = [const { PathBuf::new() }; N];

@@ -84,15 +84,10 @@ fn sigterm_passes_the_name_on_at_once(store: Store) {
     let arguments = ["--limit", "1", "--ttl", "60s"];
     let mut holder = cluster.spawn(0, &arguments);
     assert_eq!(holder.ready(), name);
-    let line: Vec<Agent> = (1..=HANDOVERS)
-        .map(|node| {
-            let agent = cluster.spawn(node, &arguments);
-            agent.until_claim_is("waiting");
-            agent
-        })
-        .collect();
-    for (node, mut next) in line.into_iter().enumerate() {
-        let [old, new] = [node, node + 1].map(|node| cluster.prober_every(PERIOD, node));
+    for node in 1..=HANDOVERS {
+        let mut next = cluster.spawn(node, &arguments);
+        next.until_claim_is("waiting");
+        let [old, new] = [node - 1, node].map(|node| cluster.prober_every(PERIOD, node));
         thread::sleep(10 * PERIOD);
         let signalled = boot_clock::now();
         let (status, _instance) = holder.terminate();

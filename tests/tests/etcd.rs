@@ -6,7 +6,7 @@ use nsid_tests::{
     agent::{Agent, Instance, binary, run_command, run_refused},
     boot_clock,
     cluster::{Cluster, Store},
-    patience::within,
+    patience::{until, within},
     process::run,
     unique::Prefix,
     wire::INTERFACE,
@@ -180,13 +180,15 @@ fn the_right_credentials_are_taken_and_the_password_is_told_to_nobody() {
     let cluster = guarded();
     let mut agent = spawn_as_user(&cluster, "nsid@", Some(PASSWORD));
     assert_eq!(agent.ready(), cluster.pool.name(0));
+    // The log is written beside.
+    until(Duration::from_secs(1), "the log to tell of the slot", || agent.stderr().contains("is ours"));
     let instance = agent.instance().name();
     let status = |arguments: &[&str]| {
         run(Command::new(binary()).args(["status", "--instance", instance]).args(arguments))
     };
     let mut told = vec![agent.stdout(), agent.stderr(), status(&[]), status(&["--json"])];
     told.push(run(Command::new("ps").args(["-e", "-o", "args", "-ww"])));
-    assert!(told.iter().all(|text| text.contains("nsid")), "{told:?}");
+    assert!(told.last().is_some_and(|processes| processes.contains("etcd://nsid@")), "{told:?}");
     for entry in fs::read_dir(format!("/run/nsid/{instance}")).expect("the instance's directory") {
         let path = entry.expect("an entry").path();
         if path.is_file() {

@@ -38,7 +38,7 @@ fn find_binary() -> Option<PathBuf> {
 pub fn binary_without_fence() -> PathBuf {
     let path = env::var_os("NSID_WITHOUT_FENCE").unwrap_or_else(|| {
         panic!(
-            "no nsid without a fence: run `cargo xtask test`; or `cargo build --release --package nsid-user \
+            "no nsid without a fence: run `cargo xtask test`; or `cargo build --package nsid-user \
              --bin nsid-without-fence --features without-fence`, and set NSID_WITHOUT_FENCE to its path"
         )
     });

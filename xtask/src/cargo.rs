@@ -31,21 +31,10 @@ pub(crate) struct Binary {
 
 /// Builds the release binaries, and tells where each one is.
 pub(crate) fn build_release<const N: usize>(binaries: &[Binary; N]) -> Result<[PathBuf; N]> {
-    build_release_with(&[], binaries)
-}
-
-/// The same with features of theirs.
-pub(crate) fn build_release_with<const N: usize>(
-    features: &[&str],
-    binaries: &[Binary; N],
-) -> Result<[PathBuf; N]> {
     let mut build = cargo()?;
     build.args(["build", "--release", "--message-format=json-render-diagnostics"]);
     for Binary { package, name } in binaries {
         build.args(["--package", package, "--bin", name]);
-    }
-    for feature in features {
-        build.args(["--features", feature]);
     }
     let mut executables = executables(build)?;
     let mut paths = [const { PathBuf::new() }; N];
@@ -54,6 +43,17 @@ pub(crate) fn build_release_with<const N: usize>(
         *path = executable;
     }
     Ok(paths)
+}
+
+/// Builds a binary with a feature of its package, quickly: as tests are built, from what they are built from.
+pub(crate) fn build_beside_tests(binary: &Binary, feature: &str) -> Result<PathBuf> {
+    let Binary { package, name } = binary;
+    let mut build = cargo()?;
+    build.args(["build", "--message-format=json-render-diagnostics"]);
+    build.args(["--package", package, "--bin", name, "--features", feature]);
+    // As in tests, whatever the profile says: else every dependency is built once more.
+    build.args(["--config", "profile.dev.panic='unwind'"]);
+    executables(build)?.remove(*name).with_context(|| format!("cargo built no `{name}`"))
 }
 
 /// Builds test programs of the package nsid-tests, and tells where each one is.

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 
 use crate::build::NSID;
-use crate::cargo::{Binary, build_release, build_release_with, cargo};
+use crate::cargo::{Binary, build_beside_tests, build_release, cargo};
 use crate::kernels;
 use crate::root::{become_command, is_root, sudo};
 use crate::setup::{self, Consent, Need, Purpose, coredns};
@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
 pub(crate) fn test(Arguments { long, filter }: &Arguments, consent: Consent) -> Result<()> {
     let beside = setup::begin(&[Need::Build, Need::Programs(Purpose::Test), Need::CoreDns], consent)?;
     let [nsid] = build_release(&[NSID])?;
-    let [without_fence] = build_release_with(&["without-fence"], &[WITHOUT_FENCE])?;
+    let without_fence = build_beside_tests(&WITHOUT_FENCE, "without-fence")?;
     if let Some(running) = beside {
         let built = cargo()?.args(["test", "--no-run"]).status().context("cargo does not start")?;
         ensure!(built.success(), "the build of the tests failed: cargo says above why");

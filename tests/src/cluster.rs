@@ -46,10 +46,10 @@ impl Cluster {
 
     /// With so many nodes, at each of which NSD runs.
     pub fn with_servers(store: Store, nodes: u8) -> Self {
-        let mut cluster = Self::new(store, nodes);
+        let cluster = Self::new(store, nodes);
         let start = |node: &Node| Server::start_default(Software::Nsd, &node.namespace, node.addresses);
-        cluster._servers = cluster.star.nodes.iter().map(start).collect();
-        cluster
+        let servers = cluster.star.nodes.iter().map(start).collect();
+        Self { _servers: servers, ..cluster }
     }
 
     /// Its etcd.

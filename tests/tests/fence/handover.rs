@@ -7,7 +7,7 @@ use nsid_tests::{
     boot_clock,
     cluster::{Cluster, Store},
     patience::until,
-    prober::{Heard, PERIOD},
+    prober::{Heard, PERIOD, Prober},
 };
 
 /// The shortest time that every store grants.
@@ -80,7 +80,7 @@ impl Handover {
         }
         thread::sleep(10 * PERIOD);
         assert_eq!(new.is_ready().as_ref(), Some(&name), "the new agent lost it again");
-        let [old, new] = probers.map(|prober| prober.stop());
+        let [old, new] = probers.map(Prober::stop);
         let answers = old.last().is_some_and(|heard| heard.at > deadline.1);
         assert!(answers, "what would say the name past its deadline, the old node's server, does not answer");
         Self { name, deadline, old, new }

@@ -98,7 +98,7 @@ fn sigterm_passes_the_name_on_at_once(store: Store) {
         let last = said(&old, &name).next_back().expect("the name was said");
         let first = said(&new, &name).next().expect("the name is said again");
         assert!(first.at > last.asked, "two said one name: {last:?} {first:?}");
-        let took = first.at - signalled;
+        let took = first.at.saturating_sub(signalled);
         assert!(took <= LIMIT + PERIOD, "{store:?}: handed on after {took:?}");
         holder = next;
     }

@@ -18,7 +18,8 @@ fn main() -> Result<()> {
     for input in [RECORD, "../nsid-common", "../Cargo.toml", "../Cargo.lock"] {
         println!("cargo::rerun-if-changed={input}");
     }
-    let package = Package { name: "nsid-ebpf", root_dir: "../nsid-ebpf", ..Package::default() };
+    let package =
+        Package { name: "nsid-ebpf", root_dir: "../nsid-ebpf", features: features(), ..Package::default() };
     if skipped() {
         // For editors: the code that includes the objects still compiles. aya-build warns.
         leave_empty_objects()?;
@@ -31,6 +32,11 @@ fn main() -> Result<()> {
     };
     lend(Path::new(linker))?;
     build_ebpf([package], Toolchain::Custom(toolchain))
+}
+
+/// Those of our own features that the programs have too.
+fn features() -> &'static [&'static str] {
+    if env::var_os("CARGO_FEATURE_WITHOUT_FENCE").is_some() { &["without-fence"] } else { &[] }
 }
 
 /// Whether aya-build will build nothing, asked in its words.

@@ -16,12 +16,18 @@ use crate::{
 /// The kernel writes the name into the answers of an unchanged DNS server, for whoever asks: the EDNS option
 /// NSID (RFC 5001; `dig +nsid`) and CH TXT id.server. (RFC 4892; `dig CH TXT id.server.`).
 #[derive(Debug, Parser)]
-#[command(name = "nsid", version, arg_required_else_help = false)]
+#[command(name = "nsid", version = VERSION, arg_required_else_help = false)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub verb: Verb,
 }
+
+const VERSION: &str = if cfg!(feature = "without-fence") {
+    concat!(env!("CARGO_PKG_VERSION"), " without the fence: for tests only")
+} else {
+    env!("CARGO_PKG_VERSION")
+};
 
 /// What to do.
 #[derive(Debug, Subcommand)]

@@ -25,10 +25,16 @@ use nsid_user::{
 };
 use serde::Serialize;
 
+// `--all-features`, say, must not make a binary that is taken for the one that is shipped.
+const _: () = assert!(
+    !(cfg!(feature = "without-fence") && matches!(env!("CARGO_BIN_NAME").as_bytes(), b"nsid")),
+    "the feature `without-fence` is for tests only; with it, build `--bin nsid-without-fence` alone"
+);
+
 /// The exit code for a command line or a configuration that makes no sense.
 const USAGE: u8 = 2;
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     let args = env::args_os().collect::<Vec<OsString>>();
     let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,

@@ -3,7 +3,7 @@
 use std::{
     env,
     ops::RangeInclusive,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, ExitStatus, Output},
     time::Duration,
 };
@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use crate::{
     boot_clock,
     netns::Namespace,
-    patience::within,
+    patience::{until, within},
     process::Process,
     unique::{Prefix, Unique},
 };
@@ -36,6 +36,17 @@ fn find_binary() -> Option<PathBuf> {
     env::var_os("NSID_BIN").map(PathBuf::from).or_else(beside)
 }
 
+/// The binary whose kernel programs have no fence: `NSID_WITHOUT_FENCE`.
+pub fn binary_without_fence() -> PathBuf {
+    let path = env::var_os("NSID_WITHOUT_FENCE").unwrap_or_else(|| {
+        panic!(
+            "no nsid without a fence: run `cargo xtask test`; or `cargo build --package nsid-user \
+             --bin nsid-without-fence --features without-fence`, and set NSID_WITHOUT_FENCE to its path"
+        )
+    });
+    path.into()
+}
+
 /// Runs a verb to its end, from the namespace of the caller.
 pub fn nsid(arguments: &[&str]) -> Output {
     Command::new(binary()).args(arguments).output().expect("nsid can be run")
@@ -50,6 +61,13 @@ pub fn run_refused(namespace: &Namespace, instance: &Instance, arguments: &[&str
     let output = command.output().expect("timeout can be run");
     assert!(!matches!(output.status.code(), None | Some(0 | 124 | 137)), "it ran: {arguments:?} {output:?}");
     output
+}
+
+/// `nsid run` as this instance, not started yet.
+pub fn run_command(binary: &Path, instance: &Instance, namespace: &Namespace, arguments: &[&str]) -> Command {
+    let mut command = namespace.command(binary.to_str().expect("a path in UTF-8"));
+    command.arg("run").args(["--instance", instance.name()]).args(arguments);
+    command
 }
 
 /// Takes all of an instance off the host, as well as that can be done: for Drop, which must not panic.
@@ -90,10 +108,23 @@ impl Instance {
 
     /// What `nsid status --json` says of it.
     pub fn status(&self) -> Value {
+        self.try_status().unwrap_or_else(|output| panic!("nsid status: {output:?}"))
+    }
+
+    /// The same, or what `nsid` said instead: of an agent that has only just been started, say, there is no status.
+    pub fn try_status(&self) -> Result<Value, Output> {
         let output = nsid(&["status", "--json", "--instance", self.name()]);
-        assert!(output.status.success(), "nsid status: {output:?}");
-        serde_json::from_slice(&output.stdout)
-            .unwrap_or_else(|error| panic!("nsid status: {error}: {output:?}"))
+        if !output.status.success() {
+            return Err(output);
+        }
+        let status = serde_json::from_slice(&output.stdout);
+        Ok(status.unwrap_or_else(|error| panic!("nsid status: {error}: {output:?}")))
+    }
+
+    /// What its claim is doing, in the word of `nsid status --json`.
+    pub fn claim_state(&self) -> Option<String> {
+        let status = self.try_status().ok()?;
+        status["services"][0]["store"]["state"].as_str().map(str::to_owned)
     }
 
     /// Between when and when, since boot, the deadline is up to which the kernel says its name, if nobody moves it:
@@ -130,10 +161,13 @@ impl Agent {
 
     /// Starts `nsid run` as this instance, and does not wait.
     pub fn spawn_as(instance: Instance, namespace: &Namespace, arguments: &[&str]) -> Self {
+        let command = run_command(&binary(), &instance, namespace, arguments);
+        Self::spawn_command(instance, namespace, command)
+    }
+
+    /// Starts a [`run_command`] of this instance, and does not wait.
+    pub fn spawn_command(instance: Instance, namespace: &Namespace, mut command: Command) -> Self {
         let directory = namespace.scratch();
-        let binary = binary();
-        let mut command = namespace.command(binary.to_str().expect("a path in UTF-8"));
-        command.arg("run").args(["--instance", instance.name()]).args(arguments);
         let process = Process::start(instance.name(), &mut command, directory.path());
         Self { process, instance, _directory: directory }
     }
@@ -172,6 +206,13 @@ impl Agent {
         self.instance.status()
     }
 
+    /// Waits until its claim is doing that.
+    pub fn until_claim_is(&self, state: &str) {
+        until(PATIENCE, &format!("the claim to be {state}"), || {
+            self.instance.claim_state().as_deref() == Some(state)
+        });
+    }
+
     /// `nsid on`.
     pub fn on(&self) {
         self.instance.verb("on");
@@ -190,6 +231,11 @@ impl Agent {
     /// `SIGCONT`.
     pub fn thaw(&self) {
         self.process.signal(Signal::CONT);
+    }
+
+    /// Its end, waited for.
+    pub fn wait(&mut self) -> ExitStatus {
+        self.process.wait(PATIENCE)
     }
 
     /// `SIGKILL`: the instance is left as a crash leaves it.

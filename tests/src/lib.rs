@@ -17,6 +17,7 @@ pub mod star;
 pub mod wire;
 
 pub mod agent;
+pub mod cluster;
 pub mod etcd;
 pub mod patience;
 pub mod pool;

@@ -12,7 +12,7 @@ use std::{
 
 use crate::{boot_clock, client::Client, message::Query, netns::Namespace, servers::PRESENT};
 
-/// How often it asks.
+/// How often it asks, unless told otherwise, and how long it waits for each answer.
 pub const PERIOD: Duration = Duration::from_millis(20);
 
 /// One answer.
@@ -36,10 +36,15 @@ pub struct Prober {
 impl Prober {
     /// Starts asking a server.
     pub fn start(namespace: &Namespace, server: IpAddr) -> Self {
+        Self::start_every(PERIOD, namespace, server)
+    }
+
+    /// Starts asking a server that often.
+    pub fn start_every(period: Duration, namespace: &Namespace, server: IpAddr) -> Self {
         let client = Client::new(namespace, server);
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
-        let thread = thread::spawn(move || ask_until(&stopped, &client));
+        let thread = thread::spawn(move || ask_until(&stopped, period, &client));
         Self { stop, thread: Some(thread) }
     }
 
@@ -57,7 +62,7 @@ impl Drop for Prober {
     }
 }
 
-fn ask_until(stopped: &AtomicBool, client: &Client) -> Vec<Heard> {
+fn ask_until(stopped: &AtomicBool, period: Duration, client: &Client) -> Vec<Heard> {
     let query = Query::a(PRESENT).with_nsid();
     let mut heard = Vec::new();
     let mut next = Instant::now();
@@ -66,7 +71,7 @@ fn ask_until(stopped: &AtomicBool, client: &Client) -> Vec<Heard> {
         if let Some(answer) = client.ask_within(PERIOD, &query) {
             heard.push(Heard { asked, at: boot_clock::now(), name: answer.nsid() });
         }
-        next += PERIOD;
+        next += period;
         thread::sleep(next.saturating_duration_since(Instant::now()));
     }
     heard

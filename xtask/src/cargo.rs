@@ -45,6 +45,17 @@ pub(crate) fn build_release<const N: usize>(binaries: &[Binary; N]) -> Result<[P
     Ok(paths)
 }
 
+/// Builds a binary with a feature of its package, quickly: as tests are built, from what they are built from.
+pub(crate) fn build_beside_tests(binary: &Binary, feature: &str) -> Result<PathBuf> {
+    let Binary { package, name } = binary;
+    let mut build = cargo()?;
+    build.args(["build", "--message-format=json-render-diagnostics"]);
+    build.args(["--package", package, "--bin", name, "--features", feature]);
+    // As in tests, whatever the profile says: else every dependency is built once more.
+    build.args(["--config", "profile.dev.panic='unwind'"]);
+    executables(build)?.remove(*name).with_context(|| format!("cargo built no `{name}`"))
+}
+
 /// Builds test programs of the package nsid-tests, and tells where each one is.
 pub(crate) fn build_tests(names: &[&str]) -> Result<Vec<(String, PathBuf)>> {
     let mut build = cargo()?;

@@ -4,13 +4,17 @@ use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 
 use crate::build::NSID;
-use crate::cargo::{build_release, cargo};
+use crate::cargo::{Binary, build_beside_tests, build_release, cargo};
 use crate::kernels;
 use crate::root::{become_command, is_root, sudo};
 use crate::setup::{self, Consent, Need, Purpose, coredns};
 
 /// Tests at a time: those with servers and deadlines measure time, and two cores are what CI has.
 const TEST_THREADS: &str = "2";
+
+/// The agent with its fence taken out, which the test of the fence must catch. Its name is another one, so that it never
+/// lies where what is shipped lies.
+const WITHOUT_FENCE: Binary = Binary { package: "nsid-user", name: "nsid-without-fence" };
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -25,6 +29,7 @@ pub(crate) struct Arguments {
 pub(crate) fn test(Arguments { long, filter }: &Arguments, consent: Consent) -> Result<()> {
     let beside = setup::begin(&[Need::Build, Need::Programs(Purpose::Test), Need::CoreDns], consent)?;
     let [nsid] = build_release(&[NSID])?;
+    let without_fence = build_beside_tests(&WITHOUT_FENCE, "without-fence")?;
     if let Some(running) = beside {
         let built = cargo()?.args(["test", "--no-run"]).status().context("cargo does not start")?;
         ensure!(built.success(), "the build of the tests failed: cargo says above why");
@@ -42,6 +47,7 @@ pub(crate) fn test(Arguments { long, filter }: &Arguments, consent: Consent) -> 
     if *long {
         test.arg("--include-ignored");
     }
-    test.env("NSID_BIN", nsid).env("COREDNS_BIN", coredns::path()?).env("RUST_TEST_THREADS", TEST_THREADS);
+    test.env("NSID_BIN", nsid).env("NSID_WITHOUT_FENCE", without_fence);
+    test.env("COREDNS_BIN", coredns::path()?).env("RUST_TEST_THREADS", TEST_THREADS);
     become_command(test)
 }

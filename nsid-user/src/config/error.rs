@@ -2,7 +2,12 @@
 
 use std::{fmt, path::PathBuf};
 
-use super::{SERVICES_MAX, etcd::PASSWORD, file::FileError, listen::Listen};
+use super::{
+    SERVICES_MAX,
+    etcd::{EtcdAddressError, PASSWORD},
+    file::FileError,
+    listen::Listen,
+};
 use crate::name::{NameError, PatternError};
 
 /// Where a setting of a service was given.
@@ -95,6 +100,14 @@ pub enum ConfigError {
     NoPattern {
         /// Where the store was given.
         store: Place,
+    },
+    /// An etcd's address that must not be repeated.
+    #[error("{place}: {source}")]
+    Etcd {
+        /// Where it was given.
+        place: Place,
+        /// What is wrong with it.
+        source: EtcdAddressError,
     },
     /// A user of an etcd with access control, and nothing to prove that we are that user.
     #[error("there is no password for the etcd user {user:?}; put it into the environment as {PASSWORD}")]

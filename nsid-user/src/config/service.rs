@@ -4,7 +4,7 @@ use std::{env, path::Path, time::Duration};
 
 use rustix::system::uname;
 
-use super::etcd::{EtcdAddress, PASSWORD};
+use super::etcd::{EtcdAddress, EtcdAddressError, PASSWORD};
 use super::{ConfigError, Limit, Listen, Place, SERVICES_MAX, ServiceSettings, Store, Ttl, without_repeats};
 use crate::name::{NodeName, Pattern};
 use crate::store::{Credentials, Password};
@@ -136,6 +136,9 @@ impl Layers<'_> {
                 let EtcdAddress { endpoints, user } = address;
                 let credentials = user.map(with_password).transpose()?;
                 StoreConfig::Etcd { endpoints, credentials, pattern, ttl }
+            }
+            Some((Store::EtcdWithPassword, place)) => {
+                return Err(ConfigError::Etcd { place, source: EtcdAddressError::Password });
             }
             Some((Store::Static(name), _)) => self.by_hand(name)?,
             None => self.by_hand(host_name(&uname().nodename().to_string_lossy())?)?,

@@ -14,6 +14,9 @@ pub enum Store {
     Local,
     /// A pool of names shared by the nodes that reach an etcd.
     Etcd(EtcdAddress),
+    /// An etcd's address that has a password in it, of which nothing is kept. No error here: clap and toml show the
+    /// text that a parser refuses.
+    EtcdWithPassword,
 }
 
 impl FromStr for Store {
@@ -21,7 +24,10 @@ impl FromStr for Store {
 
     fn from_str(text: &str) -> Result<Self, StoreError> {
         if let Some(address) = text.strip_prefix("etcd://") {
-            return Ok(Self::Etcd(address.parse()?));
+            return match address.parse() {
+                Err(EtcdAddressError::Password) => Ok(Self::EtcdWithPassword),
+                address => Ok(Self::Etcd(address?)),
+            };
         }
         match text.split_once(':') {
             Some(("static", name)) => Ok(Self::Static(name.parse()?)),
@@ -61,6 +67,7 @@ mod tests {
         assert_eq!("static:ns1".parse(), Ok(Store::Static("ns1".parse().unwrap())));
         assert_eq!("local".parse(), Ok(Store::Local));
         assert_eq!("etcd://a:1,b:2".parse(), Ok(Store::Etcd("a:1,b:2".parse().unwrap())));
+        assert_eq!("etcd://nsid:secret@a b".parse(), Ok(Store::EtcdWithPassword));
     }
 
     #[test]

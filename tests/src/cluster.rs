@@ -1,0 +1,109 @@
+//! Nodes that have their names from one pool: each agent is given the same configuration.
+
+use std::{path::PathBuf, time::Duration};
+
+use crate::{
+    agent::{Agent, Instance, binary, run_command},
+    client::Client,
+    etcd::Etcd,
+    pool::Pool,
+    prober::{PERIOD, Prober},
+    servers::{Server, Software},
+    star::{Node, Star},
+    unique::Prefix,
+    wire::INTERFACE,
+};
+
+/// Where the pool is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Store {
+    /// In a directory of this host.
+    Local,
+    /// In an etcd of its own, in the hub.
+    Etcd,
+}
+
+/// A pool, and the namespaces of its nodes, in which agents are started one by one. Agents must be dropped before it.
+#[derive(Debug)]
+pub struct Cluster {
+    /// What is started as the agent.
+    pub binary: PathBuf,
+    _servers: Vec<Server>,
+    etcd: Option<Etcd>,
+    /// The names.
+    pub pool: Pool,
+    /// The namespaces.
+    pub star: Star,
+}
+
+impl Cluster {
+    /// With so many nodes, at which no DNS server runs: the kernel answers for `id.server.` alone.
+    pub fn new(store: Store, nodes: u8) -> Self {
+        let star = Star::new(Prefix::Test, nodes);
+        let etcd = (store == Store::Etcd).then(|| Etcd::start(&star.hub, star.addresses.v4.into()));
+        Self { binary: binary(), _servers: Vec::new(), etcd, pool: Pool::new(Prefix::Test), star }
+    }
+
+    /// With so many nodes, at each of which NSD runs.
+    pub fn with_servers(store: Store, nodes: u8) -> Self {
+        let cluster = Self::new(store, nodes);
+        let start = |node: &Node| Server::start_default(Software::Nsd, &node.namespace, node.addresses);
+        let servers = cluster.star.nodes.iter().map(start).collect();
+        Self { _servers: servers, ..cluster }
+    }
+
+    /// Its etcd.
+    pub fn etcd(&self) -> &Etcd {
+        self.etcd.as_ref().expect("the pool is in etcd")
+    }
+
+    /// `SIGKILL` to etcd.
+    pub fn kill_etcd(&mut self) {
+        self.etcd.as_mut().expect("the pool is in etcd").kill();
+    }
+
+    /// Starts etcd again, with the data it had.
+    pub fn restart_etcd(&mut self) {
+        self.etcd.as_mut().expect("the pool is in etcd").restart(&self.star.hub);
+    }
+
+    /// The keys below `/nsid/` in etcd that contain `part`, counted.
+    pub fn count_keys(&self, part: &str) -> usize {
+        let keys = self.etcd().ctl(&self.star.hub, &["get", "--prefix", "--keys-only", "/nsid/"]);
+        keys.expect("etcd answers").lines().filter(|key| key.contains(part)).count()
+    }
+
+    /// Starts an agent at a node, and does not wait; what it is told beside store, pattern and interface are
+    /// `arguments`.
+    pub fn spawn(&self, node: usize, arguments: &[&str]) -> Agent {
+        self.spawn_as(Instance::new(Prefix::Test), node, arguments)
+    }
+
+    /// Starts it as this instance.
+    pub fn spawn_as(&self, instance: Instance, node: usize, arguments: &[&str]) -> Agent {
+        let store = match &self.etcd {
+            Some(etcd) => format!("etcd://{}", etcd.endpoint()),
+            None => "local".to_owned(),
+        };
+        let pattern = self.pool.pattern();
+        let common = ["--iface", INTERFACE, "--store", &store, "--pattern", &pattern];
+        let namespace = &self.star.nodes[node].namespace;
+        let command = run_command(&self.binary, &instance, namespace, &[&common[..], arguments].concat());
+        Agent::spawn_command(instance, namespace, command)
+    }
+
+    /// A client of a node.
+    pub fn client(&self, node: usize) -> Client {
+        Client::new(&self.star.hub, self.star.nodes[node].addresses.v4.into())
+    }
+
+    /// A prober of a node.
+    pub fn prober(&self, node: usize) -> Prober {
+        self.prober_every(PERIOD, node)
+    }
+
+    /// A prober of a node that asks that often.
+    pub fn prober_every(&self, period: Duration, node: usize) -> Prober {
+        Prober::start_every(period, &self.star.hub, self.star.nodes[node].addresses.v4.into())
+    }
+}

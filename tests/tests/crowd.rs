@@ -1,0 +1,28 @@
+//! Many nodes that are started together. Alone in its file: nothing that measures time runs beside it.
+
+use nsid_tests::{
+    agent::Agent,
+    cluster::{Cluster, Store},
+    message::Query,
+};
+
+const NODES: u8 = 50;
+
+#[test]
+fn fifty_agents_started_at_once_get_the_first_fifty_names() {
+    let cluster = Cluster::new(Store::Etcd, NODES);
+    let nodes = 0..usize::from(NODES);
+    let mut agents: Vec<Agent> = nodes.map(|node| cluster.spawn(node, &["--limit", "64"])).collect();
+    let mut names: Vec<String> = agents.iter_mut().map(Agent::ready).collect();
+    for (node, name) in names.iter().enumerate() {
+        let answer = cluster.client(node).ask(&Query::identity("id.server."));
+        assert_eq!(answer.text().as_ref(), Some(name), "node {node}");
+    }
+    for (agent, name) in agents.iter().zip(&names) {
+        assert_eq!(agent.stdout(), format!("ready: {name}\n"), "not one name from first to last");
+    }
+    let mut expected: Vec<String> = (0..u32::from(NODES)).map(|slot| cluster.pool.name(slot)).collect();
+    names.sort();
+    expected.sort();
+    assert_eq!(names, expected);
+}

@@ -1,0 +1,203 @@
+//! Names from a real etcd: who gets which, who waits, and whom etcd refuses.
+
+use std::{fs, process::Command, thread, time::Duration};
+
+use nsid_tests::{
+    agent::{Agent, Instance, binary, run_command, run_refused},
+    boot_clock,
+    cluster::{Cluster, Store},
+    patience::{until, within},
+    process::run,
+    unique::Prefix,
+    wire::INTERFACE,
+};
+
+fn lines_with(agent: &Agent, part: &str) -> usize {
+    agent.stderr().lines().filter(|line| line.contains(part)).count()
+}
+
+#[test]
+fn who_gets_no_slot_waits_in_line_says_so_once_and_takes_the_next_free_one() {
+    let cluster = Cluster::new(Store::Etcd, 3);
+    let arguments = ["--limit", "1", "--ttl", "2s"];
+    let mut holder = cluster.spawn(0, &arguments);
+    let name = holder.ready();
+    let mut waiting: Vec<Agent> = [1, 2].map(|node| cluster.spawn(node, &arguments)).into();
+    for agent in &waiting {
+        agent.until_claim_is("waiting");
+    }
+    // Longer than a lease: who waits keeps its place.
+    thread::sleep(Duration::from_secs(3));
+    while !waiting.is_empty() {
+        for agent in &waiting {
+            let status = agent.status();
+            let service = &status["services"][0];
+            assert_eq!(service["store"]["state"], "waiting", "{status}");
+            assert!(service["name"].is_null() && service["slot"].is_null(), "{status}");
+            assert_eq!(lines_with(agent, "waiting in line"), 1, "{}", agent.stderr());
+            assert_eq!(agent.stdout(), "");
+        }
+        let (status, _instance) = holder.terminate();
+        assert!(status.success(), "{status}");
+        let next = within(Duration::from_secs(1), "one of those in line to have the name", || {
+            waiting.iter().position(|agent| agent.is_ready().is_some())
+        });
+        holder = waiting.remove(next);
+        assert_eq!(holder.ready(), name);
+    }
+}
+
+#[test]
+fn a_crashed_agent_that_starts_again_within_its_lease_keeps_its_slot_and_says_it_throughout() {
+    let cluster = Cluster::with_servers(Store::Etcd, 3);
+    let arguments = ["--limit", "2", "--ttl", "10s"];
+    let mut agent = cluster.spawn(0, &arguments);
+    let name = agent.ready();
+    let token = |agent: &Agent| agent.status()["services"][0]["token"].as_u64().expect("a token");
+    let before = token(&agent);
+    let mut other = cluster.spawn(1, &arguments);
+    other.ready();
+    let next = cluster.spawn(2, &arguments);
+    next.until_claim_is("waiting");
+
+    let prober = cluster.prober(0);
+    let mut again = cluster.spawn_as(agent.kill(), 0, &arguments);
+    assert_eq!(again.ready(), name);
+    assert!(token(&again) > before, "{} after {before}", token(&again));
+    thread::sleep(Duration::from_millis(200));
+    assert_eq!(next.is_ready(), None, "it was given to the next in line");
+    let heard = prober.stop();
+    assert!(heard.len() > 10, "{heard:?}");
+    assert!(heard.iter().all(|heard| heard.name.as_ref() == Some(&name)), "{heard:?}");
+}
+
+#[test]
+fn a_malformed_address_is_a_usage_error_that_tells_how_to_write_one() {
+    let cluster = Cluster::new(Store::Local, 1);
+    let instance = Instance::new(Prefix::Test);
+    for (store, at_fault, fix) in [
+        ("etcd://10.77.0.1:port", "10.77.0.1:port", "etcd://HOST:PORT"),
+        ("etcd://", "\"\"", "etcd://HOST:PORT"),
+        ("etcd://10.77.0.1:2379,http://10.77.0.2", "http://10.77.0.2", "etcd://HOST:PORT"),
+        ("etcd://@10.77.0.1", "no user", "etcd://USER@HOST:PORT"),
+        // Nothing has put it into the environment.
+        ("etcd://nsid@10.77.0.1", "no password", "NSID_ETCD_PASSWORD"),
+    ] {
+        let arguments = ["--iface", INTERFACE, "--store", store, "--pattern", "worker{id}.test"];
+        let output = run_refused(&cluster.star.nodes[0].namespace, &instance, &arguments);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{store}: {stderr}");
+        assert!(stderr.contains(at_fault) && stderr.contains(fix), "{store}: {stderr}");
+        assert!((1..=3).contains(&stderr.lines().count()), "{store}: {stderr}");
+    }
+}
+
+#[test]
+fn a_password_in_an_address_is_refused_and_not_repeated() {
+    let cluster = Cluster::new(Store::Local, 1);
+    let namespace = &cluster.star.nodes[0].namespace;
+    let instance = Instance::new(Prefix::Test);
+    let store = "etcd://nsid:secret@10.77.0.1";
+    let directory = namespace.scratch();
+    let file = directory.path().join("nsid.toml");
+    let text = format!(
+        "iface = [\"{INTERFACE}\"]\n[[services]]\nstore = \"{store}\"\npattern = \"worker{{id}}.test\"\n"
+    );
+    fs::write(&file, text).expect("a temporary file");
+    let file = file.to_str().expect("a path in UTF-8");
+    for arguments in
+        [&["--iface", INTERFACE, "--store", store, "--pattern", "worker{id}.test"][..], &["--config", file]]
+    {
+        let output = run_refused(namespace, &instance, arguments);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        assert!(stderr.contains("NSID_ETCD_PASSWORD"), "{stderr}");
+        assert!(!stderr.contains("secret"), "{arguments:?}: {stderr}");
+    }
+}
+
+const PASSWORD: &str = "correct-horse";
+
+/// An etcd with access control, whose user `nsid` may do what is needed, and `stranger` may not.
+fn guarded() -> Cluster {
+    let cluster = Cluster::new(Store::Etcd, 1);
+    let password = format!("nsid:{PASSWORD}");
+    for arguments in [
+        &["user", "add", "root:root's"][..],
+        &["user", "grant-role", "root", "root"],
+        &["role", "add", "names"],
+        &["role", "grant-permission", "names", "--prefix=true", "readwrite", "/nsid/"],
+        &["user", "add", &password],
+        &["user", "grant-role", "nsid", "names"],
+        &["user", "add", "stranger:stranger's"],
+        &["auth", "enable"],
+    ] {
+        let done = cluster.etcd().ctl(&cluster.star.hub, arguments);
+        assert!(done.is_some(), "etcdctl {arguments:?}");
+    }
+    cluster
+}
+
+fn spawn_as_user(cluster: &Cluster, user_at: &str, password: Option<&str>) -> Agent {
+    let instance = Instance::new(Prefix::Test);
+    let store = format!("etcd://{user_at}{}", cluster.etcd().endpoint());
+    let pattern = cluster.pool.pattern();
+    let arguments = ["--verbose", "--iface", INTERFACE, "--store", &store, "--pattern", &pattern];
+    let namespace = &cluster.star.nodes[0].namespace;
+    let mut command = run_command(&binary(), &instance, namespace, &arguments);
+    if let Some(password) = password {
+        command.env("NSID_ETCD_PASSWORD", password);
+    }
+    Agent::spawn_command(instance, namespace, command)
+}
+
+#[test]
+fn credentials_that_etcd_refuses_end_the_agent_at_once_and_the_error_tells_what_to_do() {
+    let cluster = guarded();
+    for (user_at, password, reason) in [
+        ("", None, "user name is empty"),
+        ("nsid@", Some("wrong"), "authentication failed"),
+        ("nobody@", Some(PASSWORD), "authentication failed"),
+        ("stranger@", Some("stranger's"), "permission denied"),
+    ] {
+        let start = boot_clock::now();
+        let mut agent = spawn_as_user(&cluster, user_at, password);
+        let status = agent.wait();
+        let took = boot_clock::now().saturating_sub(start);
+        let stderr = agent.stderr();
+        assert_eq!(status.code(), Some(1), "{user_at}: {stderr}");
+        assert!(took < Duration::from_secs(3), "{user_at}: {took:?}");
+        let error = stderr.lines().find(|line| line.starts_with("error: ")).expect("an error");
+        for part in [reason, "etcd://USER@HOST:PORT", "NSID_ETCD_PASSWORD"] {
+            assert!(error.contains(part), "{user_at}: no {part:?}: {error}");
+        }
+        assert_eq!(agent.stdout(), "");
+    }
+}
+
+#[test]
+fn the_right_credentials_are_taken_and_the_password_is_told_to_nobody() {
+    let cluster = guarded();
+    let mut agent = spawn_as_user(&cluster, "nsid@", Some(PASSWORD));
+    assert_eq!(agent.ready(), cluster.pool.name(0));
+    // The log is written beside.
+    until(Duration::from_secs(1), "the log to tell of the slot", || agent.stderr().contains("is ours"));
+    let instance = agent.instance().name();
+    let status = |arguments: &[&str]| {
+        run(Command::new(binary()).args(["status", "--instance", instance]).args(arguments))
+    };
+    let mut told = vec![agent.stdout(), agent.stderr(), status(&[]), status(&["--json"])];
+    told.push(run(Command::new("ps").args(["-e", "-o", "args", "-ww"])));
+    assert!(told.last().is_some_and(|processes| processes.contains("etcd://nsid@")), "{told:?}");
+    for entry in fs::read_dir(format!("/run/nsid/{instance}")).expect("the instance's directory") {
+        let path = entry.expect("an entry").path();
+        if path.is_file() {
+            told.push(String::from_utf8_lossy(&fs::read(&path).expect("a file")).into_owned());
+        }
+    }
+    for text in told {
+        assert!(!text.contains(PASSWORD), "{text}");
+    }
+    let (ended, _instance) = agent.terminate();
+    assert!(ended.success(), "{ended}");
+}

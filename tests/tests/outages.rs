@@ -1,0 +1,153 @@
+//! etcd out of reach, and its answers lost: names come back, each once, and the log tells each outage once.
+
+use std::{collections::BTreeSet, thread, time::Duration};
+
+use nsid_tests::{
+    agent::Agent,
+    cluster::{Cluster, Store},
+    patience::until,
+};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What the log tells of an outage.
+const GONE: &str = "the store does not answer";
+const BACK: &str = "the store answers again";
+
+fn lines_with(agent: &Agent, part: &str) -> usize {
+    agent.stderr().lines().filter(|line| line.contains(part)).count()
+}
+
+#[test]
+fn an_etcd_that_is_not_there_yet_is_waited_for_and_missed_once_in_the_log() {
+    let mut cluster = Cluster::new(Store::Etcd, 1);
+    cluster.kill_etcd();
+    let mut agent = cluster.spawn(0, &[]);
+    agent.until_claim_is("unreachable");
+    // The longest pause between two tries is one second.
+    thread::sleep(Duration::from_secs(3));
+    assert_eq!(lines_with(&agent, GONE), 1, "{}", agent.stderr());
+    assert_eq!(agent.stdout(), "");
+    cluster.restart_etcd();
+    assert_eq!(agent.ready(), cluster.pool.name(0));
+    assert_eq!(lines_with(&agent, GONE), 1, "{}", agent.stderr());
+    assert_eq!(agent.stdout(), format!("ready: {}\n", cluster.pool.name(0)));
+}
+
+#[test]
+fn after_an_outage_longer_than_a_lease_each_name_comes_back_where_it_was() {
+    let mut cluster = Cluster::new(Store::Etcd, 2);
+    let mut agents = [0, 1].map(|node| cluster.spawn(node, &["--limit", "2", "--ttl", "2s"]));
+    let names = agents.each_mut().map(Agent::ready);
+    cluster.kill_etcd();
+    for (agent, name) in agents.iter().zip(&names) {
+        let lost = format!("ready: {name}\nlost: {name}\n");
+        until(PATIENCE, "the name to be lost", || agent.stdout() == lost);
+    }
+    // Several tries.
+    thread::sleep(Duration::from_secs(3));
+    cluster.restart_etcd();
+    assert_eq!(agents.each_mut().map(Agent::ready), names);
+    for (agent, name) in agents.iter().zip(&names) {
+        assert_eq!(agent.stdout(), format!("ready: {name}\nlost: {name}\nready: {name}\n"));
+        assert_eq!(lines_with(agent, GONE), 1, "{}", agent.stderr());
+        assert_eq!(lines_with(agent, "was not renewed in time"), 1, "{}", agent.stderr());
+    }
+}
+
+#[test]
+fn no_answer_lacks_its_name_in_an_outage_shorter_than_a_lease() {
+    let mut cluster = Cluster::with_servers(Store::Etcd, 1);
+    // Renewed every 2 s, up to 10 % more; so two thirds of the lease are left, at least, when etcd goes.
+    let mut agent = cluster.spawn(0, &["--ttl", "6s"]);
+    let name = agent.ready();
+    let prober = cluster.prober(0);
+    let missed = |agent: &Agent, outages: usize| {
+        until(PATIENCE, "etcd to be missed", || lines_with(agent, GONE) == outages);
+    };
+    let heard_again = |agent: &Agent, outages: usize| {
+        until(PATIENCE, "etcd to be heard again", || lines_with(agent, BACK) == outages);
+        assert_eq!(lines_with(agent, GONE), outages, "{}", agent.stderr());
+    };
+    cluster.etcd().freeze();
+    missed(&agent, 1);
+    thread::sleep(Duration::from_millis(500));
+    cluster.etcd().thaw();
+    heard_again(&agent, 1);
+
+    cluster.kill_etcd();
+    missed(&agent, 2);
+    cluster.restart_etcd();
+    heard_again(&agent, 2);
+
+    let heard = prober.stop();
+    assert!(heard.len() > 100, "{}", heard.len());
+    assert!(heard.iter().all(|heard| heard.name.as_ref() == Some(&name)), "{heard:?}");
+    assert_eq!(agent.stdout(), format!("ready: {name}\n"));
+}
+
+/// What etcd carries out and cannot tell: it runs for a moment at a time while a crowd claims, until the first has a name.
+/// The requests that have arrived by then are carried out, and the answers are lost.
+#[test]
+fn claims_whose_answers_were_lost_leave_no_hole_and_no_name_twice() {
+    const NODES: u8 = 8;
+    const ROUNDS: usize = 10;
+    let cluster = Cluster::new(Store::Etcd, NODES);
+    let nodes = 0..usize::from(NODES);
+    let expected: BTreeSet<String> = (0..u32::from(NODES)).map(|slot| cluster.pool.name(slot)).collect();
+    for _ in 0..ROUNDS {
+        cluster.etcd().freeze();
+        let mut agents: Vec<Agent> =
+            nodes.clone().map(|node| cluster.spawn(node, &["--limit", "8"])).collect();
+        let ready = |agents: &[Agent]| agents.iter().filter(|agent| agent.is_ready().is_some()).count();
+        until(PATIENCE, "all to ask for a name", || {
+            agents.iter().all(|agent| agent.stderr().contains("attached"))
+        });
+        until(PATIENCE, "one to have a name", || {
+            cluster.etcd().thaw();
+            thread::sleep(Duration::from_millis(1));
+            cluster.etcd().freeze();
+            ready(&agents) > 0
+        });
+        for node in &cluster.star.nodes {
+            cluster.star.deafen(node);
+        }
+        let told = ready(&agents);
+        cluster.etcd().thaw();
+        let carried_out = cluster.count_keys("/slots/");
+        for node in &cluster.star.nodes {
+            cluster.star.undeafen(node);
+        }
+        let names: BTreeSet<String> = agents.iter_mut().map(Agent::ready).collect();
+        assert_eq!(names, expected);
+        assert_eq!(cluster.count_keys("/slots/"), expected.len());
+        for agent in agents {
+            let (status, _instance) = agent.terminate();
+            assert!(status.success(), "{status}");
+        }
+        assert_eq!(cluster.count_keys("/slots/") + cluster.count_keys("/tickets/"), 0);
+        if carried_out > told {
+            return;
+        }
+    }
+    panic!("in {ROUNDS} rounds no claim was carried out whose answer was lost");
+}
+
+#[test]
+fn a_release_whose_answer_was_lost_gives_the_name_to_the_next_in_line_at_once() {
+    let cluster = Cluster::new(Store::Etcd, 2);
+    let arguments = ["--limit", "1", "--ttl", "60s"];
+    let mut old = cluster.spawn(0, &arguments);
+    let name = old.ready();
+    let mut next = cluster.spawn(1, &arguments);
+    next.until_claim_is("waiting");
+    cluster.star.deafen(&cluster.star.nodes[0]);
+    let (status, instance) = old.terminate();
+    assert!(status.success(), "{status}");
+    assert_eq!(next.is_ready().as_ref(), Some(&name), "not released at once, though etcd was told to");
+    cluster.star.undeafen(&cluster.star.nodes[0]);
+    // It finds that the name is another's now.
+    let again = cluster.spawn_as(instance, 0, &arguments);
+    again.until_claim_is("waiting");
+    assert_eq!(next.ready(), name);
+}

@@ -185,7 +185,10 @@ impl<S: Store, V: Voice> Claimant<'_, S, V> {
             }
             self.report.event(Event::Lost(name));
         }
-        self.report.progress.claiming();
+        match end {
+            End::Lost => self.report.progress.claiming(),
+            End::Lapsed => self.report.progress.lapsed(),
+        }
     }
 
     /// The order is the fence's: were the slot given back first, the next holder's name could meet ours.

@@ -122,11 +122,8 @@ impl Progress {
 
     /// The lease is over, and a slot is asked for again. A store that does not answer still does not: that was told.
     pub(crate) fn lapsed(&self) {
-        let state = match self.status.borrow().store.state {
-            State::Unreachable => State::Unreachable,
-            _ => State::Claiming,
-        };
-        self.turn(state, |_| None);
+        let unreachable = self.status.borrow().store.state == State::Unreachable;
+        self.turn(if unreachable { State::Unreachable } else { State::Claiming }, |_| None);
     }
 
     /// The slot was given back.

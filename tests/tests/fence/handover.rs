@@ -4,7 +4,6 @@ use std::{path::PathBuf, thread, time::Duration};
 
 use nsid_tests::{
     agent::{Agent, Instance},
-    boot_clock,
     cluster::{Cluster, Store},
     patience::until,
     prober::{Heard, PERIOD, Prober},

@@ -98,9 +98,8 @@ async fn claim(
             let store = Local::new(directory, nonce, pattern.limit().get(), ttl);
             claim::hold(store, &pattern, voice, &report, &mut stop).await
         }
-        StoreConfig::Etcd { endpoints, credentials, pattern, ttl } => {
-            let limit = pattern.limit().get();
-            let store = Etcd::new(endpoints, credentials, &pattern.pool(), nonce, limit, ttl);
+        StoreConfig::Etcd { cluster, pattern, ttl } => {
+            let store = Etcd::new(cluster, &pattern.pool(), nonce, pattern.limit().get(), ttl);
             // On the heap: the other stores need not reserve what this one takes.
             Box::pin(claim::hold(store, &pattern, voice, &report, &mut stop)).await
         }

@@ -2,13 +2,11 @@
 
 use std::{fmt, path::PathBuf};
 
-use super::{
-    SERVICES_MAX,
-    etcd::{EtcdAddressError, PASSWORD},
-    file::FileError,
-    listen::Listen,
+use super::{SERVICES_MAX, etcd::EtcdAddressError, file::FileError, listen::Listen};
+use crate::{
+    name::{NameError, PatternError},
+    store::PASSWORD_VARIABLE,
 };
-use crate::name::{NameError, PatternError};
 
 /// Where a setting of a service was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,7 +108,9 @@ pub enum ConfigError {
         source: EtcdAddressError,
     },
     /// A user of an etcd with access control, and nothing to prove that we are that user.
-    #[error("there is no password for the etcd user {user:?}; put it into the environment as {PASSWORD}")]
+    #[error(
+        "there is no password (in UTF-8) for the etcd user {user:?}; put it into the environment as {PASSWORD_VARIABLE}"
+    )]
     NoPassword {
         /// The user.
         user: String,

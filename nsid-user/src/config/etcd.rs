@@ -4,11 +4,10 @@ use std::str::FromStr;
 
 use http::uri::Authority;
 
+use crate::store::PASSWORD_VARIABLE;
+
 /// etcd's port for clients.
 const PORT: u16 = 2379;
-
-/// The environment variable that has the password of the user.
-pub(super) const PASSWORD: &str = "NSID_ETCD_PASSWORD";
 
 /// An etcd cluster, as `etcd://[USER@]HOST[:PORT][,HOST[:PORT]...]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,8 +28,8 @@ impl FromStr for EtcdAddress {
             Some((user, members)) => (Some(user.to_owned()), members),
             None => (None, text),
         };
-        if user.as_deref() == Some("") {
-            return Err(EtcdAddressError::NoUser);
+        if user.as_ref().is_some_and(|user| user.is_empty() || user.contains(',')) {
+            return Err(EtcdAddressError::User);
         }
         let endpoints = members.split(',').map(endpoint).collect::<Result<_, _>>()?;
         Ok(Self { endpoints, user })
@@ -41,7 +40,7 @@ fn endpoint(text: &str) -> Result<String, EtcdAddressError> {
     let malformed = || EtcdAddressError::Endpoint { endpoint: text.to_owned() };
     let authority: Authority = text.parse().map_err(|_| malformed())?;
     let host = authority.host();
-    // It leaves to others what a host is called.
+    // An authority may be more than a host's name or address.
     let named = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'));
     if host.is_empty() || !(named || host.starts_with('[')) {
         return Err(malformed());
@@ -65,13 +64,15 @@ pub enum EtcdAddressError {
         /// The text.
         endpoint: String,
     },
-    /// Nothing before the `@`.
-    #[error("there is no user before the '@'; write etcd://USER@HOST:PORT, or drop the '@'")]
-    NoUser,
+    /// Nothing before the `@`, or a member.
+    #[error(
+        "the user stands before the first member; write etcd://USER@HOST:PORT,HOST:PORT, or drop the '@'"
+    )]
+    User,
     /// A password, for all to see in the list of processes. It is not repeated here.
     #[error(
         "a password does not belong in an address, where every user of this host can read it; write \
-         etcd://USER@HOST:PORT, and the password into the environment as {PASSWORD}"
+         etcd://USER@HOST:PORT,HOST:PORT, and the password into the environment as {PASSWORD_VARIABLE}"
     )]
     Password,
 }
@@ -101,7 +102,9 @@ mod tests {
         let error = "nsid:secret@a:1".parse::<EtcdAddress>().unwrap_err();
         assert_eq!(error, EtcdAddressError::Password);
         assert!(!error.to_string().contains("secret"));
-        assert_eq!("@a:1".parse::<EtcdAddress>(), Err(EtcdAddressError::NoUser));
+        for text in ["@a:1", "a,nsid@b"] {
+            assert_eq!(text.parse::<EtcdAddress>(), Err(EtcdAddressError::User), "{text}");
+        }
     }
 
     #[test]

@@ -4,10 +4,10 @@ use std::{env, path::Path, time::Duration};
 
 use rustix::system::uname;
 
-use super::etcd::{EtcdAddress, EtcdAddressError, PASSWORD};
+use super::etcd::{EtcdAddress, EtcdAddressError};
 use super::{ConfigError, Limit, Listen, Place, SERVICES_MAX, ServiceSettings, Store, Ttl, without_repeats};
 use crate::name::{NodeName, Pattern};
-use crate::store::{Credentials, Password};
+use crate::store::{Cluster, Credentials, PASSWORD_VARIABLE, Password};
 
 /// A DNS service that gets a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,10 +32,8 @@ pub enum StoreConfig {
     },
     /// A free slot of a pool in etcd.
     Etcd {
-        /// The members, as `HOST:PORT`.
-        endpoints: Vec<String>,
-        /// Who we are to them, where there is access control.
-        credentials: Option<Credentials>,
+        /// Which etcd.
+        cluster: Cluster,
         /// The names of the pool, and how many slots it has.
         pattern: Pattern,
         /// How long a claim lasts that is not renewed.
@@ -44,12 +42,15 @@ pub enum StoreConfig {
 }
 
 impl StoreConfig {
-    /// Where a name comes from, in a word that stays the same from run to run.
+    /// Where a name comes from, in a word that stays the same from run to run. Another list of members is another
+    /// source, since it may be another etcd, where another node has the name.
     pub fn source(&self) -> String {
         match self {
             Self::Static(name) => format!("static:{name}"),
             Self::Local { pattern, .. } => format!("local:{pattern}"),
-            Self::Etcd { endpoints, pattern, .. } => format!("etcd://{}/{pattern}", endpoints.join(",")),
+            Self::Etcd { cluster, pattern, .. } => {
+                format!("etcd://{}/{pattern}", cluster.endpoints.join(","))
+            }
         }
     }
 }
@@ -135,7 +136,7 @@ impl Layers<'_> {
                 let (pattern, ttl) = self.pool(place)?;
                 let EtcdAddress { endpoints, user } = address;
                 let credentials = user.map(with_password).transpose()?;
-                StoreConfig::Etcd { endpoints, credentials, pattern, ttl }
+                StoreConfig::Etcd { cluster: Cluster { endpoints, credentials }, pattern, ttl }
             }
             Some((Store::EtcdWithPassword, place)) => {
                 return Err(ConfigError::Etcd { place, source: EtcdAddressError::Password });
@@ -193,7 +194,7 @@ impl Layers<'_> {
 
 /// The user, and the password that the environment has for it.
 fn with_password(user: String) -> Result<Credentials, ConfigError> {
-    match env::var(PASSWORD) {
+    match env::var(PASSWORD_VARIABLE) {
         Ok(password) => Ok(Credentials { user, password: Password::new(password) }),
         Err(_) => Err(ConfigError::NoPassword { user }),
     }

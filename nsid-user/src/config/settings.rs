@@ -69,8 +69,8 @@ pub struct ServiceSettings {
     ///
     /// static:NAME is that name, for as long as the agent is not stopped. The others are one of a pool of names, and
     /// need --pattern: local, of one that the agents of this host share; etcd://, of one that the nodes which reach that
-    /// etcd share. Give every member of the cluster; for an etcd with access control write etcd://USER@HOST:PORT,... and
-    /// put the password into the environment as `NSID_ETCD_PASSWORD`.
+    /// etcd share. Give every member of the cluster; for an etcd with access control write etcd://USER@HOST:PORT,... (a
+    /// user that may read and write below /nsid/) and put the password into the environment as `NSID_ETCD_PASSWORD`.
     #[arg(long, value_name = "STORE")]
     #[serde(deserialize_with = "toml_text::one")]
     pub store: Option<Store>,
@@ -91,7 +91,8 @@ pub struct ServiceSettings {
 
     /// How long a claim of a pool's name lasts unless renewed, 1s to 1day [default: 10s]
     ///
-    /// A node that dies or loses its store is silent, and its name free for another, after that long.
+    /// A node that dies or loses its store is silent after that long, and its name free for another (in etcd, which knows
+    /// whole seconds, and at least 2).
     #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
     #[serde(deserialize_with = "toml_text::one")]
     pub ttl: Option<Ttl>,

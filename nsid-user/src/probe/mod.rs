@@ -33,7 +33,7 @@ pub struct ProbeError {
     source: io::Error,
 }
 
-/// Asks both questions, one after the other: neither waits behind the other, and each time is its own.
+/// Asks both questions, one after the other: the second would wait behind the first in the server's queue, and its time be longer.
 pub fn probe(server: Server, timeout: Timeout) -> Result<Report, ProbeError> {
     let heard = |question| {
         ask(server.address(), question, timeout.get()).map_err(|source| ProbeError { server, source })

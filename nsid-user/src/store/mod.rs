@@ -21,7 +21,7 @@ use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
-pub use etcd::{Credentials, Etcd, Password};
+pub use etcd::{Cluster, Credentials, Etcd, PASSWORD_VARIABLE, Password};
 pub use lease::Lease;
 pub use local::Local;
 pub use nonce::{Nonce, NonceError};
@@ -82,7 +82,7 @@ pub enum ClaimError {
     /// etcd does not let this claimant do what a claim takes.
     #[error(
         "etcd refuses the claim ({reason}); name a user that may read and write below /nsid/ (etcd://USER@HOST:PORT), \
-         and put the right password into the environment as NSID_ETCD_PASSWORD"
+         and put the right password into the environment as {PASSWORD_VARIABLE}"
     )]
     EtcdRefused {
         /// Which member, and what it said.

@@ -69,6 +69,11 @@ impl Nonce {
         Self(self.0 ^ u128::from(service))
     }
 
+    /// A number below `over`, as good as drawn by chance for each claimant, and always the same for this one.
+    pub(super) fn spread(self, over: usize) -> usize {
+        usize::try_from(self.0 % over as u128).unwrap_or(0)
+    }
+
     /// Renamed into place: a crash leaves the whole nonce or none.
     fn keep(self, path: &Path) -> io::Result<()> {
         let new = path.with_added_extension("new");

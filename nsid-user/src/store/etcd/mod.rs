@@ -13,6 +13,8 @@
 //! A request whose answer is lost may have been carried out. Each is such that it can be sent again: the lease's
 //! number is chosen here, and tickets and slots carry the claimant's nonce, by which it finds its own.
 
+mod cluster;
+mod failure;
 mod members;
 mod order;
 mod pool;
@@ -23,18 +25,20 @@ mod tests;
 
 use std::time::Duration;
 
-use etcd_client::{Client, Txn, WatchFilterType, WatchOptions};
+use etcd_client::Txn;
 
-pub use self::members::{Credentials, Password};
-use self::members::{Failure, Members};
+pub use self::cluster::{Cluster, Credentials, PASSWORD_VARIABLE, Password};
+use self::failure::Failure;
+use self::members::Members;
 use self::order::{Turn, View};
-use self::pool::{Arrival, Keys};
+use self::pool::Keys;
 use self::session::{KeptAlive, Session, Term, incomplete};
 use super::{ClaimError, Grant, Lease, Nonce, Progress, RenewError, Store, Unreachable};
 use crate::clock::BootTime;
-use crate::pace::{Backoff, jittered, until, within};
+use crate::pace::{Backoff, jittered, until};
 
-/// How long who waits in line relies on being told of departures: a connection can be dead without a sign of it.
+/// How long who waits in line relies on being told of departures, where its keepalives (each third of a lease) are not
+/// more frequent than that: a connection can be dead without a sign of it.
 const LOOK: Duration = Duration::from_secs(10);
 
 /// A claimant of a pool in etcd.
@@ -55,34 +59,28 @@ struct Held {
 }
 
 impl Etcd {
-    /// The claimant `nonce` of the slots below `limit` of `pool`, in the etcd whose members are at `endpoints`
-    /// (`HOST:PORT`). All of a pool's claimants give the same pool; their limits and times may differ.
-    pub fn new(
-        endpoints: Vec<String>,
-        credentials: Option<Credentials>,
-        pool: &str,
-        nonce: Nonce,
-        limit: u32,
-        ttl: Duration,
-    ) -> Self {
-        let session = Session::new(Members::new(endpoints, credentials, ttl), ttl);
+    /// The claimant `nonce` of the slots below `limit` of `pool`. All of a pool's claimants give the same cluster and
+    /// pool; their limits and times may differ.
+    pub fn new(cluster: Cluster, pool: &str, nonce: Nonce, limit: u32, ttl: Duration) -> Self {
+        let first = nonce.spread(cluster.endpoints.len());
+        let session = Session::new(Members::new(cluster, first, ttl), ttl);
         Self { session, keys: Keys::new(pool, nonce), nonce, limit, ttl, held: None }
     }
 
     /// Waits for a slot for as long as etcd answers.
     async fn try_to_claim(&mut self, progress: &Progress) -> Result<Grant, Failure> {
         // How long an earlier lease still lasts, a renewal will tell.
-        let mut fresh = if self.session.lease().is_err() { Some(self.session.grant().await?) } else { None };
+        let mut fresh = if self.session.has_lease() { None } else { Some(self.session.grant().await?) };
         let arrived = self.session.transact(self.keys.arrive(self.session.lease()?)).await?;
         progress.claiming();
-        if let Arrival::First(slot) = Keys::arrival(&arrived)
+        if let Some(slot) = Keys::by_arrival(&arrived)
             && slot < self.limit
             && let Some(held) = self.put(slot, self.keys.take(slot, self.session.lease()?)).await?
         {
             return self.granted(held, fresh).await;
         }
         loop {
-            let (view, revision) = self.look().await?;
+            let view = self.look().await?;
             let lease = self.session.lease()?;
             let held = match view.turn(self.nonce, self.limit) {
                 Turn::Keep(own) => self.put(own.slot, self.keys.keep(own, lease)).await?,
@@ -90,7 +88,7 @@ impl Etcd {
                 Turn::Wait { departures } => {
                     progress.waiting();
                     fresh = None;
-                    self.wait(revision, departures).await?;
+                    self.wait(view.revision, departures).await?;
                     None
                 }
                 Turn::Absent => return Err(Failure::Lost),
@@ -101,7 +99,7 @@ impl Etcd {
         }
     }
 
-    async fn look(&mut self) -> Result<(View, i64), Failure> {
+    async fn look(&mut self) -> Result<View, Failure> {
         let answer = self.session.transact(self.keys.look()).await?;
         Ok(self.keys.view(&answer).ok_or_else(incomplete)?)
     }
@@ -126,29 +124,7 @@ impl Etcd {
     /// keeps the lease alive.
     async fn wait(&mut self, revision: i64, departures: usize) -> Result<(), Failure> {
         let due = BootTime::now().saturating_add(jittered(LOOK.min(self.ttl / 3)));
-        let root = self.keys.root().to_owned();
-        let options = WatchOptions::new()
-            .with_prefix()
-            .with_filters([WatchFilterType::NoPut])
-            .with_start_revision(revision + 1);
-        let watch = async |etcd: &mut Client| etcd.watch(root, Some(options)).await;
-        let mut stream = self.session.members.ask(watch).await?;
-        let departed = async {
-            let mut seen = 0;
-            while seen < departures {
-                match stream.message().await {
-                    Ok(Some(message)) if !message.canceled() => seen += message.events().len(),
-                    Ok(Some(canceled)) => return Err(Unreachable::new(canceled.cancel_reason())),
-                    Ok(None) => return Err(Unreachable::new("the watch has ended")),
-                    Err(error) => return Err(Unreachable::new(error)),
-                }
-            }
-            Ok(())
-        };
-        if let Some(Err(reason)) = within(due, departed).await {
-            self.session.members.turn();
-            return Err(reason.into());
-        }
+        self.session.watch(self.keys.tickets(), revision, departures, due).await?;
         match self.session.keep_alive().await? {
             KeptAlive::For(..) => Ok(()),
             KeptAlive::Over => Err(Failure::Lost),
@@ -159,9 +135,7 @@ impl Etcd {
     async fn prolong(&mut self, held: Held) -> Result<Lease, Failure> {
         let (lease, ()) = Lease::ask(self.ttl, |_| async {
             let kept_alive = self.session.keep_alive().await?;
-            let slot = self.keys.slot(held.slot);
-            let read = async |etcd: &mut Client| etcd.get(slot, None).await;
-            let answer = self.session.members.ask(read).await?;
+            let answer = self.session.read(self.keys.slot(held.slot)).await?;
             if !answer.kvs().first().is_some_and(|slot| self.keys.is_as_put(slot, held.revision)) {
                 return Err(Failure::Lost);
             }

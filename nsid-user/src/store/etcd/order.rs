@@ -11,6 +11,8 @@ use crate::store::Nonce;
 /// A state of the pool.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct View {
+    /// When it was that, in etcd's count.
+    pub(super) revision: i64,
     /// Who has a ticket, the oldest first.
     pub(super) tickets: Vec<Nonce>,
     /// The slots that are taken.
@@ -34,7 +36,7 @@ pub(super) enum Turn {
     Keep(Taken),
     /// It is its turn, for this slot.
     Take(u32),
-    /// It waits until so many slots were given back or older tickets are gone.
+    /// It waits until so many tickets are gone: those of holders, whose slots are free then, or of others in line.
     Wait { departures: usize },
     /// It is not in line.
     Absent,
@@ -94,7 +96,7 @@ mod tests {
                 tickets.swap(at, other);
             }
             let slots = holders.map(|slot| taken(slot, (!stranger || slot != 3).then_some(slot))).collect();
-            View { tickets, slots }
+            View { revision: 7, tickets, slots }
         }
     }
 
@@ -136,16 +138,26 @@ mod tests {
         }
 
         #[test]
-        fn a_turn_comes_with_so_many_departures_and_no_sooner(pool in pool(), leaving in vec(any::<Index>(), 12)) {
+        fn a_turn_comes_with_so_many_departures_and_no_sooner(pool in pool(), leaving in vec(any::<Index>(), 32)) {
             for nonce in pool.line() {
                 let Turn::Wait { departures } = pool.turn(nonce, LIMIT) else { continue };
                 let mut pool = pool.clone();
+                // Holders, and who came before.
+                let place = pool.tickets.iter().position(|ticket| *ticket == nonce).unwrap();
+                let line = pool.line();
+                let leaves = |(at, ticket): (usize, &Nonce)| {
+                    (at < place || *ticket != nonce && !line.contains(ticket)).then_some(*ticket)
+                };
+                let mut leavers: Vec<Nonce> = pool.tickets.iter().enumerate().filter_map(leaves).collect();
+                prop_assume!(leavers.len() >= departures);
                 for index in leaving.iter().take(departures) {
                     let waits = matches!(pool.turn(nonce, LIMIT), Turn::Wait { .. });
-                    prop_assert!(waits, "{:?}", pool.turn(nonce, LIMIT));
-                    if pool.slots.is_empty() { break }
-                    pool.slots.remove(index.index(pool.slots.len()));
+                    prop_assert!(waits, "before its turn");
+                    let leaver = leavers.swap_remove(index.index(leavers.len()));
+                    pool.tickets.retain(|ticket| *ticket != leaver);
+                    pool.slots.retain(|taken| taken.holder != Some(leaver));
                 }
+                prop_assert!(matches!(pool.turn(nonce, LIMIT), Turn::Take(_)));
             }
         }
 
@@ -161,7 +173,8 @@ mod tests {
 
     #[test]
     fn a_slot_beyond_the_limit_is_neither_kept_nor_counted() {
-        let pool = View { tickets: vec![nonce(1)], slots: vec![taken(7, Some(1)), taken(0, Some(2))] };
+        let pool =
+            View { revision: 7, tickets: vec![nonce(1)], slots: vec![taken(7, Some(1)), taken(0, Some(2))] };
         assert_eq!(pool.turn(nonce(1), 8), Turn::Keep(taken(7, Some(1))));
         assert_eq!(pool.turn(nonce(1), 7), Turn::Take(1));
         assert_eq!(pool.turn(nonce(1), 1), Turn::Wait { departures: 1 });

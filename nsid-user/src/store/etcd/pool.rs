@@ -18,6 +18,7 @@ use etcd_client::{
 };
 
 use super::order::{Taken, View};
+use super::session::LeaseId;
 use crate::store::Nonce;
 
 /// The keys of one pool, for one claimant of it.
@@ -27,23 +28,9 @@ pub(super) struct Keys {
     nonce: Nonce,
 }
 
-/// What comes of arriving.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Arrival {
-    /// As the n-th of all that ever did, from 0, none of whom has left.
-    First(u32),
-    /// Somebody has left, or this claimant was there already.
-    Later,
-}
-
 impl Keys {
     pub(super) fn new(pool: &str, nonce: Nonce) -> Self {
         Self { root: format!("/nsid/{pool}/"), nonce }
-    }
-
-    /// All keys of the pool begin with this.
-    pub(super) fn root(&self) -> &str {
-        &self.root
     }
 
     pub(super) fn slot(&self, slot: u32) -> String {
@@ -54,7 +41,8 @@ impl Keys {
         format!("{}slots/", self.root)
     }
 
-    fn tickets(&self) -> String {
+    /// Before each ticket. One is deleted for every claimant that leaves.
+    pub(super) fn tickets(&self) -> String {
         format!("{}tickets/", self.root)
     }
 
@@ -68,7 +56,7 @@ impl Keys {
 
     /// Takes a ticket. One that is there already, of an earlier claim or of an arrival whose answer was lost, keeps its
     /// place in line and lives as long as this lease from now on.
-    pub(super) fn arrive(&self, lease: i64) -> Txn {
+    pub(super) fn arrive(&self, lease: LeaseId) -> Txn {
         let ticket = || TxnOp::put(self.ticket(), "", Some(PutOptions::new().with_lease(lease)));
         let tickets = GetOptions::new().with_prefix().with_count_only();
         Txn::new()
@@ -81,29 +69,27 @@ impl Keys {
             .or_else([ticket()])
     }
 
-    pub(super) fn arrival(answer: &TxnResponse) -> Arrival {
-        let [TxnOpResponse::Put(arrivals), _, TxnOpResponse::Get(tickets)] = &answer.op_responses()[..]
-        else {
-            return Arrival::Later;
+    /// The slot of who has arrived, if that can be told without a look at the pool: nobody who arrived earlier has left.
+    pub(super) fn by_arrival(answer: &TxnResponse) -> Option<u32> {
+        let answers = answer.op_responses();
+        let [TxnOpResponse::Put(arrivals), _, TxnOpResponse::Get(tickets)] = &answers[..] else {
+            return None;
         };
         let before = arrivals.prev_key().map_or(0, KeyValue::version);
-        match u32::try_from(before) {
-            Ok(slot) if tickets.count() == before + 1 => Arrival::First(slot),
-            Ok(_) | Err(_) => Arrival::Later,
-        }
+        if tickets.count() == before + 1 { before.try_into().ok() } else { None }
     }
 
     /// Puts a slot if nobody has it.
-    pub(super) fn take(&self, slot: u32, lease: i64) -> Txn {
+    pub(super) fn take(&self, slot: u32, lease: LeaseId) -> Txn {
         self.put(slot, lease, Compare::create_revision(self.slot(slot), CompareOp::Equal, 0))
     }
 
     /// Has a slot that is this claimant's live as long as another lease.
-    pub(super) fn keep(&self, own: Taken, lease: i64) -> Txn {
+    pub(super) fn keep(&self, own: Taken, lease: LeaseId) -> Txn {
         self.put(own.slot, lease, Compare::mod_revision(self.slot(own.slot), CompareOp::Equal, own.revision))
     }
 
-    fn put(&self, slot: u32, lease: i64, when: Compare) -> Txn {
+    fn put(&self, slot: u32, lease: LeaseId, when: Compare) -> Txn {
         let options = PutOptions::new().with_lease(lease);
         Txn::new().when([when]).and_then([TxnOp::put(self.slot(slot), self.nonce.to_string(), Some(options))])
     }
@@ -123,8 +109,8 @@ impl Keys {
         ])
     }
 
-    /// The pool as [`look`](Keys::look) found it, and the revision.
-    pub(super) fn view(&self, answer: &TxnResponse) -> Option<(View, i64)> {
+    /// The pool as [`look`](Keys::look) found it.
+    pub(super) fn view(&self, answer: &TxnResponse) -> Option<View> {
         let [TxnOpResponse::Get(tickets), TxnOpResponse::Get(slots)] = &answer.op_responses()[..] else {
             return None;
         };
@@ -138,7 +124,7 @@ impl Keys {
                 revision: slot.mod_revision(),
             })
         });
-        Some((View { tickets, slots: slots.collect() }, answer.header()?.revision()))
+        Some(View { revision: answer.header()?.revision(), tickets, slots: slots.collect() })
     }
 }
 

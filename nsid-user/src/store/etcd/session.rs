@@ -1,24 +1,31 @@
-//! A claimant's lease: all that it has in etcd goes with it.
+//! A claimant's dealings with etcd. All that it has there goes with its lease.
 
 use std::num::NonZeroU64;
 use std::time::Duration;
 
 use etcd_client::{
-    Client, Error, LeaseGrantOptions, LeaseKeepAliveStream, LeaseKeeper, ResponseHeader, Txn, TxnResponse,
+    Client, Error, GetResponse, LeaseGrantOptions, LeaseKeepAliveStream, LeaseKeeper, ResponseHeader, Txn,
+    TxnResponse, WatchFilterType, WatchOptions,
 };
 
-use super::members::{Failure, Members};
+use super::failure::Failure;
+use super::members::Members;
+use crate::clock::BootTime;
+use crate::pace::within;
 use crate::store::{Lease, Unreachable};
 
-/// A claimant's dealings with etcd.
+/// A lease, and the way to those who keep it.
 pub(super) struct Session {
-    pub(super) members: Members,
+    members: Members,
     ttl: Duration,
-    /// What we have is put with it. It may be over, or not granted yet.
-    lease: Option<i64>,
+    /// The lease. It may be over, or not granted yet.
+    lease: Option<LeaseId>,
     /// Open while keepalives succeed: the answer to an earlier one must not be taken for that to a later one.
     keep_alive: Option<(LeaseKeeper, LeaseKeepAliveStream)>,
 }
+
+/// The number that etcd knows a lease by.
+pub(super) type LeaseId = i64;
 
 /// What a keepalive says.
 pub(super) enum KeptAlive {
@@ -38,12 +45,17 @@ impl Session {
         Self { members, ttl, lease: None, keep_alive: None }
     }
 
-    /// Its number, if one was asked for.
-    pub(super) fn lease(&self) -> Result<i64, Failure> {
+    /// Whether there is a lease to go on with.
+    pub(super) fn has_lease(&self) -> bool {
+        self.lease.is_some()
+    }
+
+    /// The lease that what is put goes with.
+    pub(super) fn lease(&self) -> Result<LeaseId, Failure> {
         self.lease.ok_or(Failure::Lost)
     }
 
-    /// The next claim begins with a new lease.
+    /// Goes on without a lease: what was put with the last one stays until that is over.
     pub(super) fn forget(&mut self) {
         (self.lease, self.keep_alive) = (None, None);
     }
@@ -56,7 +68,7 @@ impl Session {
         let (lease, ()) = Lease::ask(self.ttl, |_| async {
             let options = LeaseGrantOptions::new().with_id(id);
             let grant = async |etcd: &mut Client| etcd.lease_grant(seconds, Some(options)).await;
-            Ok::<_, Failure>((as_duration(self.members.ask_patiently(grant).await?.ttl()), ()))
+            Ok::<_, Failure>((as_duration(self.members.ask_unhurried(grant).await?.ttl()), ()))
         })
         .await?;
         Ok(lease)
@@ -70,7 +82,7 @@ impl Session {
             let (mut keeper, mut answers) = match open {
                 Some(open) => open,
                 None => match etcd.lease_keep_alive(lease).await {
-                    // So the client says that the first answer said so.
+                    // etcd-client's word for a lease that the first answer says is over (src/rpc/lease.rs).
                     Err(Error::LeaseKeepAliveError(_)) => return Ok(None),
                     opened => opened?,
                 },
@@ -91,6 +103,7 @@ impl Session {
     /// Ends the lease, and with it all that was put with it.
     pub(super) async fn revoke(&mut self) -> Result<(), Unreachable> {
         let Some(lease) = self.lease else { return Ok(()) };
+        // The connection that there is may be dead, and then its member be asked again.
         let mut others = self.members.count();
         loop {
             let revoke = async |etcd: &mut Client| etcd.lease_revoke(lease).await;
@@ -105,9 +118,49 @@ impl Session {
         Ok(())
     }
 
+    /// Reads a key as it is now: by the word of a majority, not of one member (a linearizable read).
+    pub(super) async fn read(&mut self, key: String) -> Result<GetResponse, Failure> {
+        self.members.ask(async |etcd| etcd.get(key, None).await).await
+    }
+
+    /// Waits until so many keys below `prefix` were deleted after that revision, or until `due`.
+    pub(super) async fn watch(
+        &mut self,
+        prefix: String,
+        revision: i64,
+        deletions: usize,
+        due: BootTime,
+    ) -> Result<(), Failure> {
+        let options = WatchOptions::new()
+            .with_prefix()
+            .with_filters([WatchFilterType::NoPut])
+            .with_start_revision(revision + 1);
+        let watch = async |etcd: &mut Client| etcd.watch(prefix, Some(options)).await;
+        let mut stream = self.members.ask_unhurried(watch).await?;
+        let deleted = async {
+            let mut seen = 0;
+            while seen < deletions {
+                match stream.message().await {
+                    Ok(Some(message)) if !message.canceled() => seen += message.events().len(),
+                    Ok(Some(canceled)) => return Err(Unreachable::new(canceled.cancel_reason())),
+                    Ok(None) => return Err(Unreachable::new("the watch has ended")),
+                    Err(error) => return Err(Unreachable::new(error)),
+                }
+            }
+            Ok(())
+        };
+        match within(due, deleted).await {
+            Some(Ok(())) | None => Ok(()),
+            Some(Err(reason)) => {
+                self.members.turn();
+                Err(reason.into())
+            }
+        }
+    }
+
     /// Does all of it or nothing.
     pub(super) async fn transact(&mut self, txn: Txn) -> Result<TxnResponse, Failure> {
-        self.members.ask_patiently(async |etcd| etcd.txn(txn).await).await
+        self.members.ask_unhurried(async |etcd| etcd.txn(txn).await).await
     }
 }
 
@@ -120,7 +173,7 @@ impl Term {
 }
 
 /// Any number but 0, which has etcd choose one.
-fn random_id() -> Result<i64, getrandom::Error> {
+fn random_id() -> Result<LeaseId, getrandom::Error> {
     Ok(i64::from_ne_bytes(getrandom::u64()?.to_ne_bytes()) & i64::MAX | 1)
 }
 

@@ -7,23 +7,24 @@ use std::pin::pin;
 use std::task::Poll;
 
 use etcd_client::{Client, DeleteOptions, GetOptions, Permission, PermissionType};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use self::server::Server;
 use super::*;
 use crate::store::behaviour::Pool;
-use crate::store::{Kind, State};
+use crate::store::{ClaimStatus, Kind, State};
 
 const POOL: &str = "worker{id}.tf.local";
 
 /// A pool in an etcd of its own.
-struct Cluster {
+struct EtcdPool {
     server: Server,
     limit: u32,
 }
 
-impl Pool for Cluster {
+impl Pool for EtcdPool {
     type Claimant = Etcd;
     // What etcd grants at least, with its default election timeout.
     const TTL: Duration = Duration::from_secs(2);
@@ -54,9 +55,9 @@ impl Drop for Frozen<'_> {
     }
 }
 
-impl Cluster {
+impl EtcdPool {
     fn claimant_at(&self, endpoints: Vec<String>, nonce: Nonce) -> Etcd {
-        Etcd::new(endpoints, None, POOL, nonce, self.limit, Self::TTL)
+        Etcd::new(Cluster { endpoints, credentials: None }, POOL, nonce, self.limit, Self::TTL)
     }
 
     fn newcomer(&self) -> Etcd {
@@ -74,43 +75,48 @@ impl Cluster {
     }
 }
 
-behaves_as_a_store!(Cluster);
+behaves_as_a_store!(EtcdPool);
 
 async fn claim(store: &mut Etcd) -> Grant {
     store.claim(&Progress::new(Kind::Etcd, "test").0).await.unwrap()
 }
 
 /// A claim that goes on beside the test, and its state.
-fn claiming(mut store: Etcd) -> (JoinHandle<Grant>, tokio::sync::watch::Receiver<super::super::ClaimStatus>) {
+fn claiming(mut store: Etcd) -> (JoinHandle<Grant>, watch::Receiver<ClaimStatus>) {
     let (progress, status) = Progress::new(Kind::Etcd, "test");
     (tokio::spawn(async move { store.claim(&progress).await.unwrap() }), status)
 }
 
 #[tokio::test]
 async fn an_etcd_that_is_not_there_yet_is_waited_for() {
-    let mut pool = Cluster { server: Server::stopped(), limit: 3 };
+    let mut pool = EtcdPool { server: Server::stopped(), limit: 3 };
     let (claim, mut status) = claiming(pool.newcomer());
     let unreachable = status.wait_for(|status| status.store.state == State::Unreachable);
-    timeout(Cluster::TTL, unreachable).await.expect("said").unwrap();
+    timeout(EtcdPool::TTL, unreachable).await.expect("said").unwrap();
     pool.server.run();
-    assert_eq!(timeout(Cluster::TTL * 2, claim).await.expect("claimed").unwrap().slot, 0);
+    assert_eq!(timeout(EtcdPool::TTL * 2, claim).await.expect("claimed").unwrap().slot, 0);
 }
 
 #[tokio::test]
 async fn a_dead_or_frozen_member_is_left_for_the_next() {
-    let pool = Cluster::new(3);
+    let pool = EtcdPool::new(3);
     let dead = Server::stopped();
     let frozen = Server::start();
     frozen.freeze();
     let endpoints = [&dead, &frozen, &pool.server].map(Server::endpoint);
-    let mut store = pool.claimant_at(endpoints.to_vec(), Nonce::random().unwrap());
-    timeout(Cluster::TTL, claim(&mut store)).await.expect("claimed");
-    store.renew().await.unwrap();
+    // By their nonces they begin with the first, the second and the third member.
+    for first in 0..3 {
+        let nonce: Nonce = format!("{first:032x}").parse().unwrap();
+        assert_eq!(nonce.spread(3), first);
+        let mut store = pool.claimant_at(endpoints.to_vec(), nonce);
+        timeout(EtcdPool::TTL, claim(&mut store)).await.expect("claimed");
+        store.renew().await.unwrap();
+    }
 }
 
 #[tokio::test]
 async fn a_restart_of_etcd_takes_nothing_away() {
-    let mut pool = Cluster::new(3);
+    let mut pool = EtcdPool::new(3);
     let mut store = pool.newcomer();
     let grant = claim(&mut store).await;
     pool.server.kill();
@@ -123,14 +129,14 @@ async fn a_restart_of_etcd_takes_nothing_away() {
 
 #[tokio::test]
 async fn a_frozen_etcd_is_told_in_time_and_what_it_answers_late_is_not_taken_for_a_later_answer() {
-    let pool = Cluster::new(3);
+    let pool = EtcdPool::new(3);
     let mut store = pool.newcomer();
     claim(&mut store).await;
     store.renew().await.unwrap();
     pool.server.freeze();
     let before = BootTime::now();
     assert!(matches!(store.renew().await, Err(RenewError::Unreachable(_))));
-    assert!(BootTime::now() < before.saturating_add(Cluster::TTL / 3));
+    assert!(BootTime::now() < before.saturating_add(EtcdPool::TTL / 3));
     pool.server.thaw();
     let sent = BootTime::now();
     let lease = loop {
@@ -145,7 +151,7 @@ async fn a_frozen_etcd_is_told_in_time_and_what_it_answers_late_is_not_taken_for
 
 #[tokio::test]
 async fn a_slot_that_somebody_deleted_or_a_lease_that_somebody_revoked_is_lost() {
-    let pool = Cluster::new(3);
+    let pool = EtcdPool::new(3);
     let mut store = pool.newcomer();
     for _ in 0..2 {
         let grant = claim(&mut store).await;
@@ -177,7 +183,7 @@ async fn dropped_after<T>(polls: usize, work: impl Future<Output = T>) -> Option
 
 #[tokio::test]
 async fn a_claim_that_is_dropped_anywhere_leaves_nothing_that_the_next_does_not_find() {
-    let pool = Cluster::new(100);
+    let pool = EtcdPool::new(100);
     let mut polls = 0;
     loop {
         let mut store = pool.newcomer();
@@ -200,7 +206,7 @@ async fn a_claim_that_is_dropped_anywhere_leaves_nothing_that_the_next_does_not_
 
 #[tokio::test]
 async fn who_looks_at_the_pool_and_who_does_not_share_it() {
-    let pool = Cluster::new(10);
+    let pool = EtcdPool::new(10);
     let mut stores: Vec<Etcd> = (0..4).map(|_| pool.newcomer()).collect();
     for (slot, store) in (0..).zip(&mut stores) {
         assert_eq!(claim(store).await.slot, slot);
@@ -217,7 +223,7 @@ async fn who_looks_at_the_pool_and_who_does_not_share_it() {
 
 #[tokio::test]
 async fn credentials_that_etcd_refuses_end_the_claim() {
-    let pool = Cluster::new(3);
+    let pool = EtcdPool::new(3);
     let mut etcd = pool.client().await;
     etcd.user_add("root", "root's", None).await.unwrap();
     etcd.user_grant_role("root", "root").await.unwrap();
@@ -236,10 +242,10 @@ async fn credentials_that_etcd_refuses_end_the_claim() {
             password: Password::new(password.to_owned()),
         });
         let nonce = Nonce::random().unwrap();
-        let mut store =
-            Etcd::new(vec![pool.server.endpoint()], credentials, POOL, nonce, pool.limit, Cluster::TTL);
+        let cluster = Cluster { endpoints: vec![pool.server.endpoint()], credentials };
+        let mut store = Etcd::new(cluster, POOL, nonce, pool.limit, EtcdPool::TTL);
         let (progress, _) = Progress::new(Kind::Etcd, "test");
-        let grant = timeout(Cluster::TTL * 3, store.claim(&progress)).await.expect("an end");
+        let grant = timeout(EtcdPool::TTL * 3, store.claim(&progress)).await.expect("an end");
         if grant.is_ok() {
             store.renew().await.unwrap();
         }

@@ -1,0 +1,111 @@
+//! What it means for a claimant that etcd did not do what it was asked.
+
+use std::error::Error as _;
+
+use etcd_client::Error;
+use tonic::{Code, Status};
+
+use crate::store::Unreachable;
+
+/// Why a request was not carried out, or may not have been.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// etcd will not do this, and waiting does not mend it.
+    Refused(String),
+    /// The lease is over, or what was put with it is no longer there.
+    Lost,
+    /// Everything else, that another time or another member may mend.
+    Unreachable(Unreachable),
+}
+
+impl From<Unreachable> for Failure {
+    fn from(reason: Unreachable) -> Self {
+        Self::Unreachable(reason)
+    }
+}
+
+/// What an error of the client says.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// etcd will not.
+    Refused(String),
+    /// There is no such lease.
+    NoLease,
+    /// The member has too much to do; a new connection would be one thing more.
+    Busy(String),
+    /// The member is of no use at present.
+    Useless(String),
+}
+
+/// Of each error that the client can return for a request of ours.
+///
+/// etcd's own errors and their codes: its `api/v3rpc/rpctypes/error.go`. Those that it does not list there, "too many
+/// requests" among them, arrive as `Unknown`; so do those of the connection, in other words.
+pub(super) fn meaning(error: &Error) -> Meaning {
+    let status = match error {
+        Error::GRpcStatus(status) => status,
+        // etcd-client's word for a stream that has ended (src/rpc/lease.rs, `LeaseKeeper::keep_alive`).
+        Error::LeaseKeepAliveError(_) => return Meaning::Useless("the connection was closed".to_owned()),
+        other => return Meaning::Useless(other.to_string()),
+    };
+    let message = status.message();
+    match status.code() {
+        Code::PermissionDenied => Meaning::Refused(message.to_owned()),
+        // A token from before the last change of any user.
+        Code::InvalidArgument if message == "etcdserver: revision of auth store is old" => {
+            Meaning::Busy(message.to_owned())
+        }
+        // A wrong password, no user where one is needed.
+        Code::InvalidArgument => Meaning::Refused(message.to_owned()),
+        Code::FailedPrecondition if message == "etcdserver: authentication is not enabled" => {
+            Meaning::Refused(message.to_owned())
+        }
+        Code::NotFound if message == "etcdserver: requested lease not found" => Meaning::NoLease,
+        Code::Unknown if message.starts_with("etcdserver: ") => Meaning::Busy(message.to_owned()),
+        _ => Meaning::Useless(with_causes(status)),
+    }
+}
+
+/// "transport error" alone does not tell a person anything; and what a cause tells again, once is enough.
+fn with_causes(status: &Status) -> String {
+    let mut told = status.message().to_owned();
+    let mut cause = status.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !told.contains(&text) {
+            told = format!("{told}: {text}");
+        }
+        cause = error.source();
+    }
+    told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_no_waiting_mends_is_a_refusal() {
+        let refused: fn(String) -> Meaning = Meaning::Refused;
+        for (code, message, meant) in [
+            (Code::PermissionDenied, "etcdserver: permission denied", refused),
+            (
+                Code::InvalidArgument,
+                "etcdserver: authentication failed, invalid user ID or password",
+                Meaning::Refused,
+            ),
+            (Code::InvalidArgument, "etcdserver: user name is empty", Meaning::Refused),
+            (Code::InvalidArgument, "etcdserver: revision of auth store is old", Meaning::Busy),
+            (Code::FailedPrecondition, "etcdserver: authentication is not enabled", Meaning::Refused),
+            (Code::FailedPrecondition, "etcdserver: lease already exists", Meaning::Useless),
+            (Code::NotFound, "etcdserver: requested lease not found", |_| Meaning::NoLease),
+            (Code::Unknown, "etcdserver: too many requests", Meaning::Busy),
+            (Code::Unknown, "transport error", Meaning::Useless),
+            (Code::Unavailable, "etcdserver: leader changed", Meaning::Useless),
+            (Code::Unauthenticated, "etcdserver: invalid auth token", Meaning::Useless),
+        ] {
+            let status = Status::new(code, message);
+            assert_eq!(meaning(&Error::GRpcStatus(status)), meant(message.to_owned()), "{message}");
+        }
+    }
+}

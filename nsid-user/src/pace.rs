@@ -8,7 +8,7 @@ use crate::clock::BootTime;
 /// often.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// The first pause after a failure, and the longest.
+/// The first pause after a failure, and the longest. Renewals pause so too, and their time is short.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
 
 /// Waits until then.

@@ -21,7 +21,7 @@ pub use fixed::fixed;
 use crate::clock::{self, BootTime, Deadline};
 use crate::name::{NodeName, Pattern};
 use crate::pace::{Backoff, jittered, until, within};
-use crate::store::{ClaimError, Grant, Lease, Progress, RenewError, Store, Unreachable};
+use crate::store::{ClaimError, Grant, Lease, Progress, RENEWALS, RenewError, Store, Unreachable};
 
 /// How long a store may take to release a slot before the process ends without: its lease runs out by itself.
 const RELEASE_LIMIT: Duration = Duration::from_secs(2);
@@ -135,10 +135,10 @@ impl<S: Store, V: Voice> Claimant<'_, S, V> {
         true
     }
 
-    /// Renews the lease three times in its length for as long as that works.
+    /// Renews the lease [`RENEWALS`] times in its length for as long as that works.
     async fn keep(&mut self, mut lease: Lease) -> End {
         loop {
-            let due = lease.sent().saturating_add(jittered(lease.ttl() / 3));
+            let due = lease.sent().saturating_add(jittered(lease.ttl() / RENEWALS));
             until(due.min(lease.deadline())).await;
             lease = match self.renew(lease).await {
                 Ok(lease) => lease,
@@ -152,7 +152,7 @@ impl<S: Store, V: Voice> Claimant<'_, S, V> {
     /// Asks for a new lease until there is one, or the old one's deadline passes.
     async fn renew(&mut self, old: Lease) -> Result<Lease, End> {
         let deadline = old.deadline();
-        let limit = old.ttl() / 3;
+        let limit = old.ttl() / RENEWALS;
         let mut backoff = Backoff::new();
         loop {
             if deadline.passed() {

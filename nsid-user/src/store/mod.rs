@@ -23,6 +23,7 @@ use std::path::PathBuf;
 
 pub use etcd::{Cluster, Credentials, Etcd, PASSWORD_VARIABLE, Password};
 pub use lease::Lease;
+pub(crate) use lease::RENEWALS;
 pub use local::Local;
 pub use nonce::{Nonce, NonceError};
 pub use progress::{ClaimStatus, Kind, Progress, State, StoreStatus};

@@ -8,7 +8,7 @@ use super::cluster::{Cluster, Credentials};
 use super::failure::{Failure, Meaning, meaning};
 use crate::clock::BootTime;
 use crate::pace::within;
-use crate::store::Unreachable;
+use crate::store::{RENEWALS, Unreachable};
 
 /// How long a member may take to answer. A leader that was stopped keeps its connections, and a request to it hangs
 /// without an error; the next member knows the next leader.
@@ -35,9 +35,10 @@ pub(super) struct Members {
 impl Members {
     /// Begins with the member at that place in the list. Nothing is sent yet.
     ///
-    /// A renewal of a lease of that length has a third of it, in which two members can be tried.
+    /// The two answers of a renewal come, or another member is asked, before the next renewal of a lease of that length
+    /// is due.
     pub(super) fn new(cluster: Cluster, first: usize, ttl: Duration) -> Self {
-        let patience = (PATIENCE.min(ttl / 9), ttl / 6);
+        let patience = (PATIENCE.min(ttl / RENEWALS / 3), ttl / RENEWALS / 2);
         let current = first % cluster.endpoints.len();
         Self { cluster, patience, hung: 0, current, client: None }
     }

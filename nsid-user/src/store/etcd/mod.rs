@@ -33,12 +33,12 @@ use self::members::Members;
 use self::order::{Turn, View};
 use self::pool::Keys;
 use self::session::{KeptAlive, Session, Term, incomplete};
-use super::{ClaimError, Grant, Lease, Nonce, Progress, RenewError, Store, Unreachable};
+use super::{ClaimError, Grant, Lease, Nonce, Progress, RENEWALS, RenewError, Store, Unreachable};
 use crate::clock::BootTime;
 use crate::pace::{Backoff, jittered, until};
 
-/// How long who waits in line relies on being told of departures, where its keepalives (each third of a lease) are not
-/// more frequent than that: a connection can be dead without a sign of it.
+/// How long who waits in line relies on being told of departures, where its keepalives are not more frequent than
+/// that: a connection can be dead without a sign of it.
 const LOOK: Duration = Duration::from_secs(10);
 
 /// A claimant of a pool in etcd.
@@ -123,7 +123,7 @@ impl Etcd {
     /// Waits in line until there were so many departures after that revision, or until it is time to look again, and
     /// keeps the lease alive.
     async fn wait(&mut self, revision: i64, departures: usize) -> Result<(), Failure> {
-        let due = BootTime::now().saturating_add(jittered(LOOK.min(self.ttl / 3)));
+        let due = BootTime::now().saturating_add(jittered(LOOK.min(self.ttl / RENEWALS)));
         self.session.watch(self.keys.tickets(), revision, departures, due).await?;
         match self.session.keep_alive().await? {
             KeptAlive::For(..) => Ok(()),

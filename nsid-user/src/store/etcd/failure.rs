@@ -49,19 +49,18 @@ pub(super) fn meaning(error: &Error) -> Meaning {
         other => return Meaning::Useless(other.to_string()),
     };
     let message = status.message();
-    match status.code() {
-        Code::PermissionDenied => Meaning::Refused(message.to_owned()),
+    match (status.code(), message) {
         // A token from before the last change of any user.
-        Code::InvalidArgument if message == "etcdserver: revision of auth store is old" => {
+        (Code::InvalidArgument, "etcdserver: revision of auth store is old") => {
             Meaning::Busy(message.to_owned())
         }
-        // A wrong password, no user where one is needed.
-        Code::InvalidArgument => Meaning::Refused(message.to_owned()),
-        Code::FailedPrecondition if message == "etcdserver: authentication is not enabled" => {
+        // No right to the keys; a wrong password, or no user where one is needed; a user where there are none.
+        (Code::PermissionDenied | Code::InvalidArgument, _)
+        | (Code::FailedPrecondition, "etcdserver: authentication is not enabled") => {
             Meaning::Refused(message.to_owned())
         }
-        Code::NotFound if message == "etcdserver: requested lease not found" => Meaning::NoLease,
-        Code::Unknown if message.starts_with("etcdserver: ") => Meaning::Busy(message.to_owned()),
+        (Code::NotFound, "etcdserver: requested lease not found") => Meaning::NoLease,
+        (Code::Unknown, told) if told.starts_with("etcdserver: ") => Meaning::Busy(message.to_owned()),
         _ => Meaning::Useless(with_causes(status)),
     }
 }

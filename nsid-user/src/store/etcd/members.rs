@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use etcd_client::{Client, ConnectOptions, Error};
+use etcd_client::{Channel, Client, ConnectOptions, Error};
+use tonic::transport::Endpoint;
 
 use super::cluster::{Cluster, Credentials};
 use super::failure::{Failure, Meaning, meaning};
@@ -111,7 +112,8 @@ impl Members {
         Ok(self.client.insert(client))
     }
 
-    /// A connection is made with the first request on it, which with credentials is to present them.
+    /// A connection is made with the first request on it, which with credentials is to present them. A channel of our own:
+    /// the client's would balance between members, of which it is given one.
     async fn connect(&self) -> Result<Client, Error> {
         // A member that is cut off from the others then ends the watches that it cannot serve.
         let options = ConnectOptions::new().with_require_leader(true);
@@ -121,6 +123,7 @@ impl Members {
             }
             None => options,
         };
-        Client::connect([&self.cluster.endpoints[self.current]], Some(options)).await
+        let endpoint = Endpoint::from_shared(format!("http://{}", self.cluster.endpoints[self.current]))?;
+        Client::from_channel(Channel::Tonic(endpoint.connect_lazy()), Some(options)).await
     }
 }

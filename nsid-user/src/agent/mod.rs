@@ -60,7 +60,10 @@ const IDLE: Duration = Duration::from_secs(10);
 /// Runs the agent until it is told to stop.
 pub fn run(config: Config) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    tokio::task::LocalSet::new().block_on(&runtime, run_until_stopped(config))
+    let ended = tokio::task::LocalSet::new().block_on(&runtime, run_until_stopped(config));
+    // Not waiting for threads that look up host names: a name server that does not answer would hold us up.
+    runtime.shutdown_background();
+    ended
 }
 
 async fn run_until_stopped(config: Config) -> Result<()> {

@@ -1,8 +1,7 @@
 //! The etcd that a pool is kept in.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
-
-use http::uri::Authority;
 
 use crate::store::PASSWORD_VARIABLE;
 
@@ -37,19 +36,35 @@ impl FromStr for EtcdAddress {
 }
 
 fn endpoint(text: &str) -> Result<String, EtcdAddressError> {
-    let malformed = || EtcdAddressError::Endpoint { endpoint: text.to_owned() };
-    let authority: Authority = text.parse().map_err(|_| malformed())?;
-    let host = authority.host();
-    // An authority may be more than a host's name or address.
-    let named = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'));
-    if host.is_empty() || !(named || host.starts_with('[')) {
-        return Err(malformed());
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, port_number(port)),
+        Some(_) | None => (text, Some(PORT)),
+    };
+    match port {
+        Some(port) if is_host(host) => Ok(format!("{host}:{port}")),
+        Some(_) | None => Err(EtcdAddressError::Endpoint { endpoint: text.to_owned() }),
     }
-    match (authority.as_str().strip_prefix(host), authority.port_u16()) {
-        (Some(""), None) => Ok(format!("{host}:{PORT}")),
-        (Some(_), Some(port)) if port != 0 => Ok(format!("{host}:{port}")),
-        _ => Err(malformed()),
+}
+
+fn port_number(text: &str) -> Option<u16> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|port| digits && *port != 0)
+}
+
+/// The name or address of a host.
+fn is_host(host: &str) -> bool {
+    if let Some(address) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        return address.parse::<Ipv6Addr>().is_ok();
     }
+    let numbers = host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    if numbers {
+        return host.parse::<Ipv4Addr>().is_ok();
+    }
+    let label = |label: &str| {
+        let known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        (1..=63).contains(&label.len()) && label.bytes().all(known) && !label.starts_with('-')
+    };
+    host.len() <= 253 && host.strip_suffix('.').unwrap_or(host).split('.').all(label)
 }
 
 /// Why a text is no [`EtcdAddress`].
@@ -120,6 +135,12 @@ mod tests {
             ("a:b", "a:b"),
             ("2001:db8::1", "2001:db8::1"),
             ("[::1", "[::1"),
+            ("[::1]x:2379", "[::1]x:2379"),
+            ("[zzz]:2379", "[zzz]:2379"),
+            ("[fe80::1%eth0]:2379", "[fe80::1%eth0]:2379"),
+            ("999.1.1.1", "999.1.1.1"),
+            ("...:1", "...:1"),
+            ("-:1", "-:1"),
             ("a/b", "a/b"),
             ("a b", "a b"),
             ("http://a:1", "http://a:1"),

@@ -35,11 +35,11 @@ impl fmt::Display for Report {
         let lines =
             [(Question::Nsid, &self.nsid), (Question::IdServer, &self.id_server)].map(|(question, heard)| {
                 match heard {
-                    Some(Heard { reply, took }) => (question, said(question, reply), Some(took)),
+                    Some(Heard { reply, took }) => (question, cut(said(question, reply)), Some(took)),
                     None => (question, format!("no answer within {}", self.timeout), None),
                 }
             });
-        let width = lines.iter().map(|(_, said, _)| said.len()).max().unwrap_or_default();
+        let width = lines.iter().map(|(_, said, _)| said.chars().count()).max().unwrap_or_default();
         for (question, said, took) in &lines {
             let asked = match question {
                 Question::Nsid => "NSID",
@@ -52,6 +52,17 @@ impl fmt::Display for Report {
             }
         }
         Ok(())
+    }
+}
+
+/// How much of an answer is shown; `--json` has it all.
+const SHOWN_MAX: usize = 512;
+
+/// What is not too long to be read.
+fn cut(said: String) -> String {
+    match said.char_indices().nth(SHOWN_MAX) {
+        Some((end, _)) => format!("{}... (more: --json)", &said[..end]),
+        None => said,
     }
 }
 
@@ -186,6 +197,16 @@ pub(super) mod tests {
         assert_eq!(shown(b"ns1_a-b.example.", "NSID"), "ns1_a-b.example.");
         assert_eq!(shown(b"no NSID", "NSID"), r#"6e 6f 20 4e 53 49 44 ("no NSID")"#);
         assert_eq!(shown(b"a\x1b[2J\n\xff", "NSID"), r#"61 1b 5b 32 4a 0a ff ("a.[2J..")"#);
+    }
+
+    #[test]
+    fn an_answer_that_is_too_long_to_read_is_cut() {
+        let many: Vec<&[u8]> = vec![b""; 16_000];
+        let long = vec![0xff; 22_000];
+        for names in [&many[..], &[&long[..]]] {
+            let shown = report(Some(answer(ResponseCode::NoError, names)), None).to_string();
+            assert!(shown.len() < 2000 && shown.contains("(more: --json)"), "{}", shown.len());
+        }
     }
 
     #[test]

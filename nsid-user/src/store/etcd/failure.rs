@@ -31,6 +31,8 @@ pub(super) enum Meaning {
     Refused(String),
     /// There is no such lease.
     NoLease,
+    /// etcd has no access control (any more), and takes no credentials.
+    NoAccessControl(String),
     /// The member has too much to do; a new connection would be one thing more.
     Busy(String),
     /// The member is of no use at present.
@@ -54,15 +56,23 @@ pub(super) fn meaning(error: &Error) -> Meaning {
         (Code::InvalidArgument, "etcdserver: revision of auth store is old") => {
             Meaning::Busy(message.to_owned())
         }
-        // No right to the keys; a wrong password, or no user where one is needed; a user where there are none.
-        (Code::PermissionDenied | Code::InvalidArgument, _)
-        | (Code::FailedPrecondition, "etcdserver: authentication is not enabled") => {
-            Meaning::Refused(message.to_owned())
+        // No right to the keys; a wrong password, or no user where one is needed.
+        (Code::PermissionDenied | Code::InvalidArgument, _) => Meaning::Refused(message.to_owned()),
+        (Code::FailedPrecondition, "etcdserver: authentication is not enabled") => {
+            Meaning::NoAccessControl(message.to_owned())
         }
         (Code::NotFound, "etcdserver: requested lease not found") => Meaning::NoLease,
         (Code::Unknown, told) if told.starts_with("etcdserver: ") => Meaning::Busy(message.to_owned()),
         _ => Meaning::Useless(with_causes(status)),
     }
+}
+
+/// Why a watch ended, in etcd's words: a code is in them as text only, `rpc error: code = PermissionDenied ...`.
+pub(super) fn of_watch(reason: &str) -> Failure {
+    if reason.contains("PermissionDenied") {
+        return Failure::Refused(reason.to_owned());
+    }
+    Unreachable::new(reason).into()
 }
 
 /// "transport error" alone does not tell a person anything; and what a cause tells again, once is enough.
@@ -95,7 +105,7 @@ mod tests {
             ),
             (Code::InvalidArgument, "etcdserver: user name is empty", Meaning::Refused),
             (Code::InvalidArgument, "etcdserver: revision of auth store is old", Meaning::Busy),
-            (Code::FailedPrecondition, "etcdserver: authentication is not enabled", Meaning::Refused),
+            (Code::FailedPrecondition, "etcdserver: authentication is not enabled", Meaning::NoAccessControl),
             (Code::FailedPrecondition, "etcdserver: lease already exists", Meaning::Useless),
             (Code::NotFound, "etcdserver: requested lease not found", |_| Meaning::NoLease),
             (Code::Unknown, "etcdserver: too many requests", Meaning::Busy),

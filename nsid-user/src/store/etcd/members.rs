@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use etcd_client::{Channel, Client, ConnectOptions, Error};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tonic::transport::Endpoint;
 
 use super::cluster::{Cluster, Credentials};
@@ -22,15 +24,26 @@ const UNHURRIED: u32 = 4;
 /// How often the time that a member has is doubled while nobody answers.
 const DOUBLINGS: u32 = 2;
 
+/// How long a login may take. It costs etcd a tenth of a second of work (bcrypt), on purpose, and after a restart of
+/// etcd everybody needs one: who gives up on it makes the next one wait longer.
+const LOGIN: Duration = Duration::from_secs(10);
+
+/// How soon the kernel looks whether a connection that rests is still one: firewalls forget them.
+const REST: Duration = Duration::from_secs(30);
+
 /// A cluster's members, one of which is connected to.
 pub(super) struct Members {
     cluster: Cluster,
+    /// etcd has said that it takes no credentials.
+    anonymous: bool,
     /// How long a renewal may wait for one of its two answers, at first and at most.
     patience: (Duration, Duration),
     /// How many requests in a row nobody answered in time.
     hung: u32,
     current: usize,
     client: Option<Client>,
+    /// A connection that is being made, whoever waits for it and for how long.
+    connecting: Option<JoinHandle<Result<Client, Error>>>,
 }
 
 impl Members {
@@ -41,7 +54,7 @@ impl Members {
     pub(super) fn new(cluster: Cluster, first: usize, ttl: Duration) -> Self {
         let patience = (PATIENCE.min(ttl / RENEWALS / 3), ttl / RENEWALS / 2);
         let current = first % cluster.endpoints.len();
-        Self { cluster, patience, hung: 0, current, client: None }
+        Self { cluster, anonymous: false, patience, hung: 0, current, client: None, connecting: None }
     }
 
     /// How many there are.
@@ -85,14 +98,29 @@ impl Members {
         let failure = match answer.map(|answer| answer.map_err(|error| meaning(&error))) {
             Some(Ok(answer)) => return Ok(answer),
             Some(Err(Meaning::NoLease)) => return Err(Failure::Lost),
-            Some(Err(Meaning::Refused(reason))) => {
+            Some(Err(Meaning::Refused(reason))) if !self.anonymous => {
                 return Err(Failure::Refused(format!("{endpoint}: {reason}")));
             }
             Some(Err(Meaning::Busy(reason))) => {
                 return Err(Unreachable::new(format!("{endpoint}: {reason}")).into());
             }
             Some(Err(Meaning::Useless(reason))) => Unreachable::new(format!("{endpoint}: {reason}")),
-            None => Unreachable::new(format!("{endpoint}: no answer in {limit:?}")),
+            Some(Err(Meaning::NoAccessControl(reason))) => {
+                self.anonymous = true;
+                Unreachable::new(format!("{endpoint}: {reason}, going on without credentials"))
+            }
+            // There is access control again.
+            Some(Err(Meaning::Refused(reason))) => {
+                self.anonymous = false;
+                Unreachable::new(format!("{endpoint}: {reason}, going on with credentials"))
+            }
+            None => {
+                let failure = Unreachable::new(format!("{endpoint}: no answer in {} ms", limit.as_millis()));
+                if self.connecting.is_some() {
+                    return Err(failure.into());
+                }
+                failure
+            }
         };
         self.turn();
         Err(failure.into())
@@ -101,29 +129,42 @@ impl Members {
     /// Has another member asked the next time; the same one by a new connection, if there is no other.
     pub(super) fn turn(&mut self) {
         self.client = None;
+        if let Some(connecting) = self.connecting.take() {
+            connecting.abort();
+        }
         self.current = (self.current + 1) % self.count();
     }
 
     async fn connected(&mut self) -> Result<&mut Client, Error> {
-        let client = match self.client.take() {
-            Some(client) => client,
-            None => self.connect().await?,
+        let client = if let Some(client) = self.client.take() {
+            client
+        } else {
+            let connect = self.connect()?;
+            // This future may be dropped; the next one goes on with the same connection.
+            let connected = self.connecting.get_or_insert_with(|| tokio::spawn(connect)).await;
+            self.connecting = None;
+            connected.map_err(|panic| Error::Internal(panic.to_string()))??
         };
         Ok(self.client.insert(client))
     }
 
     /// A connection is made with the first request on it, which with credentials is to present them. A channel of our own:
     /// the client's would balance between members, of which it is given one.
-    async fn connect(&self) -> Result<Client, Error> {
+    fn connect(&self) -> Result<impl Future<Output = Result<Client, Error>> + Send + 'static, Error> {
         // A member that is cut off from the others then ends the watches that it cannot serve.
         let options = ConnectOptions::new().with_require_leader(true);
         let options = match &self.cluster.credentials {
-            Some(Credentials { user, password }) => {
+            Some(Credentials { user, password }) if !self.anonymous => {
                 options.with_user(user, password.reveal()).with_auto_token_refresh(true)
             }
-            None => options,
+            Some(_) | None => options,
         };
-        let endpoint = Endpoint::from_shared(format!("http://{}", self.cluster.endpoints[self.current]))?;
-        Client::from_channel(Channel::Tonic(endpoint.connect_lazy()), Some(options)).await
+        let endpoint = format!("http://{}", self.cluster.endpoints[self.current]);
+        let channel = Endpoint::from_shared(endpoint)?.tcp_keepalive(Some(REST)).connect_lazy();
+        Ok(async {
+            let login = Client::from_channel(Channel::Tonic(channel), Some(options));
+            let late = |_| Error::Internal(format!("no login in {LOGIN:?}"));
+            timeout(LOGIN, login).await.map_err(late)?
+        })
     }
 }

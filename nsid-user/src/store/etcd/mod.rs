@@ -19,6 +19,7 @@ mod members;
 mod order;
 mod pool;
 mod session;
+mod version;
 
 #[cfg(test)]
 mod tests;
@@ -49,6 +50,7 @@ pub struct Etcd {
     limit: u32,
     ttl: Duration,
     held: Option<Held>,
+    knows_version: bool,
 }
 
 /// The slot that is ours, and the revision of our put.
@@ -64,13 +66,14 @@ impl Etcd {
     pub fn new(cluster: Cluster, pool: &str, nonce: Nonce, limit: u32, ttl: Duration) -> Self {
         let first = nonce.spread(cluster.endpoints.len());
         let session = Session::new(Members::new(cluster, first, ttl), ttl);
-        Self { session, keys: Keys::new(pool, nonce), nonce, limit, ttl, held: None }
+        Self { session, keys: Keys::new(pool, nonce), nonce, limit, ttl, held: None, knows_version: false }
     }
 
     /// Waits for a slot for as long as etcd answers.
     async fn try_to_claim(&mut self, progress: &Progress) -> Result<Grant, Failure> {
         // How long an earlier lease still lasts, a renewal will tell.
         let mut fresh = if self.session.has_lease() { None } else { Some(self.session.grant().await?) };
+        self.look_at_version(progress).await?;
         let arrived = self.session.transact(self.keys.arrive(self.session.lease()?)).await?;
         progress.claiming();
         if let Some(slot) = Keys::by_arrival(&arrived)
@@ -97,6 +100,17 @@ impl Etcd {
                 return self.granted(held, fresh).await;
             }
         }
+    }
+
+    /// Warns once of what etcd itself gets wrong.
+    async fn look_at_version(&mut self, progress: &Progress) -> Result<(), Failure> {
+        if !self.knows_version {
+            if let Some(caveat) = self.session.version().await?.as_deref().and_then(version::caveat) {
+                log::warn!("{progress}: {caveat}");
+            }
+            self.knows_version = true;
+        }
+        Ok(())
     }
 
     async fn look(&mut self) -> Result<View, Failure> {
@@ -158,7 +172,10 @@ impl Store for Etcd {
         loop {
             match self.try_to_claim(progress).await {
                 Ok(grant) => return Ok(grant),
-                Err(Failure::Lost) => self.session.forget(),
+                Err(Failure::Lost) => {
+                    self.session.forget();
+                    until(backoff.next()).await;
+                }
                 Err(Failure::Refused(reason)) => return Err(ClaimError::EtcdRefused { reason }),
                 Err(Failure::Unreachable(reason)) => {
                     progress.unreachable(&reason);

@@ -45,15 +45,17 @@ pub(super) enum Turn {
 impl View {
     /// That of the claimant `nonce`, in a pool of the slots 0 to `limit` - 1.
     pub(super) fn turn(&self, nonce: Nonce, limit: u32) -> Turn {
-        // A slot from before the pool was made smaller counts for nobody.
-        let within = || self.slots.iter().filter(|taken| taken.slot < limit);
-        if let Some(own) = within().find(|taken| taken.holder == Some(nonce)) {
+        // Where limits differ, others hold slots beyond ours, and are in no line. Our own from before the pool was made
+        // smaller is none.
+        let within = |taken: &&Taken| taken.slot < limit;
+        if let Some(own) = self.slots.iter().filter(within).find(|taken| taken.holder == Some(nonce)) {
             return Turn::Keep(*own);
         }
-        let holders: HashSet<Nonce> = within().filter_map(|taken| taken.holder).collect();
+        let mut holders: HashSet<Nonce> = self.slots.iter().filter_map(|taken| taken.holder).collect();
+        holders.remove(&nonce);
         let mut line = self.tickets.iter().filter(|ticket| !holders.contains(ticket));
         let Some(before) = line.position(|ticket| *ticket == nonce) else { return Turn::Absent };
-        let taken: HashSet<u32> = within().map(|taken| taken.slot).collect();
+        let taken: HashSet<u32> = self.slots.iter().filter(within).map(|taken| taken.slot).collect();
         let mut free = (0..limit).filter(|slot| !taken.contains(slot));
         match free.nth(before) {
             Some(slot) => Turn::Take(slot),
@@ -179,5 +181,12 @@ mod tests {
         assert_eq!(pool.turn(nonce(1), 7), Turn::Take(1));
         assert_eq!(pool.turn(nonce(1), 1), Turn::Wait { departures: 1 });
         assert_eq!(pool.turn(nonce(3), 8), Turn::Absent);
+    }
+
+    #[test]
+    fn who_holds_a_slot_beyond_our_limit_is_not_in_line_before_us() {
+        let tickets = vec![nonce(1), nonce(2), nonce(3)];
+        let pool = View { revision: 7, tickets, slots: vec![taken(2, Some(1)), taken(3, Some(2))] };
+        assert_eq!(pool.turn(nonce(3), 2), Turn::Take(0));
     }
 }

@@ -117,11 +117,13 @@ impl Keys {
         let mut tickets: Vec<_> = tickets.kvs().iter().collect();
         tickets.sort_by_key(|ticket| ticket.create_revision());
         let tickets = tickets.into_iter().filter_map(|ticket| tail(ticket, &self.tickets())).collect();
-        let slots = slots.kvs().iter().filter_map(|slot| {
-            Some(Taken {
-                slot: tail(slot, &self.slots())?,
-                holder: slot.value_str().ok().and_then(|holder| holder.parse().ok()),
-                revision: slot.mod_revision(),
+        let slots = slots.kvs().iter().filter_map(|key| {
+            let slot = tail(key, &self.slots())?;
+            // `slots/01` is somebody's, but not slot 1.
+            (key.key() == self.slot(slot).as_bytes()).then_some(Taken {
+                slot,
+                holder: key.value_str().ok().and_then(|holder| holder.parse().ok()),
+                revision: key.mod_revision(),
             })
         });
         Some(View { revision: answer.header()?.revision(), tickets, slots: slots.collect() })

@@ -8,7 +8,7 @@ use etcd_client::{
     TxnResponse, WatchFilterType, WatchOptions,
 };
 
-use super::failure::Failure;
+use super::failure::{Failure, of_watch};
 use super::members::Members;
 use crate::clock::BootTime;
 use crate::pace::within;
@@ -142,20 +142,29 @@ impl Session {
             while seen < deletions {
                 match stream.message().await {
                     Ok(Some(message)) if !message.canceled() => seen += message.events().len(),
-                    Ok(Some(canceled)) => return Err(Unreachable::new(canceled.cancel_reason())),
-                    Ok(None) => return Err(Unreachable::new("the watch has ended")),
-                    Err(error) => return Err(Unreachable::new(error)),
+                    Ok(Some(canceled)) => return Err(of_watch(canceled.cancel_reason())),
+                    Ok(None) => return Err(Unreachable::new("the watch has ended").into()),
+                    Err(error) => return Err(Unreachable::new(error).into()),
                 }
             }
             Ok(())
         };
         match within(due, deleted).await {
             Some(Ok(())) | None => Ok(()),
-            Some(Err(reason)) => {
+            Some(Err(failure)) => {
                 self.members.turn();
-                Err(reason.into())
+                Err(failure)
             }
         }
+    }
+
+    /// What version the member is of that is connected to; nothing if that is not of interest, there being no others.
+    pub(super) async fn version(&mut self) -> Result<Option<String>, Failure> {
+        if self.members.count() == 1 {
+            return Ok(None);
+        }
+        let status = self.members.ask_unhurried(async |etcd| etcd.status().await).await?;
+        Ok(Some(status.version().to_owned()))
     }
 
     /// Does all of it or nothing.

@@ -6,7 +6,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
 
-use etcd_client::{Client, DeleteOptions, GetOptions, Permission, PermissionType};
+use etcd_client::{Client, ConnectOptions, DeleteOptions, GetOptions, Permission, PermissionType};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -221,9 +221,8 @@ async fn who_looks_at_the_pool_and_who_does_not_share_it() {
     assert_eq!(claim(&mut pool.newcomer()).await.slot, 5);
 }
 
-#[tokio::test]
-async fn credentials_that_etcd_refuses_end_the_claim() {
-    let pool = EtcdPool::new(3);
+/// Has etcd ask for credentials: `nsid` may use the pool's keys, `stranger` may not.
+async fn protect(pool: &EtcdPool) -> Client {
     let mut etcd = pool.client().await;
     etcd.user_add("root", "root's", None).await.unwrap();
     etcd.user_grant_role("root", "root").await.unwrap();
@@ -235,30 +234,69 @@ async fn credentials_that_etcd_refuses_end_the_claim() {
     let below = Permission::new(PermissionType::Readwrite, "/nsid/").with_prefix();
     etcd.role_grant_permission("names", below).await.unwrap();
     etcd.auth_enable().await.unwrap();
+    let root = ConnectOptions::new().with_user("root", "root's");
+    Client::connect([pool.server.endpoint()], Some(root)).await.unwrap()
+}
 
-    let claim = async |user: Option<(&str, &str)>| {
-        let credentials = user.map(|(user, password)| Credentials {
-            user: user.to_owned(),
-            password: Password::new(password.to_owned()),
-        });
-        let nonce = Nonce::random().unwrap();
-        let cluster = Cluster { endpoints: vec![pool.server.endpoint()], credentials };
-        let mut store = Etcd::new(cluster, POOL, nonce, pool.limit, EtcdPool::TTL);
-        let (progress, _) = Progress::new(Kind::Etcd, "test");
-        let grant = timeout(EtcdPool::TTL * 3, store.claim(&progress)).await.expect("an end");
-        if grant.is_ok() {
-            store.renew().await.unwrap();
-        }
-        grant
-    };
-    for (user, reason) in [
-        (None, "user name is empty"),
-        (Some(("nsid", "wrong")), "authentication failed"),
-        (Some(("nobody", "secret")), "authentication failed"),
-        (Some(("stranger", "secret")), "permission denied"),
+fn user(pool: &EtcdPool, user: &str, password: &str) -> Etcd {
+    let credentials = Credentials { user: user.to_owned(), password: Password::new(password.to_owned()) };
+    let cluster = Cluster { endpoints: vec![pool.server.endpoint()], credentials: Some(credentials) };
+    Etcd::new(cluster, POOL, Nonce::random().unwrap(), pool.limit, EtcdPool::TTL)
+}
+
+#[tokio::test]
+async fn credentials_that_etcd_refuses_end_the_claim() {
+    let pool = EtcdPool::new(3);
+    protect(&pool).await;
+    for (mut store, reason) in [
+        (pool.newcomer(), "user name is empty"),
+        (user(&pool, "nsid", "wrong"), "authentication failed"),
+        (user(&pool, "nobody", "secret"), "authentication failed"),
+        (user(&pool, "stranger", "secret"), "permission denied"),
     ] {
-        let error = claim(user).await.expect_err("refused").to_string();
-        assert!(error.contains(reason) && error.contains(&pool.server.endpoint()), "{user:?}: {error}");
+        let (progress, _) = Progress::new(Kind::Etcd, "test");
+        let claim = timeout(EtcdPool::TTL * 3, store.claim(&progress)).await.expect("an end");
+        let error = claim.expect_err("refused").to_string();
+        assert!(error.contains(reason) && error.contains(&pool.server.endpoint()), "{error}");
     }
-    assert_eq!(claim(Some(("nsid", "secret"))).await.expect("granted").slot, 0);
+    let mut store = user(&pool, "nsid", "secret");
+    assert_eq!(claim(&mut store).await.slot, 0);
+    store.renew().await.unwrap();
+}
+
+#[tokio::test]
+async fn access_control_that_goes_and_comes_takes_nothing_away() {
+    let pool = EtcdPool::new(3);
+    let mut root = protect(&pool).await;
+    let mut store = user(&pool, "nsid", "secret");
+    claim(&mut store).await;
+    root.auth_disable().await.unwrap();
+    renewed(&mut store).await;
+    pool.client().await.auth_enable().await.unwrap();
+    renewed(&mut store).await;
+}
+
+/// As the driver does it.
+async fn renewed(store: &mut Etcd) {
+    let renewed = async {
+        while let Err(error) = store.renew().await {
+            assert!(matches!(error, RenewError::Unreachable(_)), "{error}");
+        }
+    };
+    timeout(EtcdPool::TTL, renewed).await.expect("renewed");
+}
+
+#[tokio::test]
+async fn a_key_that_only_looks_like_a_slot_is_nobodys() {
+    let pool = EtcdPool::new(3);
+    let mut store = pool.newcomer();
+    claim(&mut store).await;
+    for key in ["01", "+1", "-1", "99999999999", "", "1/2"] {
+        let (key, holder) = (format!("/nsid/{POOL}/slots/{key}"), store.nonce.to_string());
+        pool.client().await.put(key, holder, None).await.unwrap();
+    }
+    pool.client().await.delete(format!("/nsid/{POOL}/slots/0"), None).await.unwrap();
+    assert!(matches!(store.renew().await, Err(RenewError::Lost)));
+    assert_eq!(claim(&mut store).await.slot, 0);
+    assert_eq!(claim(&mut pool.newcomer()).await.slot, 1);
 }

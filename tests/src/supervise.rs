@@ -10,11 +10,14 @@ use std::{
 };
 
 use libc::{SIGHUP, SIGINT, SIGTERM, c_int, sighandler_t};
-use rustix::process::{Signal, set_parent_process_death_signal};
+use rustix::{
+    io::retry_on_intr,
+    process::{Pid, Signal, WaitId, WaitIdOptions, set_parent_process_death_signal, waitid},
+};
 
 use crate::leftovers;
 
-/// The child, once there is one.
+/// The process id of the child until it is reaped; else 0.
 static CHILD: AtomicI32 = AtomicI32::new(0);
 
 /// Runs this program with these arguments to its end, and removes what it has left.
@@ -33,7 +36,12 @@ pub fn supervise(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         // SAFETY: the handler makes one system call and touches an atomic, which is async-signal-safe.
         unsafe { libc::signal(signal, handler as *const () as sighandler_t) };
     }
-    let status = child.wait().expect("the child is not waited for before");
+    let ended =
+        || waitid(WaitId::Pid(Pid::from_child(&child)), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
+    retry_on_intr(ended).expect("the child is not waited for before");
+    // From the next wait on its id may be somebody else's.
+    CHILD.store(0, Ordering::Relaxed);
+    let status = child.wait().expect("the child has ended");
     leftovers::sweep();
     if let Some(signal) = status.signal() {
         eprintln!("\nended by signal {signal}; everything is removed");
@@ -45,6 +53,9 @@ pub fn supervise(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// Ends the child; a signal from a terminal has reached it already.
 extern "C" fn pass_on(signal: c_int) {
-    // SAFETY: a signal to a child that this process has not waited for yet, so that its id is nobody else's.
-    unsafe { libc::kill(CHILD.load(Ordering::Relaxed), signal) };
+    let child = CHILD.load(Ordering::Relaxed);
+    if child != 0 {
+        // SAFETY: kill(2) touches no memory, and the id of a child that is not reaped is nobody else's.
+        unsafe { libc::kill(child, signal) };
+    }
 }

@@ -24,6 +24,7 @@ pub mod pool;
 pub mod process;
 pub mod servers;
 pub mod site;
+pub mod threads;
 
 pub mod client;
 pub mod dig;

@@ -45,7 +45,7 @@ pub(crate) fn claims(wanted: impl Fn(&str) -> bool) -> Result<Table> {
                 let pool = format!("worker{{id}}.{count}.{round}.test");
                 rounds.push(namespace.enter(|| crowd(&endpoint, &pool, count))?);
             }
-            lines.push(line(name(count), rounds, target));
+            lines.push(line(name(count), &rounds, target));
         }
     }
     Ok(Table { heading: &["median", "max", "target", "duplicates"], lines })
@@ -86,31 +86,13 @@ fn crowd(endpoint: &str, pool: &str, count: u32) -> Result<Crowd> {
     Ok(Crowd { time, duplicates })
 }
 
-fn line(name: String, mut rounds: Vec<Crowd>, target: Option<Duration>) -> Line {
-    rounds.sort_by_key(|round| round.time);
+fn line(name: String, rounds: &[Crowd], target: Option<Duration>) -> Line {
     let duplicates: usize = rounds.iter().map(|round| round.duplicates).sum();
-    let [median, max] = [ROUNDS / 2, ROUNDS - 1].map(|index| rounds[index].time.as_secs_f64());
-    let target = target.map(|target| target.as_secs_f64());
-    let seconds = |seconds: f64| format!("{seconds:.3} s");
-    Line {
-        name,
-        cells: vec![
-            seconds(median),
-            seconds(max),
-            target.map_or(String::new(), seconds),
-            duplicates.to_string(),
-        ],
-        holds: target.map(|target| median <= target && duplicates == 0),
-        figures: json!({
-            "unit": "s",
-            "value": median,
-            "baseline": null,
-            "ratio": null,
-            "target": target,
-            "max": max,
-            "duplicates": duplicates,
-        }),
-    }
+    let mut line = Line::timed(name, rounds.iter().map(|round| round.time).collect(), target);
+    line.cells.push(duplicates.to_string());
+    line.holds = line.holds.map(|holds| holds && duplicates == 0);
+    line.figures["duplicates"] = json!(duplicates);
+    line
 }
 
 /// To this process, and to those that it starts.

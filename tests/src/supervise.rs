@@ -3,7 +3,6 @@
 
 use std::{
     env,
-    ffi::OsString,
     os::unix::process::{CommandExt, ExitStatusExt},
     process::{Command, ExitCode},
     sync::atomic::{AtomicI32, Ordering},
@@ -20,12 +19,19 @@ use crate::leftovers;
 /// The process id of the child until it is reaped; else 0.
 static CHILD: AtomicI32 = AtomicI32::new(0);
 
-/// Runs this program with these arguments to its end, and removes what it has left.
+/// Set where the program is its own child.
+const SUPERVISED: &str = "NSID_SUPERVISED";
+
+/// Runs this program once more, as a child and with the same arguments, and removes what that has left; then this is the
+/// exit code. In the child, nothing: it does what the program is for.
 #[expect(clippy::print_stderr, reason = "stdout belongs to the child")]
-pub fn supervise(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+pub fn supervise() -> Option<ExitCode> {
+    if env::var_os(SUPERVISED).is_some() {
+        return None;
+    }
     leftovers::sweep();
     let mut command = Command::new(env::current_exe().expect("a program has a path"));
-    command.args(arguments);
+    command.args(env::args_os().skip(1)).env(SUPERVISED, "");
     let die_with_parent = || Ok(set_parent_process_death_signal(Some(Signal::KILL))?);
     // SAFETY: between fork and exec the closure makes one system call.
     unsafe { command.pre_exec(die_with_parent) };
@@ -48,7 +54,7 @@ pub fn supervise(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
     // As a shell tells it.
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
-    code.and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from)
+    Some(code.and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
 }
 
 /// Ends the child; a signal from a terminal has reached it already.

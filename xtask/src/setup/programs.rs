@@ -57,7 +57,7 @@ const PROGRAMS: [Program; 13] = [
         name: "etcdctl",
         package: "etcd-client",
         what_for: "shows what etcd holds",
-        started_for: &[Purpose::Demo, Purpose::Test],
+        started_for: &[Purpose::Test],
     },
     Program {
         name: "dig",
@@ -69,7 +69,7 @@ const PROGRAMS: [Program; 13] = [
         name: "kdig",
         package: "knot-dnsutils",
         what_for: "another DNS client",
-        started_for: &[Purpose::Demo, Purpose::Test, Purpose::Kernels],
+        started_for: &[Purpose::Test, Purpose::Kernels],
     },
     Program {
         name: "tcpdump",

@@ -225,12 +225,12 @@ impl Agent {
 
     /// `SIGSTOP`: it is there and does nothing.
     pub fn freeze(&self) {
-        self.process.signal(Signal::STOP);
+        self.process.freeze();
     }
 
     /// `SIGCONT`.
     pub fn thaw(&self) {
-        self.process.signal(Signal::CONT);
+        self.process.thaw();
     }
 
     /// Its end, waited for.

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use rustix::{fs::statvfs, process::Signal};
+use rustix::fs::statvfs;
 use tempfile::TempDir;
 
 use crate::{leftovers::MEMORY, netns::Namespace, patience::until, process::Process};
@@ -52,12 +52,12 @@ impl Etcd {
 
     /// `SIGSTOP`: connections stay, and are accepted, and nobody answers.
     pub fn freeze(&self) {
-        self.signal(Signal::STOP);
+        self.process().freeze();
     }
 
     /// `SIGCONT`: first it answers what has arrived meanwhile.
     pub fn thaw(&self) {
-        self.signal(Signal::CONT);
+        self.process().thaw();
     }
 
     /// `SIGKILL`: connections are refused until [`Self::restart`].
@@ -87,8 +87,8 @@ impl Etcd {
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    fn signal(&self, signal: Signal) {
-        self.process.as_ref().expect("etcd was killed").signal(signal);
+    fn process(&self) -> &Process {
+        self.process.as_ref().expect("etcd was killed")
     }
 
     fn command(&self, namespace: &Namespace) -> Command {

@@ -4,8 +4,9 @@
 //! Every object owns what it creates and removes it on Drop, also in a panic, and then prints its log. A failure of
 //! the harness itself is a panic that says what did not happen; there is nothing for a test to recover from.
 //!
-//! **Invariant:** this library knows the agent only by its command line, its output and what it puts on the wire. (What
-//! `src/bin/bench/programs` measures are the kernel's programs alone: it loads them as the agent does.)
+//! **Invariant:** this library knows the agent only by its command line, its output and what it puts on the wire. (The
+//! bench measures parts of it alone, and calls them: `src/bin/bench/programs` loads the kernel's programs as the agent
+//! does, `src/bin/bench/claims.rs` claims names.)
 
 pub mod unique;
 
@@ -24,6 +25,7 @@ pub mod pool;
 pub mod process;
 pub mod servers;
 pub mod site;
+pub mod threads;
 
 pub mod client;
 pub mod dig;

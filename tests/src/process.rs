@@ -11,7 +11,13 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
-use crate::patience::within;
+use crate::{
+    patience::{until, within},
+    threads,
+};
+
+/// How long a process may take to stand still.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Runs a program to its end and returns its standard output; panics if it fails.
 pub fn run(command: &mut Command) -> String {
@@ -68,8 +74,20 @@ impl Process {
         kill_process(pid, signal).unwrap_or_else(|error| panic!("signal to {}: {error}", self.what));
     }
 
-    /// Sends a signal to it and to the processes that it started.
-    pub fn signal_group(&self, signal: Signal) {
+    /// `SIGSTOP` to it and to the processes that it started. Threads stop one by one: when this returns, all stand still.
+    pub fn freeze(&self) {
+        self.signal_group(Signal::STOP);
+        until(PATIENCE, &format!("{} to stand still", self.what), || {
+            threads::of_group(self.id()).into_iter().all(threads::stands_still)
+        });
+    }
+
+    /// `SIGCONT`, to the same.
+    pub fn thaw(&self) {
+        self.signal_group(Signal::CONT);
+    }
+
+    fn signal_group(&self, signal: Signal) {
         let group = Pid::from_child(&self.child);
         kill_process_group(group, signal).unwrap_or_else(|error| panic!("signal to {}: {error}", self.what));
     }

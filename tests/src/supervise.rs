@@ -3,26 +3,35 @@
 
 use std::{
     env,
-    ffi::OsString,
     os::unix::process::{CommandExt, ExitStatusExt},
     process::{Command, ExitCode},
     sync::atomic::{AtomicI32, Ordering},
 };
 
 use libc::{SIGHUP, SIGINT, SIGTERM, c_int, sighandler_t};
-use rustix::process::{Signal, set_parent_process_death_signal};
+use rustix::{
+    io::retry_on_intr,
+    process::{Pid, Signal, WaitId, WaitIdOptions, set_parent_process_death_signal, waitid},
+};
 
 use crate::leftovers;
 
-/// The child, once there is one.
+/// The process id of the child until it is reaped; else 0.
 static CHILD: AtomicI32 = AtomicI32::new(0);
 
-/// Runs this program with these arguments to its end, and removes what it has left.
+/// Set where the program is its own child.
+const SUPERVISED: &str = "NSID_SUPERVISED";
+
+/// Runs this program once more, as a child and with the same arguments, and removes what that has left; then this is the
+/// exit code. In the child, nothing: it does what the program is for.
 #[expect(clippy::print_stderr, reason = "stdout belongs to the child")]
-pub fn supervise(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+pub fn supervise() -> Option<ExitCode> {
+    if env::var_os(SUPERVISED).is_some() {
+        return None;
+    }
     leftovers::sweep();
     let mut command = Command::new(env::current_exe().expect("a program has a path"));
-    command.args(arguments);
+    command.args(env::args_os().skip(1)).env(SUPERVISED, "");
     let die_with_parent = || Ok(set_parent_process_death_signal(Some(Signal::KILL))?);
     // SAFETY: between fork and exec the closure makes one system call.
     unsafe { command.pre_exec(die_with_parent) };
@@ -33,18 +42,26 @@ pub fn supervise(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         // SAFETY: the handler makes one system call and touches an atomic, which is async-signal-safe.
         unsafe { libc::signal(signal, handler as *const () as sighandler_t) };
     }
-    let status = child.wait().expect("the child is not waited for before");
+    let ended =
+        || waitid(WaitId::Pid(Pid::from_child(&child)), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
+    retry_on_intr(ended).expect("the child is not waited for before");
+    // From the next wait on its id may be somebody else's.
+    CHILD.store(0, Ordering::Relaxed);
+    let status = child.wait().expect("the child has ended");
     leftovers::sweep();
     if let Some(signal) = status.signal() {
         eprintln!("\nended by signal {signal}; everything is removed");
     }
     // As a shell tells it.
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
-    code.and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from)
+    Some(code.and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
 }
 
 /// Ends the child; a signal from a terminal has reached it already.
 extern "C" fn pass_on(signal: c_int) {
-    // SAFETY: a signal to a child that this process has not waited for yet, so that its id is nobody else's.
-    unsafe { libc::kill(CHILD.load(Ordering::Relaxed), signal) };
+    let child = CHILD.load(Ordering::Relaxed);
+    if child != 0 {
+        // SAFETY: kill(2) touches no memory, and the id of a child that is not reaped is nobody else's.
+        unsafe { libc::kill(child, signal) };
+    }
 }

@@ -74,10 +74,10 @@ fn a_server_that_stands_still_has_a_name_by_the_kernel_alone() {
 
 #[test]
 fn a_server_without_an_agent_says_no_nsid_or_its_own() {
-    for software in Software::ALL {
-        for (own_nsid, text, shown) in [
-            (None, json!(null), "no NSID (REFUSED)"),
-            (Some("own.example"), json!("own.example"), "own.example"),
+    for software in [Software::Nsd, Software::Unbound] {
+        for (own_nsid, outcome, text, shown) in [
+            (None, "unnamed", json!(null), "no NSID (REFUSED)"),
+            (Some("own.example"), "named", json!("own.example"), "own.example"),
         ] {
             let wire = Wire::direct();
             let _server = Server::start(software, &wire.server, wire.addresses, Options { own_nsid });
@@ -87,10 +87,29 @@ fn a_server_without_an_agent_says_no_nsid_or_its_own() {
                 assert_eq!((code, &*nsid), (Some(0), shown), "{software:?}");
                 // By default, both say the host's name there.
                 let json = json_of(&wire.client, &[&address]);
+                assert_eq!(json["nsid"]["outcome"], outcome, "{software:?} {json}");
                 assert_eq!(json["nsid"]["text"], text, "{software:?} {json}");
                 assert_eq!(json["id_server"]["text"], json!(id_server), "{software:?} {json}");
             }
         }
+    }
+}
+
+#[test]
+fn an_empty_nsid_that_the_server_echoes_is_no_name() {
+    let wire = Wire::direct();
+    let _server = Server::start_default(Software::Coredns, &wire.server, wire.addresses);
+    for address in wire.addresses.both() {
+        let address = address.to_string();
+        let said = ["empty NSID (REFUSED)", "no TXT (REFUSED)"].map(str::to_owned);
+        assert_eq!(seen(&wire.client, &[&address]), (Some(1), said));
+        let json = json_of(&wire.client, &[&address]);
+        assert_eq!(
+            (&json["nsid"]["outcome"], &json["nsid"]["text"]),
+            (&json!("empty"), &json!("")),
+            "{json}"
+        );
+        assert_eq!(json["id_server"]["outcome"], "unnamed", "{json}");
     }
 }
 

@@ -29,7 +29,8 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn kernels(Arguments { series }: &Arguments, consent: Consent) -> Result<()> {
-    setup::prepare(&[Need::Build, Need::Programs(Purpose::Kernels), Need::CoreDns], consent)?;
+    let [to_boot, to_test] = [Purpose::Kernels, Purpose::Machine].map(Need::Programs);
+    setup::prepare(&[Need::Build, to_boot, to_test, Need::CoreDns], consent)?;
     let [nsid] = build_release(&[NSID])?;
     let tests = build_tests(&TESTS.map(|(test, _)| test))?;
     let kernels = debian::newest(series.as_deref())?;

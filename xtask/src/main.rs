@@ -46,7 +46,8 @@ enum Verb {
     Test(test::Arguments),
     /// Run the end-to-end tests of the kernel programs on each kernel that Debian has, in a virtual machine
     Kernels(kernels::Arguments),
-    /// Measure on this machine what the kernel programs cost, what a DNS server loses by them, and how long a start takes
+    /// Measure on this machine what the kernel programs cost, what a DNS server loses by them, and how long a start and
+    /// the claims of a crowd take
     Bench(bench::Arguments),
     /// Check formatting, lints, dependencies and the rules of the source text
     Lint,

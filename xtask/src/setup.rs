@@ -6,11 +6,11 @@ mod beside;
 mod crates;
 mod debian;
 mod plan;
-mod programs;
 mod rust;
 
 pub(crate) mod coredns;
 pub(crate) mod ebpf;
+pub(crate) mod programs;
 
 use std::fmt::Display;
 

@@ -38,15 +38,10 @@ pub(super) fn command(
     command
 }
 
-/// The binary: `COREDNS_BIN`, else the newest in the project's cache.
+/// The binary: `COREDNS_BIN`.
 fn binary() -> PathBuf {
-    let given = env::var_os("COREDNS_BIN").map(PathBuf::from);
-    given.or_else(cached).unwrap_or_else(|| panic!("no CoreDNS: run `cargo xtask setup`, or set COREDNS_BIN"))
-}
-
-fn cached() -> Option<PathBuf> {
-    let user = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let user = user.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cache")))?;
-    let built = fs::read_dir(user.join("nsid")).ok()?.flatten().map(|entry| entry.path().join("coredns"));
-    built.filter(|program| program.is_file()).max()
+    let path = env::var_os("COREDNS_BIN").unwrap_or_else(|| {
+        panic!("no CoreDNS: run `cargo xtask test`; or `cargo xtask setup`, and set COREDNS_BIN to what it has built")
+    });
+    path.into()
 }

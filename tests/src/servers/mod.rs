@@ -9,7 +9,6 @@ mod zone;
 use std::{net::IpAddr, path::Path, process::Command, time::Duration};
 
 use hickory_proto::op::ResponseCode;
-use rustix::process::Signal;
 use tempfile::TempDir;
 
 pub use self::zone::{ABSENT, ELSEWHERE, LONG_TEXT, MANY_ADDRESSES, ORIGIN, PRESENT};
@@ -92,12 +91,12 @@ impl Server {
 
     /// Makes it stop answering, with its sockets open: what arrives meanwhile waits.
     pub fn freeze(&self) {
-        self.process.signal_group(Signal::STOP);
+        self.process.freeze();
     }
 
     /// Makes it answer again, first what has arrived meanwhile.
     pub fn thaw(&self) {
-        self.process.signal_group(Signal::CONT);
+        self.process.thaw();
     }
 }
 

@@ -12,13 +12,10 @@ use anyhow::{Context as _, Result, ensure};
 use crate::cargo::workspace;
 use crate::kernels::debian::Kernel;
 use crate::root::find;
-use crate::setup::{cache, coredns};
+use crate::setup::{Purpose, cache, coredns, programs};
 
 /// Where the test programs are in the machine.
 pub(crate) const TESTS: &str = "/tests";
-
-/// What the tests start; each is where it is here.
-const PROGRAMS: [&str; 6] = ["ip", "tc", "nsd", "unbound", "dig", "kdig"];
 
 /// How long one kernel may take, in seconds. Emulated on purpose: not every machine that has KVM has one that works, and
 /// the verifier says the same.
@@ -50,8 +47,9 @@ impl Machine {
         machine.put(&program("busybox")?, "/bin/busybox")?;
         machine.write("/etc/passwd", "root:x:0:0:root:/:/bin/sh\n")?;
         let mut libraries = BTreeSet::new();
-        for program in PROGRAMS.map(program) {
-            let program = program?;
+        // Each is where it is here.
+        for name in programs::names(Purpose::Machine) {
+            let program = program(name)?;
             machine.put(&program, &program.display().to_string())?;
             libraries.extend(libraries_of(&program)?);
         }

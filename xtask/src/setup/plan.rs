@@ -35,9 +35,10 @@ impl Plan {
         self.steps.push(Step { what: what.into(), command });
     }
 
-    /// Sets what is to be built beside everything else.
+    /// Sets what is to be built beside everything else; there is one such thing at most.
     pub(crate) fn beside(&mut self, job: Job) {
-        self.beside = Some(job);
+        let before = self.beside.replace(job);
+        assert!(before.is_none(), "only one thing is built beside the rest");
     }
 
     pub(crate) fn is_empty(&self) -> bool {

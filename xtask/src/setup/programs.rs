@@ -9,8 +9,11 @@ pub(crate) enum Purpose {
     Build,
     Demo,
     Test,
-    Kernels,
     Bench,
+    /// To boot other kernels.
+    Kernels,
+    /// To test on other kernels, in the virtual machine.
+    Machine,
 }
 
 struct Program {
@@ -22,7 +25,7 @@ struct Program {
 }
 
 /// Every program, its Debian package, and who starts it.
-const PROGRAMS: [Program; 13] = [
+static PROGRAMS: [Program; 14] = [
     Program {
         name: "protoc",
         package: "protobuf-compiler",
@@ -39,13 +42,13 @@ const PROGRAMS: [Program; 13] = [
         name: "unbound",
         package: "unbound",
         what_for: "a DNS resolver (Debian starts it: `systemctl disable --now unbound` ends that)",
-        started_for: &[Purpose::Demo, Purpose::Test, Purpose::Kernels, Purpose::Bench],
+        started_for: &[Purpose::Demo, Purpose::Test, Purpose::Machine, Purpose::Bench],
     },
     Program {
         name: "nsd",
         package: "nsd",
         what_for: "a DNS server (Debian starts it: `systemctl disable --now nsd` ends that)",
-        started_for: &[Purpose::Demo, Purpose::Test, Purpose::Kernels, Purpose::Bench],
+        started_for: &[Purpose::Demo, Purpose::Test, Purpose::Machine, Purpose::Bench],
     },
     Program {
         name: "etcd",
@@ -57,19 +60,19 @@ const PROGRAMS: [Program; 13] = [
         name: "etcdctl",
         package: "etcd-client",
         what_for: "shows what etcd holds",
-        started_for: &[Purpose::Demo, Purpose::Test],
+        started_for: &[Purpose::Test],
     },
     Program {
         name: "dig",
         package: "dnsutils",
         what_for: "a DNS client",
-        started_for: &[Purpose::Demo, Purpose::Test, Purpose::Kernels],
+        started_for: &[Purpose::Demo, Purpose::Test, Purpose::Machine],
     },
     Program {
         name: "kdig",
         package: "knot-dnsutils",
         what_for: "another DNS client",
-        started_for: &[Purpose::Demo, Purpose::Test, Purpose::Kernels],
+        started_for: &[Purpose::Test, Purpose::Machine],
     },
     Program {
         name: "tcpdump",
@@ -86,8 +89,14 @@ const PROGRAMS: [Program; 13] = [
     Program {
         name: "ip",
         package: "iproute2",
-        what_for: "makes network namespaces and their links",
-        started_for: &[Purpose::Demo, Purpose::Test, Purpose::Kernels, Purpose::Bench],
+        what_for: "makes network namespaces and their links, and shows what is attached there",
+        started_for: &[Purpose::Demo, Purpose::Test, Purpose::Machine, Purpose::Bench],
+    },
+    Program {
+        name: "tc",
+        package: "iproute2",
+        what_for: "makes network namespaces and their links, and shows what is attached there",
+        started_for: &[Purpose::Test, Purpose::Machine],
     },
     Program {
         name: "qemu-system-x86_64",
@@ -105,9 +114,18 @@ const PROGRAMS: [Program; 13] = [
 
 /// Plans the packages of the programs that are not there.
 pub(crate) fn plan(purpose: Purpose, plan: &mut Plan) {
-    for Program { name, package, what_for, started_for } in &PROGRAMS {
-        if started_for.contains(&purpose) && find(name).is_none() {
+    for Program { name, package, what_for, .. } in started_for(purpose) {
+        if find(name).is_none() {
             plan.package(package, what_for);
         }
     }
+}
+
+/// The names of the programs.
+pub(crate) fn names(purpose: Purpose) -> impl Iterator<Item = &'static str> {
+    started_for(purpose).map(|program| program.name)
+}
+
+fn started_for(purpose: Purpose) -> impl Iterator<Item = &'static Program> {
+    PROGRAMS.iter().filter(move |program| program.started_for.contains(&purpose))
 }

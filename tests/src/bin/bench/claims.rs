@@ -3,17 +3,16 @@
 //! The claimants are tasks of one thread, each with its connection. That is the agents' claim code without the agents.
 
 use std::{
-    collections::BTreeSet,
     net::Ipv4Addr,
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use nsid_tests::{etcd, netns::Namespace, unique::Prefix};
-use nsid_user::store::{Etcd, Grant, Kind, Nonce, Progress, Store as _};
+use nsid_user::store::{Cluster, Etcd, Kind, Nonce, Progress, Store as _};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
-use tokio::{runtime, task::JoinSet, time::timeout};
+use tokio::{runtime, task::JoinSet, time::timeout_at};
 
 use crate::{
     progress::progress,
@@ -45,10 +44,10 @@ pub(crate) fn claims(wanted: impl Fn(&str) -> bool) -> Result<Table> {
                 let pool = format!("worker{{id}}.{count}.{round}.test");
                 rounds.push(namespace.enter(|| crowd(&endpoint, &pool, count))?);
             }
-            lines.push(line(name(count), rounds, target));
+            lines.push(line(name(count), &rounds, target));
         }
     }
-    Ok(Table { heading: &["median", "max", "target", "duplicates"], lines })
+    Ok(Table { heading: &["median", "max", "target", "granted", "duplicates"], lines })
 }
 
 /// A round that takes longer is over, and took so long.
@@ -58,59 +57,55 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Clone, Copy, Debug)]
 struct Crowd {
     time: Duration,
-    /// Claimants that got what another one has.
+    /// Claimants that got a slot in that time.
+    granted: usize,
+    /// Those of them that got what another one has.
     duplicates: usize,
+    /// Whether the slots are the lowest, each granted once.
+    exact: bool,
 }
 
 /// Lets that many claim one slot each.
 fn crowd(endpoint: &str, pool: &str, count: u32) -> Result<Crowd> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let nonces = (0..count).map(|_| Nonce::random()).collect::<Result<Vec<_>, _>>()?;
-    let (time, grants) = runtime.block_on(async {
+    runtime.block_on(async {
         let start = Instant::now();
         let mut claims = JoinSet::new();
         for nonce in nonces {
-            let mut store = Etcd::new(vec![endpoint.to_owned()], None, pool, nonce, count, TTL);
+            let cluster = Cluster { endpoints: vec![endpoint.to_owned()], credentials: None };
+            let mut store = Etcd::new(cluster, pool, nonce, count, TTL);
             // With its claim the store is kept, and its connection.
             let (progress, _status) = Progress::new(Kind::Etcd, pool);
             claims.spawn(async move { (store.claim(&progress).await, store) });
         }
-        let Ok(claims) = timeout(PATIENCE, claims.join_all()).await else { return Ok((PATIENCE, vec![])) };
+        let (mut slots, mut stores) = (Vec::new(), Vec::new());
+        while let Ok(Some(claim)) = timeout_at((start + PATIENCE).into(), claims.join_next()).await {
+            let (grant, store) = claim?;
+            slots.push(grant?.slot);
+            stores.push(store);
+        }
         let time = start.elapsed();
-        let grants = claims.into_iter().map(|(grant, _)| grant).collect::<Result<Vec<Grant>, _>>();
-        grants.map(|grants| (time, grants))
-    })?;
-    let slots: BTreeSet<u32> = grants.iter().map(|grant| grant.slot).collect();
-    let duplicates = grants.len() - slots.len();
-    ensure!(slots.last().is_none_or(|last| *last < count), "a slot that the pool does not have: {slots:?}");
-    Ok(Crowd { time, duplicates })
+        slots.sort_unstable();
+        let exact = slots.iter().copied().eq(0..count);
+        let granted = slots.len();
+        slots.dedup();
+        Ok(Crowd { time, granted, duplicates: granted - slots.len(), exact })
+    })
 }
 
-fn line(name: String, mut rounds: Vec<Crowd>, target: Option<Duration>) -> Line {
-    rounds.sort_by_key(|round| round.time);
+/// Whatever the target, each round has to grant the lowest slots, each once.
+fn line(name: String, rounds: &[Crowd], target: Option<Duration>) -> Line {
+    let granted = rounds.iter().map(|round| round.granted).min();
     let duplicates: usize = rounds.iter().map(|round| round.duplicates).sum();
-    let [median, max] = [ROUNDS / 2, ROUNDS - 1].map(|index| rounds[index].time.as_secs_f64());
-    let target = target.map(|target| target.as_secs_f64());
-    let seconds = |seconds: f64| format!("{seconds:.3} s");
-    Line {
-        name,
-        cells: vec![
-            seconds(median),
-            seconds(max),
-            target.map_or(String::new(), seconds),
-            duplicates.to_string(),
-        ],
-        holds: target.map(|target| median <= target && duplicates == 0),
-        figures: json!({
-            "unit": "s",
-            "value": median,
-            "baseline": null,
-            "ratio": null,
-            "target": target,
-            "max": max,
-            "duplicates": duplicates,
-        }),
-    }
+    let exact = rounds.iter().all(|round| round.exact);
+    let mut line = Line::timed(name, rounds.iter().map(|round| round.time).collect(), target);
+    line.cells.extend([granted.unwrap_or_default().to_string(), duplicates.to_string()]);
+    line.holds = if exact { line.holds } else { Some(false) };
+    line.figures["granted"] = json!(granted);
+    line.figures["duplicates"] = json!(duplicates);
+    line.figures["exact"] = json!(exact);
+    line
 }
 
 /// To this process, and to those that it starts.

@@ -13,27 +13,31 @@ mod machine;
 mod progress;
 mod table;
 
-use std::{env, process::ExitCode};
+use std::process::ExitCode;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
+use clap::Parser;
 use nsid_tests::supervise::supervise;
 
-/// The argument by which the program starts itself under supervision.
-const SUPERVISED: &str = "supervised";
+/// Measures what nsid costs on this machine
+#[derive(Parser)]
+#[command(name = "cargo xtask bench", bin_name = "cargo xtask bench")]
+struct Arguments {
+    /// Print rows of JSON on stdout
+    #[arg(long)]
+    json: bool,
+
+    /// Measure only the rows whose name contains this
+    #[arg(value_name = "ROW", default_value = "", hide_default_value = true)]
+    filter: String,
+}
 
 fn main() -> Result<ExitCode> {
+    let Arguments { json, filter } = Arguments::parse();
     ensure!(rustix::process::geteuid().is_root(), "loading programs into the kernel takes root");
-    let mut arguments = env::args().skip(1).peekable();
-    if arguments.next_if(|argument| argument == SUPERVISED).is_none() {
-        return Ok(supervise([SUPERVISED.to_owned()].into_iter().chain(arguments).map(Into::into)));
+    if let Some(code) = supervise() {
+        return Ok(code);
     }
-    let (flags, words): (Vec<_>, Vec<_>) = arguments.partition(|argument| argument.starts_with("--"));
-    let json = match flags.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [] => false,
-        ["--json"] => true,
-        _ => bail!("usage: bench [--json] [ROW]"),
-    };
-    let filter = words.join(" ");
     let wanted = |name: &str| name.contains(&filter);
     machine::describe();
     let start = start::start(wanted)?;

@@ -14,7 +14,6 @@ use nsid_tests::{
     servers::{PRESENT, Server, Software},
     wire::{INTERFACE, Wire},
 };
-use serde_json::json;
 
 use crate::{
     progress::progress,
@@ -44,22 +43,7 @@ fn measure() -> Result<Line> {
         progress(format_args!("start: {number} of {STARTS}"));
         starts.push(one(&wire)?);
     }
-    starts.sort();
-    let [median, max] = [starts[STARTS / 2], starts[STARTS - 1]].map(|time| time.as_secs_f64() * 1000.0);
-    let target = TARGET.as_secs_f64() * 1000.0;
-    Ok(Line {
-        name: ROW.to_owned(),
-        cells: [median, max, target].map(|ms| format!("{ms:.0} ms")).into(),
-        holds: Some(median <= target),
-        figures: json!({
-            "unit": "ms",
-            "value": median,
-            "baseline": null,
-            "ratio": null,
-            "target": target,
-            "max": max,
-        }),
-    })
+    Ok(Line::timed(ROW.to_owned(), starts, Some(TARGET)))
 }
 
 /// One start of an instance that was not there before.

@@ -1,5 +1,7 @@
 //! Rows, for people and for programs.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use serde_json::{Value, json};
 
@@ -18,8 +20,26 @@ pub(crate) struct Line {
     pub(crate) cells: Vec<String>,
     /// Whether it is within its target; `None` where there is none, or nothing is known.
     pub(crate) holds: Option<bool>,
-    /// What else a program is told: an object.
+    /// What else a program is told: an object with `unit`, `value`, `target`; where it lacks them, `baseline` and `ratio`
+    /// are null.
     pub(crate) figures: Value,
+}
+
+impl Line {
+    /// A row that was timed again and again; the target is the median's. Below `median`, `max`, `target`.
+    pub(crate) fn timed(name: String, mut times: Vec<Duration>, target: Option<Duration>) -> Self {
+        times.sort();
+        let ms = |time: Duration| time.as_secs_f64() * 1000.0;
+        let [median, max] = [times.len() / 2, times.len() - 1].map(|index| ms(times[index]));
+        let target = target.map(ms);
+        let shown = |ms: Option<f64>| ms.map_or(String::new(), |ms| format!("{ms:.0} ms"));
+        Self {
+            name,
+            cells: [Some(median), Some(max), target].map(shown).into(),
+            holds: target.map(|target| median <= target),
+            figures: json!({ "unit": "ms", "value": median, "target": target, "max": max }),
+        }
+    }
 }
 
 /// Prints a line of text for each row.
@@ -55,6 +75,11 @@ pub(crate) fn print_json(tables: Vec<Table>) -> Result<()> {
 }
 
 fn row(Line { name, holds, mut figures, .. }: Line) -> Value {
+    for only_of_some in ["baseline", "ratio"] {
+        if figures.get(only_of_some).is_none() {
+            figures[only_of_some] = Value::Null;
+        }
+    }
     figures["name"] = json!(name);
     figures["holds"] = json!(holds);
     figures

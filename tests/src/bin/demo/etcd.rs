@@ -28,7 +28,7 @@ const LISTEN: Duration = Duration::from_millis(300);
 pub(crate) fn play() -> ExitCode {
     let servers = [Software::Nsd, Software::Unbound, Software::Nsd, Software::Unbound];
     let mut stage = Stage::build(servers);
-    let etcd = Etcd::start(&stage.star.hub, stage.star.addresses.v4.into());
+    let etcd = Etcd::start(&stage.hub, stage.addresses.v4.into());
     let (store, ttl) = (format!("etcd://{}", etcd.endpoint()), format!("{}s", TTL.as_secs()));
     let pool = ["--pattern", "worker{id}.demo.local", "--limit", "3", "--ttl", &ttl];
     let configuration = [&["--iface", INTERFACE, "--store", &store], &pool[..]].concat();
@@ -106,7 +106,7 @@ fn stop(stage: &mut Stage, name: &str, table: &mut Table) {
     let [old, new] = [0, 1].map(|node| stage.prober(node));
     thread::sleep(LISTEN);
     let start = boot_clock::now();
-    let ended_well = stage.nodes[0].terminate_agent();
+    let ended_well = stage.nodes[0].terminate_agent().success();
     let ready = stage.nodes[1].ready();
     thread::sleep(LISTEN);
     let handover = Handover { name, start, old: old.stop(), new: new.stop() };

@@ -8,7 +8,7 @@ mod local;
 mod stage;
 mod table;
 
-use std::{env, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use nsid_tests::supervise::supervise;
@@ -20,10 +20,6 @@ struct Arguments {
     /// Where the names come from
     #[arg(long, value_enum, value_name = "STORE", default_value_t)]
     store: Store,
-
-    /// How the demo starts itself under supervision.
-    #[arg(long, hide = true)]
-    on_stage: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -36,14 +32,13 @@ enum Store {
 }
 
 fn main() -> ExitCode {
-    let Arguments { store, on_stage } = Arguments::parse();
+    let Arguments { store } = Arguments::parse();
     if !rustix::process::geteuid().is_root() {
         println!("The demo makes network namespaces and loads programs into the kernel: run it as root.");
         return ExitCode::FAILURE;
     }
-    match (on_stage, store) {
-        (false, _) => supervise(env::args_os().skip(1).chain(["--on-stage".into()])),
-        (true, Store::Local) => local::play(),
-        (true, Store::Etcd) => etcd::play(),
-    }
+    supervise().unwrap_or_else(|| match store {
+        Store::Local => local::play(),
+        Store::Etcd => etcd::play(),
+    })
 }

@@ -1,22 +1,21 @@
 //! Nodes around a client, each in a network namespace, and what the client sees of them.
 
-use std::{process::ExitCode, time::Duration};
+use std::process::{ExitCode, ExitStatus};
 
 use nsid_tests::{
-    agent::{Agent, Instance, nsid},
+    agent::{Agent, Instance},
     dig::{Program, Report, dig},
-    patience::until,
+    link::Addresses,
+    netns::Namespace,
     prober::Prober,
     servers::{PRESENT, Server, Software},
     star::{self, Star},
     unique::Prefix,
 };
-use serde_json::Value;
 
 use crate::table::Fact;
 
-/// How long an agent may take to get in line.
-const PATIENCE: Duration = Duration::from_secs(10);
+const STARTED: &str = "the play starts the agent before";
 
 /// A host with a name server, and with an agent once it has been started. Ends in the order of its fields.
 #[derive(Debug)]
@@ -32,15 +31,18 @@ pub(crate) struct Node {
 pub(crate) struct Stage {
     pub(crate) nodes: Vec<Node>,
     /// Where the client is, and the store.
-    pub(crate) star: Star,
+    pub(crate) hub: Namespace,
+    /// The hub's addresses.
+    pub(crate) addresses: Addresses,
 }
 
 impl Stage {
     /// Builds the network and starts a server on each node.
     pub(crate) fn build<const NODES: usize>(servers: [Software; NODES]) -> Self {
-        let mut star = Star::new(Prefix::Demo, u8::try_from(NODES).expect("a few nodes"));
-        let nodes = star.nodes.drain(..).zip(servers).map(|(place, software)| Node::build(place, software));
-        Self { nodes: nodes.collect(), star }
+        let count = u8::try_from(NODES).expect("a few nodes");
+        let Star { nodes, hub, addresses } = Star::new(Prefix::Demo, count);
+        let nodes = nodes.into_iter().zip(servers).map(|(place, software)| Node::build(place, software));
+        Self { nodes: nodes.collect(), hub, addresses }
     }
 
     /// What a person calls each node.
@@ -77,13 +79,13 @@ impl Stage {
     /// Asks over IPv4 and over IPv6; no answer, unless they agree.
     fn ask(&self, node: &Node, question: &[&str]) -> Option<Report> {
         let [v4, v6] =
-            node.place.addresses.both().map(|address| dig(Program::Dig, &self.star.hub, address, question));
+            node.place.addresses.both().map(|address| dig(Program::Dig, &self.hub, address, question));
         if v4 == v6 { v4 } else { None }
     }
 
     /// Begins to ask a node without a pause.
     pub(crate) fn prober(&self, node: usize) -> Prober {
-        Prober::start(&self.star.hub, self.nodes[node].place.addresses.v4.into())
+        Prober::start(&self.hub, self.nodes[node].place.addresses.v4.into())
     }
 
     /// Ends the agents in good order, and says what was wrong, if anything was.
@@ -97,12 +99,18 @@ impl Stage {
             }
             return ExitCode::FAILURE;
         }
-        if !self.nodes.iter_mut().filter(|node| node.agent.is_some()).all(Node::terminate_agent) {
-            println!("\nAn agent did not end well.");
-            return ExitCode::FAILURE;
+        let mut code = ExitCode::SUCCESS;
+        for (number, node) in (1..).zip(&mut self.nodes).filter(|(_, node)| node.agent.is_some()) {
+            let status = node.terminate_agent();
+            if !status.success() {
+                println!("\nThe agent of node {number} did not end well: {status}.");
+                code = ExitCode::FAILURE;
+            }
         }
-        println!("\n{moral}");
-        ExitCode::SUCCESS
+        if code == ExitCode::SUCCESS {
+            println!("\n{moral}");
+        }
+        code
     }
 }
 
@@ -132,35 +140,37 @@ impl Node {
 
     /// The name that the agent says it is ready with, waited for.
     pub(crate) fn ready(&mut self) -> String {
-        self.agent.as_mut().expect("the play starts it before").ready()
+        self.agent.as_mut().expect(STARTED).ready()
     }
 
     /// Waits until the agent is in line for a name.
     pub(crate) fn waits(&self) {
-        until(PATIENCE, "the agent to wait in line", || self.claim().as_deref() == Some("waiting"));
+        self.agent().until_claim_is("waiting");
     }
 
     /// Where the agent's claim stands, as `nsid status` has it, once it has something to say.
     pub(crate) fn claim(&self) -> Option<String> {
-        let status = nsid(&["status", "--json", "--instance", self.agent().instance().name()]);
-        let status: Value = serde_json::from_slice(&status.stdout).ok()?;
-        Some(status["services"][0]["store"]["state"].as_str()?.to_owned())
+        self.agent().instance().claim_state()
     }
 
     /// The agent.
     pub(crate) fn agent(&self) -> &Agent {
-        self.agent.as_ref().expect("the play starts it before")
+        self.agent.as_ref().expect(STARTED)
     }
 
     /// Kills the agent; what it has in the kernel stays, until what is returned is dropped.
     pub(crate) fn kill_agent(&mut self) -> Instance {
-        self.agent.take().expect("the play starts it before").kill()
+        self.take_agent().kill()
     }
 
     /// Ends the agent as a service manager does, so that it gives its name back.
-    pub(crate) fn terminate_agent(&mut self) -> bool {
-        let (status, _instance) = self.agent.take().expect("the play starts it before").terminate();
-        status.success()
+    pub(crate) fn terminate_agent(&mut self) -> ExitStatus {
+        let (status, _instance) = self.take_agent().terminate();
+        status
+    }
+
+    fn take_agent(&mut self) -> Agent {
+        self.agent.take().expect(STARTED)
     }
 
     /// Stops the name server.

@@ -57,8 +57,6 @@ fn figures(measured: Measured) -> Value {
         Measured::Instructions { count, target } => json!({
             "unit": "instructions",
             "value": count,
-            "baseline": null,
-            "ratio": null,
             "target": target,
         }),
     }

@@ -8,7 +8,7 @@
 use std::{collections::BTreeSet, fs, io, process::Command, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
-use nsid_tests::{netns::Namespace, process::run, servers::Server};
+use nsid_tests::{netns::Namespace, process::run, servers::Server, threads};
 use rustix::{
     process::Pid,
     thread::{CpuSet, sched_getaffinity, sched_setaffinity},
@@ -38,14 +38,7 @@ impl Cpu {
 
     /// Binds a server that runs.
     pub(crate) fn bind_server(self, server: &Server) -> Result<Threads> {
-        let group = server.group().to_string();
-        // PID (COMM) STATE PPID PGRP ...: proc_pid_stat(5).
-        let of_server = |stat: &str| {
-            stat.rsplit_once(") ").and_then(|(_, after)| after.split(' ').nth(2)) == Some(group.as_str())
-        };
-        let processes = numbers("/proc")
-            .filter(|pid| fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| of_server(&stat)));
-        self.bind_all(processes.flat_map(|pid| numbers(&format!("/proc/{pid}/task"))).collect())
+        self.bind_all(threads::of_group(server.group()))
     }
 
     /// Binds the receiving of an interface's packets.
@@ -101,11 +94,5 @@ fn napi_threads() -> BTreeSet<i32> {
     let receives = |pid: &i32| {
         fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm.starts_with("napi/"))
     };
-    numbers("/proc").filter(receives).collect()
-}
-
-/// What in a directory has a number for a name.
-fn numbers(directory: &str) -> impl Iterator<Item = i32> + use<> {
-    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+    threads::processes().filter(receives).collect()
 }

@@ -79,7 +79,7 @@ fn a_malformed_address_is_a_usage_error_that_tells_how_to_write_one() {
         ("etcd://10.77.0.1:port", "10.77.0.1:port", "etcd://HOST:PORT"),
         ("etcd://", "\"\"", "etcd://HOST:PORT"),
         ("etcd://10.77.0.1:2379,http://10.77.0.2", "http://10.77.0.2", "etcd://HOST:PORT"),
-        ("etcd://@10.77.0.1", "no user", "etcd://USER@HOST:PORT"),
+        ("etcd://@10.77.0.1", "the user stands", "etcd://USER@HOST:PORT"),
         // Nothing has put it into the environment.
         ("etcd://nsid@10.77.0.1", "no password", "NSID_ETCD_PASSWORD"),
     ] {

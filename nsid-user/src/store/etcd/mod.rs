@@ -104,12 +104,20 @@ impl Etcd {
 
     /// Warns once of what etcd itself gets wrong.
     async fn look_at_version(&mut self, progress: &Progress) -> Result<(), Failure> {
-        if !self.knows_version {
-            if let Some(caveat) = self.session.version().await?.as_deref().and_then(version::caveat) {
-                log::warn!("{progress}: {caveat}");
-            }
-            self.knows_version = true;
+        if self.knows_version {
+            return Ok(());
         }
+        match self.session.version().await {
+            Ok(Some(version)) => {
+                if let Some(caveat) = version::caveat(&version) {
+                    log::warn!("{progress}: {caveat}");
+                }
+            }
+            // No claim depends on it.
+            Ok(None) | Err(Failure::Refused(_)) => {}
+            Err(failure) => return Err(failure),
+        }
+        self.knows_version = true;
         Ok(())
     }
 

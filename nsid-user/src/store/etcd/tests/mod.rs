@@ -240,7 +240,8 @@ async fn protect(pool: &EtcdPool) -> Client {
 
 fn user(pool: &EtcdPool, user: &str, password: &str) -> Etcd {
     let credentials = Credentials { user: user.to_owned(), password: Password::new(password.to_owned()) };
-    let cluster = Cluster { endpoints: vec![pool.server.endpoint()], credentials: Some(credentials) };
+    // As if there were two members.
+    let cluster = Cluster { endpoints: vec![pool.server.endpoint(); 2], credentials: Some(credentials) };
     Etcd::new(cluster, POOL, Nonce::random().unwrap(), pool.limit, EtcdPool::TTL)
 }
 

@@ -29,6 +29,8 @@ impl From<Unreachable> for Failure {
 pub(super) enum Meaning {
     /// etcd will not.
     Refused(String),
+    /// etcd wants credentials, and was given none.
+    NoUser(String),
     /// There is no such lease.
     NoLease,
     /// etcd has no access control (any more), and takes no credentials.
@@ -52,11 +54,12 @@ pub(super) fn meaning(error: &Error) -> Meaning {
     };
     let message = status.message();
     match (status.code(), message) {
-        // A token from before the last change of any user.
+        // A token from before the last change of any user; a JWT stays that, so it takes another one.
         (Code::InvalidArgument, "etcdserver: revision of auth store is old") => {
-            Meaning::Busy(message.to_owned())
+            Meaning::Useless(message.to_owned())
         }
-        // No right to the keys; a wrong password, or no user where one is needed.
+        (Code::InvalidArgument, "etcdserver: user name is empty") => Meaning::NoUser(message.to_owned()),
+        // No right to the keys; a wrong password.
         (Code::PermissionDenied | Code::InvalidArgument, _) => Meaning::Refused(message.to_owned()),
         (Code::FailedPrecondition, "etcdserver: authentication is not enabled") => {
             Meaning::NoAccessControl(message.to_owned())
@@ -65,14 +68,6 @@ pub(super) fn meaning(error: &Error) -> Meaning {
         (Code::Unknown, told) if told.starts_with("etcdserver: ") => Meaning::Busy(message.to_owned()),
         _ => Meaning::Useless(with_causes(status)),
     }
-}
-
-/// Why a watch ended, in etcd's words: a code is in them as text only, `rpc error: code = PermissionDenied ...`.
-pub(super) fn of_watch(reason: &str) -> Failure {
-    if reason.contains("PermissionDenied") {
-        return Failure::Refused(reason.to_owned());
-    }
-    Unreachable::new(reason).into()
 }
 
 /// "transport error" alone does not tell a person anything; and what a cause tells again, once is enough.
@@ -103,8 +98,8 @@ mod tests {
                 "etcdserver: authentication failed, invalid user ID or password",
                 Meaning::Refused,
             ),
-            (Code::InvalidArgument, "etcdserver: user name is empty", Meaning::Refused),
-            (Code::InvalidArgument, "etcdserver: revision of auth store is old", Meaning::Busy),
+            (Code::InvalidArgument, "etcdserver: user name is empty", Meaning::NoUser),
+            (Code::InvalidArgument, "etcdserver: revision of auth store is old", Meaning::Useless),
             (Code::FailedPrecondition, "etcdserver: authentication is not enabled", Meaning::NoAccessControl),
             (Code::FailedPrecondition, "etcdserver: lease already exists", Meaning::Useless),
             (Code::NotFound, "etcdserver: requested lease not found", |_| Meaning::NoLease),

@@ -25,7 +25,8 @@ const UNHURRIED: u32 = 4;
 const DOUBLINGS: u32 = 2;
 
 /// How long a login may take. It costs etcd a tenth of a second of work (bcrypt), on purpose, and after a restart of
-/// etcd everybody needs one: who gives up on it makes the next one wait longer.
+/// etcd everybody needs one: who gives up on it makes the next one wait longer. Where there is another member to ask, not
+/// longer than a renewal.
 const LOGIN: Duration = Duration::from_secs(10);
 
 /// How soon the kernel looks whether a connection that rests is still one: firewalls forget them.
@@ -38,8 +39,13 @@ pub(super) struct Members {
     anonymous: bool,
     /// How long a renewal may wait for one of its two answers, at first and at most.
     patience: (Duration, Duration),
+    /// How long a login may take.
+    login: Duration,
     /// How many requests in a row nobody answered in time.
     hung: u32,
+    /// How many members have refused since the last answer: one alone may be wrong, after a restart say
+    /// (etcd-io/etcd#14355).
+    refusals: usize,
     current: usize,
     client: Option<Client>,
     /// A connection that is being made, whoever waits for it and for how long.
@@ -53,8 +59,18 @@ impl Members {
     /// is due.
     pub(super) fn new(cluster: Cluster, first: usize, ttl: Duration) -> Self {
         let patience = (PATIENCE.min(ttl / RENEWALS / 3), ttl / RENEWALS / 2);
-        let current = first % cluster.endpoints.len();
-        Self { cluster, anonymous: false, patience, hung: 0, current, client: None, connecting: None }
+        let members = cluster.endpoints.len();
+        Self {
+            anonymous: false,
+            patience,
+            login: if members > 1 { LOGIN.min(ttl / RENEWALS) } else { LOGIN },
+            hung: 0,
+            refusals: 0,
+            current: first % members,
+            client: None,
+            connecting: None,
+            cluster,
+        }
     }
 
     /// How many there are.
@@ -95,35 +111,41 @@ impl Members {
         let answer = within(BootTime::now().saturating_add(limit), call).await;
         self.hung = if answer.is_none() { self.hung.saturating_add(1) } else { 0 };
         let endpoint = &self.cluster.endpoints[self.current];
+        let unreachable = |reason: String| Unreachable::new(format!("{endpoint}: {reason}")).into();
         let failure = match answer.map(|answer| answer.map_err(|error| meaning(&error))) {
-            Some(Ok(answer)) => return Ok(answer),
+            Some(Ok(answer)) => {
+                self.refusals = 0;
+                return Ok(answer);
+            }
             Some(Err(Meaning::NoLease)) => return Err(Failure::Lost),
-            Some(Err(Meaning::Refused(reason))) if !self.anonymous => {
-                return Err(Failure::Refused(format!("{endpoint}: {reason}")));
-            }
-            Some(Err(Meaning::Busy(reason))) => {
-                return Err(Unreachable::new(format!("{endpoint}: {reason}")).into());
-            }
-            Some(Err(Meaning::Useless(reason))) => Unreachable::new(format!("{endpoint}: {reason}")),
+            Some(Err(Meaning::Busy(reason))) => return Err(unreachable(reason)),
+            Some(Err(Meaning::Useless(reason))) => unreachable(reason),
             Some(Err(Meaning::NoAccessControl(reason))) => {
                 self.anonymous = true;
-                Unreachable::new(format!("{endpoint}: {reason}, going on without credentials"))
+                unreachable(format!("{reason}, going on without credentials"))
             }
-            // There is access control again.
-            Some(Err(Meaning::Refused(reason))) => {
+            Some(Err(Meaning::NoUser(reason))) if self.cluster.credentials.is_some() => {
                 self.anonymous = false;
-                Unreachable::new(format!("{endpoint}: {reason}, going on with credentials"))
+                unreachable(format!("{reason}, going on with credentials"))
+            }
+            Some(Err(Meaning::Refused(reason) | Meaning::NoUser(reason))) => {
+                self.refusals += 1;
+                if self.refusals < self.cluster.endpoints.len() {
+                    unreachable(reason)
+                } else {
+                    Failure::Refused(format!("{endpoint}: {reason}"))
+                }
             }
             None => {
-                let failure = Unreachable::new(format!("{endpoint}: no answer in {} ms", limit.as_millis()));
+                let failure = unreachable(format!("no answer in {} ms", limit.as_millis()));
                 if self.connecting.is_some() {
-                    return Err(failure.into());
+                    return Err(failure);
                 }
                 failure
             }
         };
         self.turn();
-        Err(failure.into())
+        Err(failure)
     }
 
     /// Has another member asked the next time; the same one by a new connection, if there is no other.
@@ -160,11 +182,12 @@ impl Members {
             Some(_) | None => options,
         };
         let endpoint = format!("http://{}", self.cluster.endpoints[self.current]);
-        let channel = Endpoint::from_shared(endpoint)?.tcp_keepalive(Some(REST)).connect_lazy();
-        Ok(async {
-            let login = Client::from_channel(Channel::Tonic(channel), Some(options));
-            let late = |_| Error::Internal(format!("no login in {LOGIN:?}"));
-            timeout(LOGIN, login).await.map_err(late)?
+        let endpoint = Endpoint::from_shared(endpoint)?.connect_timeout(PATIENCE).tcp_keepalive(Some(REST));
+        let (channel, limit) = (Channel::Tonic(endpoint.connect_lazy()), self.login);
+        Ok(async move {
+            let login = Client::from_channel(channel, Some(options));
+            let late = |_| Error::Internal(format!("no login in {} ms", limit.as_millis()));
+            timeout(limit, login).await.map_err(late)?
         })
     }
 }

@@ -73,7 +73,7 @@ impl Etcd {
     async fn try_to_claim(&mut self, progress: &Progress) -> Result<Grant, Failure> {
         // How long an earlier lease still lasts, a renewal will tell.
         let mut fresh = if self.session.has_lease() { None } else { Some(self.session.grant().await?) };
-        self.look_at_version(progress).await?;
+        self.look_at_version(progress).await;
         let arrived = self.session.transact(self.keys.arrive(self.session.lease()?)).await?;
         progress.claiming();
         if let Some(slot) = Keys::by_arrival(&arrived)
@@ -102,23 +102,17 @@ impl Etcd {
         }
     }
 
-    /// Warns once of what etcd itself gets wrong.
-    async fn look_at_version(&mut self, progress: &Progress) -> Result<(), Failure> {
+    /// Warns once of what etcd itself gets wrong. No claim depends on it.
+    async fn look_at_version(&mut self, progress: &Progress) {
         if self.knows_version {
-            return Ok(());
-        }
-        match self.session.version().await {
-            Ok(Some(version)) => {
-                if let Some(caveat) = version::caveat(&version) {
-                    log::warn!("{progress}: {caveat}");
-                }
-            }
-            // No claim depends on it.
-            Ok(None) | Err(Failure::Refused(_)) => {}
-            Err(failure) => return Err(failure),
+            return;
         }
         self.knows_version = true;
-        Ok(())
+        if let Ok(Some(version)) = self.session.version().await
+            && let Some(caveat) = version::caveat(&version)
+        {
+            log::warn!("{progress}: {caveat}");
+        }
     }
 
     async fn look(&mut self) -> Result<View, Failure> {

@@ -8,7 +8,7 @@ use etcd_client::{
     TxnResponse, WatchFilterType, WatchOptions,
 };
 
-use super::failure::{Failure, of_watch};
+use super::failure::Failure;
 use super::members::Members;
 use crate::clock::BootTime;
 use crate::pace::within;
@@ -142,18 +142,18 @@ impl Session {
             while seen < deletions {
                 match stream.message().await {
                     Ok(Some(message)) if !message.canceled() => seen += message.events().len(),
-                    Ok(Some(canceled)) => return Err(of_watch(canceled.cancel_reason())),
-                    Ok(None) => return Err(Unreachable::new("the watch has ended").into()),
-                    Err(error) => return Err(Unreachable::new(error).into()),
+                    Ok(Some(canceled)) => return Err(Unreachable::new(canceled.cancel_reason())),
+                    Ok(None) => return Err(Unreachable::new("the watch has ended")),
+                    Err(error) => return Err(Unreachable::new(error)),
                 }
             }
             Ok(())
         };
         match within(due, deleted).await {
             Some(Ok(())) | None => Ok(()),
-            Some(Err(failure)) => {
+            Some(Err(reason)) => {
                 self.members.turn();
-                Err(failure)
+                Err(reason.into())
             }
         }
     }

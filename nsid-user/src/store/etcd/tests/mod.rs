@@ -249,7 +249,7 @@ fn user(pool: &EtcdPool, user: &str, password: &str) -> Etcd {
 async fn credentials_that_etcd_refuses_end_the_claim() {
     let pool = EtcdPool::new(3);
     protect(&pool).await;
-    for (mut store, reason) in [
+    for (mut store, reason) in vec![
         (pool.newcomer(), "user name is empty"),
         (user(&pool, "nsid", "wrong"), "authentication failed"),
         (user(&pool, "nobody", "secret"), "authentication failed"),

@@ -6,7 +6,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
 
-use etcd_client::{Client, ConnectOptions, DeleteOptions, GetOptions, Permission, PermissionType};
+use etcd_client::{Client, ConnectOptions, GetOptions, Permission, PermissionType};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -216,8 +216,7 @@ async fn who_looks_at_the_pool_and_who_does_not_share_it() {
     assert_eq!(claim(&mut pool.newcomer()).await.slot, 1);
     assert_eq!(claim(&mut pool.newcomer()).await.slot, 4);
     // A pool whose arrivals somebody deleted counts from 0 again, and still gives no slot twice.
-    let all = DeleteOptions::new();
-    pool.client().await.delete(format!("/nsid/{POOL}/arrivals"), Some(all)).await.unwrap();
+    pool.client().await.delete(format!("/nsid/{POOL}/arrivals"), None).await.unwrap();
     assert_eq!(claim(&mut pool.newcomer()).await.slot, 5);
 }
 

@@ -72,6 +72,18 @@ fn a_crashed_agent_that_starts_again_within_its_lease_keeps_its_slot_and_says_it
 }
 
 #[test]
+fn an_agent_with_a_name_from_etcd_takes_at_most_12_mb_of_memory() {
+    let cluster = Cluster::new(Store::Etcd, 1);
+    let mut agent = cluster.spawn(0, &["--ttl", "2s"]);
+    agent.ready();
+    // Some renewals.
+    thread::sleep(Duration::from_secs(3));
+    assert_eq!(agent.is_ready(), Some(cluster.pool.name(0)));
+    let kib = agent.resident_kib();
+    assert!(kib <= 12 * 1024, "{kib} KiB");
+}
+
+#[test]
 fn a_malformed_address_is_a_usage_error_that_tells_how_to_write_one() {
     let cluster = Cluster::new(Store::Local, 1);
     let instance = Instance::new(Prefix::Test);

@@ -196,6 +196,11 @@ impl Agent {
         self.process.stderr()
     }
 
+    /// How many lines of that hold `part`.
+    pub fn logged(&self, part: &str) -> usize {
+        self.stderr().lines().filter(|line| line.contains(part)).count()
+    }
+
     /// Its instance.
     pub fn instance(&self) -> &Instance {
         &self.instance

@@ -12,10 +12,6 @@ use nsid_tests::{
     wire::INTERFACE,
 };
 
-fn lines_with(agent: &Agent, part: &str) -> usize {
-    agent.stderr().lines().filter(|line| line.contains(part)).count()
-}
-
 #[test]
 fn who_gets_no_slot_waits_in_line_says_so_once_and_takes_the_next_free_one() {
     let cluster = Cluster::new(Store::Etcd, 3);
@@ -34,7 +30,7 @@ fn who_gets_no_slot_waits_in_line_says_so_once_and_takes_the_next_free_one() {
             let service = &status["services"][0];
             assert_eq!(service["store"]["state"], "waiting", "{status}");
             assert!(service["name"].is_null() && service["slot"].is_null(), "{status}");
-            assert_eq!(lines_with(agent, "waiting in line"), 1, "{}", agent.stderr());
+            assert_eq!(agent.logged("waiting in line"), 1, "{}", agent.stderr());
             assert_eq!(agent.stdout(), "");
         }
         let (status, _instance) = holder.terminate();

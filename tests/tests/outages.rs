@@ -14,10 +14,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const GONE: &str = "the store does not answer";
 const BACK: &str = "the store answers again";
 
-fn lines_with(agent: &Agent, part: &str) -> usize {
-    agent.stderr().lines().filter(|line| line.contains(part)).count()
-}
-
 #[test]
 fn an_etcd_that_is_not_there_yet_is_waited_for_and_missed_once_in_the_log() {
     let mut cluster = Cluster::new(Store::Etcd, 1);
@@ -26,11 +22,11 @@ fn an_etcd_that_is_not_there_yet_is_waited_for_and_missed_once_in_the_log() {
     agent.until_claim_is("unreachable");
     // The longest pause between two tries is one second.
     thread::sleep(Duration::from_secs(3));
-    assert_eq!(lines_with(&agent, GONE), 1, "{}", agent.stderr());
+    assert_eq!(agent.logged(GONE), 1, "{}", agent.stderr());
     assert_eq!(agent.stdout(), "");
     cluster.restart_etcd();
     assert_eq!(agent.ready(), cluster.pool.name(0));
-    assert_eq!(lines_with(&agent, GONE), 1, "{}", agent.stderr());
+    assert_eq!(agent.logged(GONE), 1, "{}", agent.stderr());
     assert_eq!(agent.stdout(), format!("ready: {}\n", cluster.pool.name(0)));
 }
 
@@ -50,8 +46,8 @@ fn after_an_outage_longer_than_a_lease_each_name_comes_back_where_it_was() {
     assert_eq!(agents.each_mut().map(Agent::ready), names);
     for (agent, name) in agents.iter().zip(&names) {
         assert_eq!(agent.stdout(), format!("ready: {name}\nlost: {name}\nready: {name}\n"));
-        assert_eq!(lines_with(agent, GONE), 1, "{}", agent.stderr());
-        assert_eq!(lines_with(agent, "was not renewed in time"), 1, "{}", agent.stderr());
+        assert_eq!(agent.logged(GONE), 1, "{}", agent.stderr());
+        assert_eq!(agent.logged("was not renewed in time"), 1, "{}", agent.stderr());
     }
 }
 
@@ -63,11 +59,11 @@ fn no_answer_lacks_its_name_in_an_outage_shorter_than_a_lease() {
     let name = agent.ready();
     let prober = cluster.prober(0);
     let missed = |agent: &Agent, outages: usize| {
-        until(PATIENCE, "etcd to be missed", || lines_with(agent, GONE) == outages);
+        until(PATIENCE, "etcd to be missed", || agent.logged(GONE) == outages);
     };
     let heard_again = |agent: &Agent, outages: usize| {
-        until(PATIENCE, "etcd to be heard again", || lines_with(agent, BACK) == outages);
-        assert_eq!(lines_with(agent, GONE), outages, "{}", agent.stderr());
+        until(PATIENCE, "etcd to be heard again", || agent.logged(BACK) == outages);
+        assert_eq!(agent.logged(GONE), outages, "{}", agent.stderr());
     };
     cluster.etcd().freeze();
     missed(&agent, 1);

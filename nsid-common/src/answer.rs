@@ -2,14 +2,16 @@
 
 use crate::{
     asked::{Asked, AskedEdns, Identity, Question},
+    clients::{self, ANSWERED},
     dns::{AA, DnsHdr, MIN_UDP_SIZE, OPTION_FIXED, OPTION_NSID, QR, RD, RECORD_FIXED},
     fence,
     hook::Answer,
     image::{self, Variant},
     ip::{ETH_LEN, Headers, Ip, MACS_LEN, Requestor, TAG_LEN, UDP_LEN},
-    maps::{CLIENT_ANSWERED, Maps, interface},
+    maps::{Maps, interface},
     outcome::Outcome,
     pending::{self, Exchange},
+    policy, rate,
 };
 
 /// Decides whether a query of that `identity` is answered, and answers it.
@@ -49,8 +51,7 @@ pub fn decide<V: Ip, H: Answer>(
         return Outcome::AnswerFrame;
     }
     let client = V::source(headers);
-    // The clients' table cannot tell IPv4 from IPv6 that pretends to be it.
-    if client.is_v4() != (V::VERSION == 4) || frame.client(client) != Some(CLIENT_ANSWERED) {
+    if clients::sender::<V, H>(&frame, tags) & ANSWERED == 0 {
         return Outcome::AnswerClient;
     }
     let behind = tags + V::DNS + DnsHdr::LEN + question.len();
@@ -65,6 +66,9 @@ pub fn decide<V: Ip, H: Answer>(
     let length = behind + image_len;
     if length - tags - V::DNS > limit || (length - tags - ETH_LEN) as u64 > interface.mtu.get() {
         return Outcome::AnswerNoRoom;
+    }
+    if !policy::in_use(&frame).is_some_and(|policy| rate::spend(&frame, control, policy, client)) {
+        return Outcome::AnswerRate;
     }
     if control.observe.get() != 0 {
         return Outcome::Answered;

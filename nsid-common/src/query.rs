@@ -2,6 +2,7 @@
 
 use crate::{
     asked::{Asked, AskedEdns, asked},
+    clients,
     hook::Answer,
     ip::{self, ETH_LEN, Headers, Ip, Requestor, UDP_LEN},
     outcome::Outcome,
@@ -48,7 +49,7 @@ impl<H: Answer> Side<H> for Queries {
 
 /// Decides on a datagram to a served port, behind `tags` bytes of VLAN tags.
 ///
-/// Whatever does not ask for NSID voids an earlier note of its exchange.
+/// Whatever does not ask for NSID, or may not see it, voids an earlier note of its exchange.
 #[inline(always)]
 pub fn decide<V: Ip, H: Answer>(frame: H, tags: usize) -> Outcome {
     let Some(headers) = ip::headers::<V, H>(&frame, tags) else { return Outcome::NotOurs };
@@ -68,14 +69,21 @@ pub fn decide<V: Ip, H: Answer>(frame: H, tags: usize) -> Outcome {
         pending::forget(&frame, exchange);
         return Outcome::QueryMalformed;
     };
-    match asked.edns {
-        Some(AskedEdns { nsid: true, udp_size, .. }) => pending::note(&frame, exchange, udp_size),
-        _ => pending::forget(&frame, exchange),
-    }
+    let noted = match asked.edns {
+        Some(AskedEdns { nsid: true, udp_size, .. }) if clients::may_see::<V, _>(&frame, tags, control) => {
+            pending::note(&frame, exchange, udp_size);
+            true
+        }
+        _ => {
+            pending::forget(&frame, exchange);
+            false
+        }
+    };
     match asked {
         Asked { signed: true, .. } => Outcome::QuerySigned,
         Asked { identity: Some(_), .. } => frame.answer::<V>(tags, service, asked, exchange),
-        Asked { edns: Some(AskedEdns { nsid: true, .. }), .. } => Outcome::QueryNoted,
+        Asked { edns: Some(AskedEdns { nsid: true, .. }), .. } if noted => Outcome::QueryNoted,
+        Asked { edns: Some(AskedEdns { nsid: true, .. }), .. } => Outcome::QueryClient,
         _ => Outcome::QueryPlain,
     }
 }
@@ -84,8 +92,9 @@ pub fn decide<V: Ip, H: Answer>(frame: H, tags: usize) -> Outcome {
 mod tests {
     use super::*;
     use crate::{
+        clients::{ANSWERED, NAMED},
         dns::QR,
-        maps::{Address, CLIENT_ANSWERED},
+        maps::Address,
         model::{Client, Datagram, Model},
     };
     use std::{net::SocketAddr, vec, vec::Vec};
@@ -95,11 +104,11 @@ mod tests {
     const ID: [u8; 2] = [0, 7];
 
     fn host() -> Model {
-        let mut model = Model::new();
+        let model = Model::new();
         model.serve(&Endpoint { address: Address::v4([10, 0, 0, 2]), port: [0, 53] }, 0);
         model.say(0, b"ns1", u64::MAX);
         let network = Address::v4([10, 0, 0, 0]);
-        model.clients.push(Client { network, prefix_len: 96 + 8, value: CLIENT_ANSWERED });
+        model.set_clients(&[Client { network, prefix_len: 96 + 8, says: ANSWERED | NAMED }]);
         model
     }
 

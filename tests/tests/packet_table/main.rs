@@ -11,6 +11,7 @@ mod insertions;
 mod kernel;
 mod message;
 mod mutants;
+mod policies;
 mod queries;
 mod responses;
 mod row;
@@ -22,10 +23,17 @@ use nsid_common::outcome::Outcome;
 use row::Row;
 
 fn table() -> Vec<Row> {
-    [datagrams::rows(), queries::rows(), answers::rows(), responses::rows(), insertions::rows()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        datagrams::rows(),
+        queries::rows(),
+        answers::rows(),
+        responses::rows(),
+        insertions::rows(),
+        policies::rows(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use std::env;
 
 use nsid_common::{
-    maps::{Address, CLIENT_ANSWERED},
+    clients::{ANSWERED, NAMED},
+    maps::Address,
     model::{Client, Datagram, Model},
     pending::SETS,
 };
@@ -28,8 +29,8 @@ fn kernel_and_model_do_the_same_with_mutants() {
     let mut model = stage();
     (model.jiffies, model.boot_time) = kernel.now();
     // Everyone, so that mutated addresses are answered too.
-    model.clients =
-        vec![Client { network: Address { high: 0, low: 0 }, prefix_len: 0, value: CLIENT_ANSWERED }];
+    let everybody = Client { network: Address { high: 0, low: 0 }, prefix_len: 0, says: ANSWERED | NAMED };
+    model.set_clients(&[everybody]);
     // The model's clock stands.
     model.control.pending_ticks.set(u16::MAX.into());
     kernel.fill(&model);

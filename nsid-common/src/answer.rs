@@ -11,7 +11,7 @@ use crate::{
     maps::{Maps, interface},
     outcome::Outcome,
     pending::{self, Exchange},
-    policy, rate,
+    policy::InUse,
 };
 
 /// Decides whether a query of that `identity` is answered, and answers it.
@@ -51,7 +51,7 @@ pub fn decide<V: Ip, H: Answer>(
         return Outcome::AnswerFrame;
     }
     let client = V::source(headers);
-    if clients::sender::<V, H>(&frame, tags) & ANSWERED == 0 {
+    if clients::of::<V, H>(&frame, client) & ANSWERED == 0 {
         return Outcome::AnswerClient;
     }
     let behind = tags + V::DNS + DnsHdr::LEN + question.len();
@@ -67,7 +67,7 @@ pub fn decide<V: Ip, H: Answer>(
     if length - tags - V::DNS > limit || (length - tags - ETH_LEN) as u64 > interface.mtu.get() {
         return Outcome::AnswerNoRoom;
     }
-    if !policy::in_use(&frame).is_some_and(|policy| rate::spend(&frame, control, policy, client)) {
+    if InUse::of(control).limits() && !frame.spend(client) {
         return Outcome::AnswerRate;
     }
     if control.observe.get() != 0 {

@@ -5,9 +5,11 @@
 //! cannot be changed at once; of these tables there are two, of which the [`policy`](crate::policy) in use has one.
 
 use crate::{
+    hook::Hook,
     ip::{Headers, Ip},
-    maps::{Address, Control, Maps},
-    memory::{Bytes, Word},
+    maps::{Address, Maps},
+    memory::Word,
+    pending::{self, Exchange},
     policy::{self, InUse},
 };
 
@@ -60,21 +62,19 @@ pub fn fill(places: &[Interval], policy: &policy::Policy, intervals: &[(u128, u6
     true
 }
 
-/// What the table says of an address, from place `first` on, with so many intervals.
+/// What the table in use says of an address.
 #[inline(always)]
-pub fn look_up<'a>(
-    place: impl Fn(u32) -> Option<&'a Interval>,
-    first: u32,
-    intervals: u32,
-    address: Address,
-) -> u64 {
+pub fn look_up<M: Maps>(maps: &M, address: Address) -> u64 {
+    let Some(in_use) = maps.control().map(InUse::of) else { return 0 };
+    let Some(policy) = maps.policy(in_use.index()) else { return 0 };
     let (high, low) = (address.high.swap_bytes(), address.low.swap_bytes());
-    let (mut at, mut half, mut step) = (first, intervals / 2, 0);
+    let (mut at, mut half) = (in_use.index() * INTERVALS, policy.intervals.get() as u32 / 2);
+    let mut step = 0;
     while step < STEPS {
         if half == 0 {
             break;
         }
-        let Some(middle) = place(at + half) else { return 0 };
+        let Some(middle) = maps.interval(at + half) else { return 0 };
         let from_high = middle.high.get();
         if from_high < high || from_high == high && middle.low.get() <= low {
             at += half;
@@ -82,66 +82,63 @@ pub fn look_up<'a>(
         half /= 2;
         step += 1;
     }
-    place(at).map_or(0, |interval| interval.says.get())
+    maps.interval(at).map_or(0, |interval| interval.says.get())
 }
 
 /// What holds for the sender of a frame over this version of IP.
 ///
 /// The table has no place for IPv6 that pretends to be IPv4 (RFC 4291 2.5.5.2): nothing holds for it.
 #[inline(always)]
-pub fn sender<V: Ip, M: Maps + Bytes>(frame: &M, tags: usize) -> u64 {
-    let Some(headers) = frame.view::<Headers<V::Hdr>>(tags) else { return 0 };
-    let client = V::source(headers);
-    if client.is_v4() != (V::VERSION == 4) {
-        return 0;
-    }
-    let Some(control) = frame.control() else { return 0 };
-    let in_use = InUse::from_word(control.policy.get()).index();
-    let Some(policy) = frame.policy(in_use) else { return 0 };
-    frame.client(in_use * INTERVALS, policy.intervals.get() as u32, client)
+pub(crate) fn of<V: Ip, H: Hook>(frame: &H, client: Address) -> u64 {
+    if client.is_v4() == (V::VERSION == 4) { frame.client(client) } else { 0 }
 }
 
-/// Whether the sender of a frame over this version of IP may see the name.
+/// Notes the query of an exchange if its sender may see the name, and forgets it if not; whether it may.
 #[inline(always)]
-pub(crate) fn may_see<V: Ip, M: Maps + Bytes>(frame: &M, tags: usize, control: &Control) -> bool {
-    !InUse::from_word(control.policy.get()).some_may_not_see() || sender::<V, M>(frame, tags) & NAMED != 0
+pub fn note_if_shown<V: Ip, H: Hook>(frame: &H, tags: usize, exchange: Exchange, udp_size: u16) -> bool {
+    let client = frame.view::<Headers<V::Hdr>>(tags).map(V::source);
+    let shown = client.is_some_and(|client| of::<V, H>(frame, client) & NAMED != 0);
+    if shown {
+        pending::note(frame, exchange, udp_size);
+    } else {
+        pending::forget(frame, exchange);
+    }
+    shown
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{model::Model, policy::Policy};
+    use crate::model::Model;
     use proptest::{collection::btree_map, prelude::*};
     use std::{collections::BTreeMap, vec, vec::Vec};
 
-    fn table(places: u32) -> Vec<Interval> {
-        (0..places).map(|_| Interval::default()).collect()
+    /// A model whose table is that.
+    fn filled(intervals: &[(u128, u64)]) -> Option<Model> {
+        let model = Model::new();
+        fill(&model.intervals[..INTERVALS as usize], model.policy(), intervals).then_some(model)
     }
 
-    fn said(places: &[Interval], policy: &Policy, address: u128) -> u64 {
-        let address = Address::v6(address.to_be_bytes());
-        look_up(|at| places.get(at as usize), 0, policy.intervals.get() as u32, address)
+    fn said(model: &Model, address: u128) -> u64 {
+        look_up(&model.frame(&mut vec![]), Address::v6(address.to_be_bytes()))
     }
 
     #[test]
     fn a_table_that_was_never_filled_says_nothing_of_anybody() {
-        let model = Model::new();
-        assert_eq!(model.frame(&mut vec![]).client(0, 0, Address::v4([10, 0, 0, 1])), 0);
+        assert_eq!(said(&Model::new(), 1), 0);
     }
 
     #[test]
     fn intervals_that_do_not_fit_or_do_not_begin_at_0_are_refused() {
-        let policy = Policy::default();
-        assert!(!fill(&table(4), &policy, &[]));
-        assert!(!fill(&table(4), &policy, &[(1, 1)]));
-        assert!(!fill(&table(3), &policy, &[(0, 1), (1, 0), (2, 1)]), "filled up to four");
-        assert!(fill(&table(4), &policy, &[(0, 1), (1, 0), (2, 1)]));
+        assert!(filled(&[]).is_none());
+        assert!(filled(&[(1, 1)]).is_none());
         let most: Vec<_> = (0..u128::from(INTERVALS)).map(|from| (from, u64::from(from % 2 == 0))).collect();
-        let places = table(INTERVALS);
-        assert!(fill(&places, &policy, &most));
-        for (from, says) in most {
-            assert_eq!(said(&places, &policy, from), says, "{from}");
+        let model = filled(&most).unwrap();
+        for &(from, says) in &most {
+            assert_eq!(said(&model, from), says, "{from}");
         }
+        let one_more = [&most[..], &[(u128::MAX, 7)]].concat();
+        assert!(filled(&one_more).is_none());
     }
 
     proptest! {
@@ -151,13 +148,12 @@ mod tests {
         ) {
             let mut intervals: BTreeMap<u128, u64> = others;
             intervals.insert(0, first);
-            let (places, policy) = (table(128), Policy::default());
             let ordered: Vec<_> = intervals.iter().map(|(from, says)| (*from, *says)).collect();
-            prop_assert!(fill(&places, &policy, &ordered));
+            let model = filled(&ordered).unwrap();
             let borders = intervals.keys().flat_map(|from| [from.wrapping_sub(1), *from, from.wrapping_add(1)]);
             for address in borders.chain([anywhere, u128::MAX]) {
                 let (_, expected) = intervals.range(..=address).next_back().unwrap();
-                prop_assert_eq!(said(&places, &policy, address), *expected, "{:x}", address);
+                prop_assert_eq!(said(&model, address), *expected, "{:x}", address);
             }
         }
     }

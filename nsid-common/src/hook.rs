@@ -7,15 +7,15 @@
 use crate::{
     answer,
     asked::Asked,
-    checksum,
+    checksum, clients,
     dns::{self, Compression, Message, Stop},
     insert,
     ip::Ip,
-    maps::Maps,
+    maps::{Address, Maps},
     memory::{self, Bytes},
     outcome::Outcome,
     pending::Exchange,
-    query, response,
+    query, rate, response,
 };
 
 /// A message that is walked.
@@ -55,6 +55,18 @@ pub trait Walk: Bytes + Sized {
 pub trait Hook: Walk + Maps {
     /// Copies an image to `at`.
     fn write_image(&mut self, at: usize, index: u32) -> Option<()>;
+
+    /// What the clients' table says of an address.
+    #[inline(always)]
+    fn client(&self, address: Address) -> u64 {
+        clients::look_up(self, address)
+    }
+
+    /// Whether one more answer to a client is due by its network's rate, which then is spent.
+    #[inline(always)]
+    fn spend(&self, client: Address) -> bool {
+        rate::spend(self, client)
+    }
 }
 
 /// A hook that sees queries, and can send a frame back.
@@ -67,6 +79,12 @@ pub trait Answer: Hook {
     #[inline(always)]
     fn query<V: Ip>(self, tags: usize) -> Outcome {
         query::decide::<V, _>(self, tags)
+    }
+
+    /// Notes a query if its sender may see the name, and forgets it if not; whether it may.
+    #[inline(always)]
+    fn note_if_shown<V: Ip>(&self, tags: usize, exchange: Exchange, udp_size: u16) -> bool {
+        clients::note_if_shown::<V, _>(self, tags, exchange, udp_size)
     }
 
     /// Decides on a query to a service for the server's own name, which may have been noted.

@@ -6,11 +6,7 @@
 //!
 //! **Invariant:** aligned words and byte arrays only, without padding.
 
-use crate::{
-    clients::{self, Interval},
-    memory::Word,
-    policy::Policy,
-};
+use crate::{clients::Interval, memory::Word, policy::Policy};
 
 /// Services that one instance can serve.
 pub const MAX_SERVICES: u32 = 16;
@@ -164,11 +160,6 @@ pub trait Maps {
     fn interval(&self, index: u32) -> Option<&Interval>;
     /// A cell of the answers' rates.
     fn rate(&self, index: u32) -> Option<&Word>;
-    /// What the clients' table says of an address, from place `first` on, with so many intervals.
-    #[inline(always)]
-    fn client(&self, first: u32, intervals: u32, address: Address) -> u64 {
-        clients::look_up(|place| self.interval(place), first, intervals, address)
-    }
     /// The interface at a place.
     fn interface(&self, index: u32) -> Option<&Interface>;
     /// The index of the interface that the frame is at.

@@ -8,7 +8,7 @@ use crate::{
     dns::{MIN_UDP_SIZE, OPTION_FIXED},
     hook::Edit,
     insert::MAX_OWN,
-    maps::Maps,
+    maps::{Control, Maps},
     memory::Word,
 };
 
@@ -31,50 +31,73 @@ pub struct Policy {
 
 const _: () = assert!(size_of::<Policy>() == 40);
 
-/// Which of the two sets is in use, and whether some clients may not see the name: the value of `Control::policy`.
+/// Which of the two sets is in use, and whether there is any reason to ask it: the value of `Control::policy`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InUse(u64);
 
 impl InUse {
+    const SECOND: u64 = 1;
+    const SOME_MAY_NOT_SEE: u64 = 2;
+    const LIMITED: u64 = 4;
+
     /// The first set, or the second.
-    pub const fn new(second: u64, some_may_not_see: bool) -> Self {
-        Self((some_may_not_see as u64) << 1 | second & 1)
+    #[must_use]
+    pub const fn new(second: u64) -> Self {
+        Self(second & Self::SECOND)
     }
 
-    /// From the word in the map.
+    /// Where some clients may not see the name.
+    #[must_use]
+    pub const fn some_may_not_see(self, some: bool) -> Self {
+        Self(self.0 | if some { Self::SOME_MAY_NOT_SEE } else { 0 })
+    }
+
+    /// Where answers of the kernel have a [`rate`](crate::rate).
+    #[must_use]
+    pub const fn limited(self, limited: bool) -> Self {
+        Self(self.0 | if limited { Self::LIMITED } else { 0 })
+    }
+
+    /// Of the control's word.
     #[inline(always)]
-    pub const fn from_word(word: u64) -> Self {
-        Self(word)
+    pub fn of(control: &Control) -> Self {
+        Self(control.policy.get())
     }
 
-    /// The word in the map.
+    /// The control's word.
     pub const fn word(self) -> u64 {
         self.0
     }
 
     /// The set that is not in use, to be used.
     #[must_use]
-    pub const fn other(self, some_may_not_see: bool) -> Self {
-        Self::new(!self.0, some_may_not_see)
+    pub const fn other(self) -> Self {
+        Self::new(!self.0)
     }
 
     /// Index of the set: 0 or 1.
     #[inline(always)]
     pub const fn index(self) -> u32 {
-        self.0 as u32 & 1
+        (self.0 & Self::SECOND) as u32
     }
 
-    /// Whether the clients' table has to be asked before a name is said to somebody.
+    /// Whether the clients' table has to be asked before a query is noted.
     #[inline(always)]
-    pub(crate) const fn some_may_not_see(self) -> bool {
-        self.0 & 2 != 0
+    pub(crate) const fn hides(self) -> bool {
+        self.0 & Self::SOME_MAY_NOT_SEE != 0
+    }
+
+    /// Whether the rate has to be asked before a query is answered.
+    #[inline(always)]
+    pub(crate) const fn limits(self) -> bool {
+        self.0 & Self::LIMITED != 0
     }
 }
 
 /// The set that is in use.
 #[inline(always)]
 pub(crate) fn in_use<M: Maps>(maps: &M) -> Option<&Policy> {
-    maps.policy(InUse::from_word(maps.control()?.policy.get()).index())
+    maps.policy(InUse::of(maps.control()?).index())
 }
 
 /// Bytes that a message with a name may have, for a requestor that takes so many (RFC 6891 6.2.3).

@@ -2,11 +2,11 @@
 
 use crate::{
     asked::{Asked, AskedEdns, asked},
-    clients,
     hook::Answer,
     ip::{self, ETH_LEN, Headers, Ip, Requestor, UDP_LEN},
     outcome::Outcome,
     pending::{self, Exchange},
+    policy::InUse,
     route::{self, Side},
     served::{self, Endpoint, Table},
 };
@@ -69,21 +69,19 @@ pub fn decide<V: Ip, H: Answer>(frame: H, tags: usize) -> Outcome {
         pending::forget(&frame, exchange);
         return Outcome::QueryMalformed;
     };
-    let noted = match asked.edns {
-        Some(AskedEdns { nsid: true, udp_size, .. }) if clients::may_see::<V, _>(&frame, tags, control) => {
-            pending::note(&frame, exchange, udp_size);
-            true
+    match asked.edns {
+        Some(AskedEdns { nsid: true, udp_size, .. }) if InUse::of(control).hides() => {
+            if !frame.note_if_shown::<V>(tags, exchange, udp_size) && asked.identity.is_none() {
+                return Outcome::QueryClient;
+            }
         }
-        _ => {
-            pending::forget(&frame, exchange);
-            false
-        }
-    };
+        Some(AskedEdns { nsid: true, udp_size, .. }) => pending::note(&frame, exchange, udp_size),
+        _ => pending::forget(&frame, exchange),
+    }
     match asked {
         Asked { signed: true, .. } => Outcome::QuerySigned,
         Asked { identity: Some(_), .. } => frame.answer::<V>(tags, service, asked, exchange),
-        Asked { edns: Some(AskedEdns { nsid: true, .. }), .. } if noted => Outcome::QueryNoted,
-        Asked { edns: Some(AskedEdns { nsid: true, .. }), .. } => Outcome::QueryClient,
+        Asked { edns: Some(AskedEdns { nsid: true, .. }), .. } => Outcome::QueryNoted,
         _ => Outcome::QueryPlain,
     }
 }

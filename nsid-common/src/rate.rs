@@ -6,11 +6,12 @@
 //!
 //! Two CPUs that find the same network idle at once may answer it one time more; once it is busy, nothing is lost.
 
+use core::num::NonZeroU32;
+
 use crate::{
-    maps::{Address, Control, Maps},
-    memory::Word,
+    maps::{Address, Maps},
     pending::mix,
-    policy::Policy,
+    policy::{self, Policy},
 };
 
 /// Cells of the table.
@@ -22,38 +23,33 @@ const PARTS: u32 = 24;
 /// Intervals of `rate` answers a second, and how far they may run ahead, where a second has so many jiffies.
 ///
 /// A network that was idle gets a second's answers at once.
-pub fn set(policy: &Policy, rate: u32, jiffies: u64) {
+pub fn set(policy: &Policy, rate: NonZeroU32, jiffies: u64) {
     let second = jiffies << PARTS;
-    let interval = second.checked_div(u64::from(rate)).unwrap_or(0);
-    policy.answer_interval.set(if rate == 0 { 0 } else { interval.max(1) });
+    let interval = (second / u64::from(rate.get())).max(1);
+    policy.answer_interval.set(interval);
     policy.answer_ahead.set(second.saturating_sub(interval));
 }
 
 /// Whether one more answer to a client is due by its network's rate, which then is spent.
 #[inline(always)]
-pub(crate) fn spend<M: Maps>(maps: &M, control: &Control, policy: &Policy, client: Address) -> bool {
-    let interval = policy.answer_interval.get();
-    if interval == 0 {
-        return true;
-    }
-    let [first, second] = &control.pending_key;
-    let hash = mix(mix(first.get() ^ network(client)) ^ second.get());
-    let Some(cell) = maps.rate(hash as u32 & (CELLS - 1)) else { return true };
-    spend_from(cell, maps.jiffies() << PARTS, interval, policy.answer_ahead.get())
-}
-
-#[inline(always)]
-fn spend_from(cell: &Word, now: u64, interval: u64, ahead: u64) -> bool {
-    let spent = cell.get();
-    if spent <= now {
-        cell.set(now + interval);
-        return true;
-    }
-    if spent - now > ahead {
-        return false;
-    }
-    cell.add(interval);
-    true
+pub fn spend<M: Maps>(maps: &M, client: Address) -> bool {
+    let due = || {
+        let policy = policy::in_use(maps)?;
+        let [first, second] = &maps.control()?.pending_key;
+        let hash = mix(mix(first.get() ^ network(client)) ^ second.get());
+        let cell = maps.rate(hash as u32 & (CELLS - 1))?;
+        let (interval, ahead) = (policy.answer_interval.get(), policy.answer_ahead.get());
+        let (now, spent) = (maps.jiffies() << PARTS, cell.get());
+        if spent <= now {
+            cell.set(now + interval);
+        } else if spent - now <= ahead {
+            cell.add(interval);
+        } else {
+            return Some(false);
+        }
+        Some(true)
+    };
+    due().unwrap_or(true)
 }
 
 /// The client's network, as BIND's response rate limiting has it by default: 24 bits of IPv4, 56 of IPv6.
@@ -73,29 +69,23 @@ mod tests {
 
     const HZ: u64 = 250;
 
-    fn limited(rate: u32) -> Policy {
-        let policy = Policy::default();
-        set(&policy, rate, HZ);
-        policy
+    fn limited(rate: u32) -> Model {
+        let model = Model::new();
+        set(model.policy(), rate.try_into().unwrap(), HZ);
+        model
     }
 
-    fn spent(model: &Model, policy: &Policy, client: Address) -> bool {
-        spend(&model.frame(&mut vec![]), &model.control, policy, client)
+    fn spent(model: &Model, client: Address) -> bool {
+        spend(&model.frame(&mut vec![]), client)
     }
 
     const CLIENT: Address = Address::v4([192, 0, 2, 1]);
 
     #[test]
-    fn without_a_rate_everything_is_answered() {
-        let (model, policy) = (Model::new(), limited(0));
-        assert!((0..10_000).all(|_| spent(&model, &policy, CLIENT)));
-    }
-
-    #[test]
     fn an_idle_network_gets_a_seconds_answers_at_once_and_then_its_rate() {
         for rate in [1, 2, 7, 100, 1000] {
-            let (mut model, policy) = (Model::new(), limited(rate));
-            let answered = |model: &Model| (0..5000).filter(|_| spent(model, &policy, CLIENT)).count() as u32;
+            let mut model = limited(rate);
+            let answered = |model: &Model| (0..5000).filter(|_| spent(model, CLIENT)).count() as u32;
             assert_eq!(answered(&model), rate, "at once");
             let mut later = 0;
             for _ in 0..10 * HZ {
@@ -109,9 +99,9 @@ mod tests {
     #[test]
     fn a_rate_of_millions_is_kept_to_a_part_in_a_thousand() {
         let rate = 10_000_000;
-        let policy = limited(rate);
+        let model = limited(rate);
         let second = HZ << PARTS;
-        let kept = second / policy.answer_interval.get();
+        let kept = second / model.policy().answer_interval.get();
         assert!(kept.abs_diff(rate.into()) * 100 < rate.into(), "{kept}");
     }
 
@@ -124,10 +114,10 @@ mod tests {
             (CLIENT, Address::v4([192, 0, 2, 255]), Address::v4([192, 0, 3, 1])),
             (v6(1, 2), v6(1, 255), v6(2, 2)),
         ] {
-            let (model, policy) = (Model::new(), limited(1));
-            assert!(spent(&model, &policy, one));
-            assert!(!spent(&model, &policy, same));
-            assert!(spent(&model, &policy, other));
+            let model = limited(1);
+            assert!(spent(&model, one));
+            assert!(!spent(&model, same));
+            assert!(spent(&model, other));
         }
     }
 
@@ -137,12 +127,12 @@ mod tests {
         fn what_is_answered_is_the_rate_and_a_seconds_answers_at_most(
             rate in 1..500_u32, pauses in vec((0..300_u64, 1..200_u32), 1..50),
         ) {
-            let (mut model, policy) = (Model::new(), limited(rate));
+            let mut model = limited(rate);
             let start = model.jiffies;
             let mut answered = 0_u64;
             for (pause, queries) in pauses {
                 model.jiffies += pause;
-                answered += (0..queries).filter(|_| spent(&model, &policy, CLIENT)).count() as u64;
+                answered += (0..queries).filter(|_| spent(&model, CLIENT)).count() as u64;
                 let most = u64::from(rate) * (model.jiffies - start + HZ) / HZ + 1;
                 prop_assert!(answered <= most, "{} of {}", answered, most);
             }
@@ -150,10 +140,10 @@ mod tests {
 
         #[test]
         fn who_keeps_the_rate_is_always_answered(rate in 1..=HZ as u32, idle in 0..1000_u64) {
-            let (mut model, policy) = (Model::new(), limited(rate));
+            let mut model = limited(rate);
             model.jiffies += idle;
             for _ in 0..1000 {
-                prop_assert!(spent(&model, &policy, CLIENT));
+                prop_assert!(spent(&model, CLIENT));
                 model.jiffies += HZ.div_ceil(rate.into());
             }
         }

@@ -17,11 +17,11 @@ use nsid_common::{
     outcome::Outcome,
     pending::{SETS, Set},
     policy::Policy,
-    rate::CELLS,
+    rate::{self, CELLS},
     served::PLACES,
 };
 
-use crate::frame::{Context, Frame};
+use crate::frame::{Context, Frame, NoContext};
 
 #[map]
 static CONTROL: Array<Control> = Array::with_max_entries(1, BPF_F_MMAPABLE);
@@ -108,11 +108,6 @@ impl<C: Context> Maps for Frame<C> {
     }
 
     #[inline(always)]
-    fn client(&self, first: u32, intervals: u32, address: Address) -> u64 {
-        client(first as usize, intervals as usize, address.high, address.low)
-    }
-
-    #[inline(always)]
     fn interface(&self, index: u32) -> Option<&Interface> {
         INTERFACES.get(index)
     }
@@ -141,11 +136,18 @@ pub(crate) fn image(index: u32) -> Option<&'static Image> {
     IMAGES.get(index)
 }
 
-/// What the clients' table says of an address. It needs no context, so that all kinds of them call the same one.
+/// What the clients' table says of an address. A context that it does not use would not be passed, and refused.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn client(first: usize, intervals: usize, high: u64, low: u64) -> u64 {
-    clients::look_up(|place| CLIENTS.get(place), first as u32, intervals as u32, Address { high, low })
+pub(crate) extern "C" fn client(high: u64, low: u64) -> u64 {
+    clients::look_up(&Frame::new(NoContext), Address { high, low })
+}
+
+/// Whether one more answer to a client is due by its network's rate, which then is spent.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn spend(high: u64, low: u64) -> u64 {
+    rate::spend(&Frame::new(NoContext), Address { high, low }).into()
 }
 
 /// Adds one to this CPU's counter of an outcome.

@@ -97,6 +97,16 @@ macro_rules! subprograms {
             fn write_image(&mut self, at: usize, index: u32) -> Option<()> {
                 result($image(self.context, at, index as usize)).map(|_| ())
             }
+
+            #[inline(always)]
+            fn client(&self, Address { high, low }: Address) -> u64 {
+                maps::client(high, low)
+            }
+
+            #[inline(always)]
+            fn spend(&self, Address { high, low }: Address) -> bool {
+                maps::spend(high, low) != 0
+            }
         }
     };
 }

@@ -11,14 +11,15 @@ use nsid_common::{
     hook::{Edit, Hook, Walk},
     insert,
     ip::{Ip, V4, V6},
+    maps::Address,
     memory::{self, Bytes as _, MAX_OFFSET},
     outcome::Outcome,
-    response,
+    rate, response,
 };
 
 use crate::{
     frame::{Context as _, Frame},
-    maps::{count, image},
+    maps::{self, count, image},
     subprogram::{result, subprograms, word},
 };
 

@@ -8,9 +8,11 @@ use aya_log_ebpf::debug;
 use nsid_common::{
     answer,
     asked::Asked,
+    clients,
     dns::{self, Compression, Message, Stop},
     hook::{Answer, Hook, Walk},
     ip::{Ip, V4, V6},
+    maps::Address,
     memory::Bytes as _,
     outcome::Outcome,
     pending::Exchange,
@@ -19,7 +21,7 @@ use nsid_common::{
 
 use crate::{
     frame::{Context as _, Frame},
-    maps::{count, image},
+    maps::{self, count, image},
     subprogram::{result, subprograms, word},
 };
 
@@ -66,6 +68,20 @@ extern "C" fn xdp_answer6(context: Context, tags: usize, service: usize, asked: 
 
 #[unsafe(no_mangle)]
 #[inline(never)]
+extern "C" fn xdp_note4(context: Context, tags: usize, exchange: u64, udp_size: usize) -> u64 {
+    let exchange = Exchange::from_word(exchange);
+    clients::note_if_shown::<V4, _>(&Frame::new(context), tags, exchange, udp_size as u16).into()
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn xdp_note6(context: Context, tags: usize, exchange: u64, udp_size: usize) -> u64 {
+    let exchange = Exchange::from_word(exchange);
+    clients::note_if_shown::<V6, _>(&Frame::new(context), tags, exchange, udp_size as u16).into()
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
 extern "C" fn xdp_tagged(context: Context) -> u64 {
     query::tagged(Frame::new(context)) as u64
 }
@@ -108,6 +124,16 @@ impl Answer for Frame<Context> {
             4 => xdp_answer4(self.context, tags, service, asked, exchange),
             _ => xdp_answer6(self.context, tags, service, asked, exchange),
         })
+    }
+
+    #[inline(always)]
+    fn note_if_shown<V: Ip>(&self, tags: usize, exchange: Exchange, udp_size: u16) -> bool {
+        let (exchange, udp_size) = (exchange.word(), usize::from(udp_size));
+        let shown = match V::VERSION {
+            4 => xdp_note4(self.context, tags, exchange, udp_size),
+            _ => xdp_note6(self.context, tags, exchange, udp_size),
+        };
+        shown != 0
     }
 
     #[inline(always)]

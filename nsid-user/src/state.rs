@@ -1,6 +1,6 @@
 //! What an agent tells of itself: over its control socket while it lives, and in a file for when it does not.
 
-use std::fmt;
+use std::{fmt, num::NonZeroU32};
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
@@ -56,7 +56,7 @@ impl From<&Policies> for PolicyState {
             nsid_period: policies.nsid_period.to_string(),
             own_nsid: word(policies.own_nsid),
             max_udp_size: policies.max_udp_size.get(),
-            answer_rate: policies.answer_rate.get(),
+            answer_rate: policies.answer_rate.get().map(NonZeroU32::get),
         }
     }
 }

@@ -192,14 +192,14 @@ impl Model {
             around.max_by_key(|client| client.prefix_len).map_or(0, |client| client.says)
         };
         let intervals: Vec<_> = borders.into_iter().map(|from| (from, says(from))).collect();
-        let in_use = InUse::from_word(self.control.policy.get()).index();
+        let in_use = InUse::of(&self.control).index();
         let places = &self.intervals[(in_use * INTERVALS) as usize..][..INTERVALS as usize];
         assert!(clients::fill(places, self.policy(), &intervals), "{} intervals", intervals.len());
     }
 
     /// The set of policies that is in use.
     pub fn policy(&self) -> &Policy {
-        &self.policies[InUse::from_word(self.control.policy.get()).index() as usize]
+        &self.policies[InUse::of(&self.control).index() as usize]
     }
 
     /// Has a service say a name until a point of `CLOCK_BOOTTIME`: in the record that is not selected, which then is.

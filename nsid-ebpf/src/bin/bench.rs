@@ -16,8 +16,8 @@ use aya_ebpf::{
     maps::Array,
 };
 use nsid_common::{
-    clients::{self, ANSWERED},
-    hook::{Answer as _, Edit as _},
+    clients::ANSWERED,
+    hook::{Answer as _, Edit as _, Hook as _},
     ip::{Headers, Ip, Requestor, V4},
     maps::Maps as _,
     memory::{Bytes, Word},
@@ -116,7 +116,9 @@ extern "C" fn length(context: *mut xdp_md) -> u64 {
 #[unsafe(link_section = "xdp")]
 extern "C" fn client4(context: *mut xdp_md) -> u32 {
     let frame = Frame::new(context);
-    if clients::sender::<V4, _>(&frame, 0) & ANSWERED != 0 { XDP_PASS } else { XDP_ABORTED }
+    let client = frame.first::<Headers<<V4 as Ip>::Hdr>>().map(V4::source);
+    let answered = client.is_some_and(|client| frame.client(client) & ANSWERED != 0);
+    if answered { XDP_PASS } else { XDP_ABORTED }
 }
 
 #[unsafe(no_mangle)]

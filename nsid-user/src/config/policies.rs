@@ -227,8 +227,8 @@ pub struct AnswerRate(Option<NonZeroU32>);
 
 impl AnswerRate {
     /// The answers, if there is a limit.
-    pub fn get(self) -> Option<u32> {
-        self.0.map(NonZeroU32::get)
+    pub fn get(self) -> Option<NonZeroU32> {
+        self.0
     }
 }
 
@@ -283,7 +283,7 @@ mod tests {
         for text in ["511", "65536", "0", "", "-1", "Off", "1232.0"] {
             assert!(text.parse::<MaxUdpSize>().is_err(), "{text}");
         }
-        assert_eq!("1".parse().map(AnswerRate::get), Ok(Some(1)));
+        assert_eq!("1".parse().map(|rate: AnswerRate| rate.get()), Ok(NonZeroU32::new(1)));
         assert_eq!("off".parse().map(AnswerRate::get), Ok(None));
         for text in ["0", "", "-1", "4294967296", "many"] {
             assert!(text.parse::<AnswerRate>().is_err(), "{text}");

@@ -1,6 +1,6 @@
 //! Has the programs keep to what a person decides; see [`nsid_common::policy`].
 
-use std::{thread, time::Duration};
+use std::{num::NonZeroU32, thread, time::Duration};
 
 use nsid_common::{
     clients::{self, ANSWERED, INTERVALS, NAMED},
@@ -22,7 +22,7 @@ pub struct Rules {
     /// An NSID of the server's own stays.
     pub keep_own: bool,
     /// Answers of the kernel to one network in a second, at most.
-    pub answer_rate: Option<u32>,
+    pub answer_rate: Option<NonZeroU32>,
 }
 
 /// Why the programs cannot keep to it.
@@ -53,7 +53,10 @@ impl Maps {
         rules.fit()?;
         let some_may_not_see = rules.clients.iter().any(|(_, verdict)| !verdict.named);
         let control = self.control();
-        let in_use = InUse::from_word(control.policy.get()).other(some_may_not_see);
+        let in_use = InUse::of(control)
+            .other()
+            .some_may_not_see(some_may_not_see)
+            .limited(rules.answer_rate.is_some());
         // A packet that met the other rules before the last change is done with them by now.
         thread::sleep(jiffy());
         let policy = &self.policies[in_use.index() as usize];
@@ -63,7 +66,9 @@ impl Maps {
         assert!(filled, "the intervals fit, and begin at 0");
         policy.max_udp_size.set(rules.max_udp_size.map_or(0, u64::from));
         policy.keep_own.set(u64::from(rules.keep_own));
-        rate::set(policy, rules.answer_rate.unwrap_or(0), jiffies_a_second());
+        if let Some(answers) = rules.answer_rate {
+            rate::set(policy, answers, jiffies_a_second());
+        }
         control.policy.set(in_use.word());
         Ok(())
     }

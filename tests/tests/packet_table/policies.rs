@@ -23,7 +23,7 @@ pub(crate) fn rows() -> Vec<Row> {
 
 /// Uses the second set of policies from here on, in which these networks alone may see the name.
 fn shown_to(model: &Model, networks: &[(Address, u32, u64)]) {
-    model.control.policy.set(InUse::new(1, true).word());
+    model.control.policy.set(InUse::new(1).some_may_not_see(true).word());
     let client = |&(network, prefix_len, says)| Client { network, prefix_len, says };
     model.set_clients(&networks.iter().map(client).collect::<Vec<_>>());
 }
@@ -68,15 +68,15 @@ fn clients() -> Vec<Row> {
         )])),
         asked("the table is not asked where everybody may see it", "10.0.1.1:4242", SERVER4, noted)
             .with(to(both))
-            .with(|model| model.control.policy.set(InUse::new(1, false).word())),
+            .with(|model| model.control.policy.set(InUse::new(1).word())),
         asked("the table that is not in use does not count", CLIENT4, SERVER4, hidden)
             .with(to(both))
-            .with(|model| model.control.policy.set(InUse::new(0, true).word()))
+            .with(|model| model.control.policy.set(InUse::new(0).some_may_not_see(true).word()))
             .with(|model| model.set_clients(&[])),
         asked("the largest table", "10.0.0.1:4242", SERVER4, noted).with(|model| {
-            model.control.policy.set(InUse::new(1, true).word());
-            let hosts = (0..INTERVALS / 2 - 1).map(|host| Client {
-                network: Address::v4((0x0900_0001 + 0x2000 * host).to_be_bytes()),
+            model.control.policy.set(InUse::new(1).some_may_not_see(true).word());
+            let hosts = (0..INTERVALS / 2 - 2).map(|host| Client {
+                network: Address::v4((0x0b00_0001 + 2 * host).to_be_bytes()),
                 prefix_len: 128,
                 says: NAMED,
             });
@@ -131,7 +131,10 @@ fn forms() -> Vec<Row> {
 
 fn rates() -> Vec<Row> {
     let asked = || query4(&query(&id_server()).opt(1232, &nsid(b"")));
-    let limited = |model: &mut Model| rate::set(model.policy(), 1000, 250);
+    let limited = |model: &mut Model| {
+        model.control.policy.set(InUse::new(0).limited(true).word());
+        rate::set(model.policy(), 1000.try_into().unwrap(), 250);
+    };
     let spent = |model: &mut Model| model.rates.iter().for_each(|cell| cell.set(u64::MAX));
     let answer = answer(&id_server(), NAME).opt(1232, &nsid(NAME));
     vec![

@@ -25,6 +25,9 @@ pub fn decide<V: Ip, H: Answer>(
 ) -> Outcome {
     let Some(Identity { question, sum }) = asked.identity else { return Outcome::NotOurs };
     let Some(control) = frame.control() else { return Outcome::NotOurs };
+    if InUse::of(control).hides() && frame.forget_hidden::<V>(tags, exchange) {
+        return Outcome::AnswerClient;
+    }
     if control.enabled.get() == 0 {
         return Outcome::AnswerOff;
     }

@@ -93,17 +93,15 @@ pub(crate) fn of<V: Ip, H: Hook>(frame: &H, client: Address) -> u64 {
     if client.is_v4() == (V::VERSION == 4) { frame.client(client) } else { 0 }
 }
 
-/// Notes the query of an exchange if its sender may see the name, and forgets it if not; whether it may.
+/// Forgets an exchange whose query was sent by who may not see the name; whether it was.
 #[inline(always)]
-pub fn note_if_shown<V: Ip, H: Hook>(frame: &H, tags: usize, exchange: Exchange, udp_size: u16) -> bool {
+pub fn forget_hidden<V: Ip, H: Hook>(frame: &H, tags: usize, exchange: Exchange) -> bool {
     let client = frame.view::<Headers<V::Hdr>>(tags).map(V::source);
-    let shown = client.is_some_and(|client| of::<V, H>(frame, client) & NAMED != 0);
-    if shown {
-        pending::note(frame, exchange, udp_size);
-    } else {
+    let hidden = client.is_none_or(|client| of::<V, H>(frame, client) & NAMED == 0);
+    if hidden {
         pending::forget(frame, exchange);
     }
-    shown
+    hidden
 }
 
 #[cfg(test)]

@@ -81,10 +81,10 @@ pub trait Answer: Hook {
         query::decide::<V, _>(self, tags)
     }
 
-    /// Notes a query if its sender may see the name, and forgets it if not; whether it may.
+    /// Forgets an exchange whose query was sent by who may not see the name; whether it was.
     #[inline(always)]
-    fn note_if_shown<V: Ip>(&self, tags: usize, exchange: Exchange, udp_size: u16) -> bool {
-        clients::note_if_shown::<V, _>(self, tags, exchange, udp_size)
+    fn forget_hidden<V: Ip>(&self, tags: usize, exchange: Exchange) -> bool {
+        clients::forget_hidden::<V, _>(self, tags, exchange)
     }
 
     /// Decides on a query to a service for the server's own name, which may have been noted.

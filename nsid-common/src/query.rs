@@ -70,18 +70,16 @@ pub fn decide<V: Ip, H: Answer>(frame: H, tags: usize) -> Outcome {
         return Outcome::QueryMalformed;
     };
     match asked.edns {
-        Some(AskedEdns { nsid: true, udp_size, .. }) if InUse::of(control).hides() => {
-            if !frame.note_if_shown::<V>(tags, exchange, udp_size) && asked.identity.is_none() {
-                return Outcome::QueryClient;
-            }
-        }
         Some(AskedEdns { nsid: true, udp_size, .. }) => pending::note(&frame, exchange, udp_size),
         _ => pending::forget(&frame, exchange),
     }
     match asked {
         Asked { signed: true, .. } => Outcome::QuerySigned,
         Asked { identity: Some(_), .. } => frame.answer::<V>(tags, service, asked, exchange),
-        Asked { edns: Some(AskedEdns { nsid: true, .. }), .. } => Outcome::QueryNoted,
+        Asked { edns: Some(AskedEdns { nsid: true, .. }), .. } => {
+            let hidden = InUse::of(control).hides() && frame.forget_hidden::<V>(tags, exchange);
+            if hidden { Outcome::QueryClient } else { Outcome::QueryNoted }
+        }
         _ => Outcome::QueryPlain,
     }
 }

@@ -14,7 +14,7 @@ use nsid_common::{
     maps::Address,
     memory::{self, Bytes as _, MAX_OFFSET},
     outcome::Outcome,
-    rate, response,
+    response,
 };
 
 use crate::{

@@ -68,16 +68,14 @@ extern "C" fn xdp_answer6(context: Context, tags: usize, service: usize, asked: 
 
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn xdp_note4(context: Context, tags: usize, exchange: u64, udp_size: usize) -> u64 {
-    let exchange = Exchange::from_word(exchange);
-    clients::note_if_shown::<V4, _>(&Frame::new(context), tags, exchange, udp_size as u16).into()
+extern "C" fn xdp_hidden4(context: Context, tags: usize, exchange: u64) -> u64 {
+    clients::forget_hidden::<V4, _>(&Frame::new(context), tags, Exchange::from_word(exchange)).into()
 }
 
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn xdp_note6(context: Context, tags: usize, exchange: u64, udp_size: usize) -> u64 {
-    let exchange = Exchange::from_word(exchange);
-    clients::note_if_shown::<V6, _>(&Frame::new(context), tags, exchange, udp_size as u16).into()
+extern "C" fn xdp_hidden6(context: Context, tags: usize, exchange: u64) -> u64 {
+    clients::forget_hidden::<V6, _>(&Frame::new(context), tags, Exchange::from_word(exchange)).into()
 }
 
 #[unsafe(no_mangle)]
@@ -127,13 +125,12 @@ impl Answer for Frame<Context> {
     }
 
     #[inline(always)]
-    fn note_if_shown<V: Ip>(&self, tags: usize, exchange: Exchange, udp_size: u16) -> bool {
-        let (exchange, udp_size) = (exchange.word(), usize::from(udp_size));
-        let shown = match V::VERSION {
-            4 => xdp_note4(self.context, tags, exchange, udp_size),
-            _ => xdp_note6(self.context, tags, exchange, udp_size),
+    fn forget_hidden<V: Ip>(&self, tags: usize, exchange: Exchange) -> bool {
+        let hidden = match V::VERSION {
+            4 => xdp_hidden4(self.context, tags, exchange.word()),
+            _ => xdp_hidden6(self.context, tags, exchange.word()),
         };
-        shown != 0
+        hidden != 0
     }
 
     #[inline(always)]

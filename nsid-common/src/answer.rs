@@ -2,7 +2,7 @@
 
 use crate::{
     asked::{Asked, AskedEdns, Identity, Question},
-    clients::{self, ANSWERED},
+    clients::{self, ANSWERED, OVER},
     dns::{AA, DnsHdr, MIN_UDP_SIZE, OPTION_FIXED, OPTION_NSID, QR, RD, RECORD_FIXED},
     fence,
     hook::Answer,
@@ -54,8 +54,17 @@ pub fn decide<V: Ip, H: Answer>(
         return Outcome::AnswerFrame;
     }
     let client = V::source(headers);
-    if clients::of::<V, H>(&frame, client) & ANSWERED == 0 {
+    let says = clients::of::<V, H>(&frame, client);
+    if says & ANSWERED == 0 {
         return Outcome::AnswerClient;
+    }
+    // Never set there: so the verifier, which does not know, need not follow both ways from here on.
+    let mut over = says & OVER;
+    if InUse::of(control).limits() {
+        over = frame.spend(client) & OVER;
+    }
+    if over != 0 {
+        return Outcome::AnswerRate;
     }
     let behind = tags + V::DNS + DnsHdr::LEN + question.len();
     if matches!(asked.edns, Some(AskedEdns { nsid: true, .. })) && !are_options(&frame, behind) {
@@ -69,9 +78,6 @@ pub fn decide<V: Ip, H: Answer>(
     let length = behind + image_len;
     if length - tags - V::DNS > limit || (length - tags - ETH_LEN) as u64 > interface.mtu.get() {
         return Outcome::AnswerNoRoom;
-    }
-    if InUse::of(control).limits() && !frame.spend(client) {
-        return Outcome::AnswerRate;
     }
     if control.observe.get() != 0 {
         return Outcome::Answered;

@@ -16,12 +16,14 @@ use crate::{
 /// Intervals of one table, at most.
 pub const INTERVALS: u32 = 1 << STEPS;
 /// Halvings of the largest table.
-const STEPS: u32 = 12;
+const STEPS: u32 = 11;
 
 /// The kernel answers it.
 pub const ANSWERED: u64 = 1;
 /// It may see the name.
 pub const NAMED: u64 = 2;
+/// Its network has had its answers: says the [`rate`](crate::rate), and never the table.
+pub const OVER: u64 = 4;
 
 /// An interval of addresses.
 #[repr(C)]

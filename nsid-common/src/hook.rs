@@ -62,9 +62,9 @@ pub trait Hook: Walk + Maps {
         clients::look_up(self, address)
     }
 
-    /// Whether one more answer to a client is due by its network's rate, which then is spent.
+    /// Spends one more answer to a client, or tells that its network has had them.
     #[inline(always)]
-    fn spend(&self, client: Address) -> bool {
+    fn spend(&self, client: Address) -> u64 {
         rate::spend(self, client)
     }
 }

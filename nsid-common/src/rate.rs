@@ -9,6 +9,7 @@
 use core::num::NonZeroU32;
 
 use crate::{
+    clients::OVER,
     maps::{Address, Maps},
     pending::mix,
     policy::{self, Policy},
@@ -30,10 +31,10 @@ pub fn set(policy: &Policy, rate: NonZeroU32, jiffies: u64) {
     policy.answer_ahead.set(second.saturating_sub(interval));
 }
 
-/// Whether one more answer to a client is due by its network's rate, which then is spent.
+/// Spends one more answer to a client, or tells that its network has had them: [`OVER`].
 #[inline(always)]
-pub fn spend<M: Maps>(maps: &M, client: Address) -> bool {
-    let due = || {
+pub fn spend<M: Maps>(maps: &M, client: Address) -> u64 {
+    let over = || {
         let policy = policy::in_use(maps)?;
         let [first, second] = &maps.control()?.pending_key;
         let hash = mix(mix(first.get() ^ network(client)) ^ second.get());
@@ -45,11 +46,11 @@ pub fn spend<M: Maps>(maps: &M, client: Address) -> bool {
         } else if spent - now <= ahead {
             cell.add(interval);
         } else {
-            return Some(false);
+            return Some(OVER);
         }
-        Some(true)
+        None
     };
-    due().unwrap_or(true)
+    over().unwrap_or(0)
 }
 
 /// The client's network, as BIND's response rate limiting has it by default: 24 bits of IPv4, 56 of IPv6.
@@ -76,7 +77,7 @@ mod tests {
     }
 
     fn spent(model: &Model, client: Address) -> bool {
-        spend(&model.frame(&mut vec![]), client)
+        spend(&model.frame(&mut vec![]), client) == 0
     }
 
     const CLIENT: Address = Address::v4([192, 0, 2, 1]);

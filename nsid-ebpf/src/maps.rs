@@ -143,11 +143,11 @@ pub(crate) extern "C" fn client(high: u64, low: u64) -> u64 {
     clients::look_up(&Frame::new(NoContext), Address { high, low })
 }
 
-/// Whether one more answer to a client is due by its network's rate, which then is spent.
+/// Spends one more answer to a client, or tells that its network has had them.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub(crate) extern "C" fn spend(high: u64, low: u64) -> u64 {
-    rate::spend(&Frame::new(NoContext), Address { high, low }).into()
+    rate::spend(&Frame::new(NoContext), Address { high, low })
 }
 
 /// Adds one to this CPU's counter of an outcome.

@@ -104,8 +104,8 @@ macro_rules! subprograms {
             }
 
             #[inline(always)]
-            fn spend(&self, Address { high, low }: Address) -> bool {
-                maps::spend(high, low) != 0
+            fn spend(&self, Address { high, low }: Address) -> u64 {
+                maps::spend(high, low)
             }
         }
     };

@@ -2,11 +2,12 @@
 
 use std::vec::Vec;
 
-use super::{Checksums, Model, Room, Segments};
+use super::{Checksums, Model, QueriesAt, Room, Segments};
 use crate::{
-    checksum::Sum,
-    hook::{Answer, Edit, Hook, Walk},
+    checksum::{self, Sum},
+    hook::{Answer, Covered, Edit, Hook, Walk},
     image::Image,
+    ip::UDP_LEN,
     maps::{Address, Control, Interface, Maps, Record, Served, Service, Verdict},
     memory::{Bytes, Header, MAX_OFFSET, Word},
     pending::Set,
@@ -119,6 +120,10 @@ impl Maps for Frame<'_> {
 impl Walk for Frame<'_> {}
 
 impl Hook for Frame<'_> {
+    fn whole(&self) -> bool {
+        true
+    }
+
     fn write_image(&mut self, at: usize, index: u32) -> Option<()> {
         self.model.images.get(index as usize)?.copy_to(self, at)
     }
@@ -132,6 +137,21 @@ impl Answer for Frame<'_> {
         self.bytes.clear();
         self.bytes.resize(length, UNWRITTEN);
         Some(self)
+    }
+
+    fn covered(&self, udp: usize) -> Option<Covered> {
+        if self.model.queries_at == QueriesAt::Xdp {
+            return Some(Covered::default());
+        }
+        let ([check, len], message): ([[u8; 2]; 2], _) =
+            ([self.load(udp + CHECKSUM)?, self.load(udp + CHECKSUM - 2)?], udp + UDP_LEN);
+        let message_len = usize::from(u16::from_be_bytes(len)).checked_sub(UDP_LEN)?;
+        Some(Covered { check, len, message: checksum::of_frame(self, message, message_len)? })
+    }
+
+    fn mend_answer(&mut self, udp: usize, before: Covered, after: Covered) -> Option<()> {
+        let difference = Sum::of_folded(after.message).minus(before.message).fold();
+        self.mend_udp_checksum(udp, before.len, after.len, difference)
     }
 }
 

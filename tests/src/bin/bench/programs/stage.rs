@@ -57,7 +57,7 @@ impl Stage {
         maps.set_clients(&clients::table(Policy::Local, &addresses))?;
         maps.serve(&BTreeMap::from(addresses.map(|Address { ip, .. }: Address| ((ip as IpAddr, PORT), 0))))?;
         datapath.begin();
-        datapath.set_interface(&link(), Answering::ByXdp)?;
+        datapath.set_interface(&link(), Answering::ByUs)?;
         ServiceVoice::new(maps.clone(), 0).say(&NAME.parse()?, Deadline::Never);
         let bench = datapath.load_bench()?;
         Ok(Self { datapath, bench })

@@ -26,16 +26,18 @@ use super::{
 
 /// What became of a frame in the kernel.
 #[derive(Debug)]
-pub(crate) struct Run {
+pub struct Run {
     /// The one that was counted.
-    pub(crate) outcome: Option<Outcome>,
-    pub(crate) action: Action,
-    pub(crate) frame: Vec<u8>,
+    pub outcome: Option<Outcome>,
+    /// What the program said.
+    pub action: Action,
+    /// As it left.
+    pub frame: Vec<u8>,
 }
 
 /// What a program told the kernel to do with the frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Action {
+pub enum Action {
     /// `XDP_PASS`, `TC_ACT_UNSPEC`.
     Passed,
     /// `XDP_TX`.
@@ -53,7 +55,7 @@ const SK_BUFF: usize = 192;
 const GSO_SIZE: usize = 176;
 
 /// The programs and their maps. Nothing is attached or pinned.
-pub(crate) struct Kernel {
+pub struct Kernel {
     ebpf: Ebpf,
     /// The counters as they were last read.
     counted: Vec<u64>,
@@ -106,7 +108,8 @@ fn noted(set: &Set) -> bool {
 }
 
 impl Kernel {
-    pub(crate) fn load() -> Self {
+    /// Loads the object, as root.
+    pub fn load() -> Self {
         // As on hosts, where nothing is logged.
         let mut loader = EbpfLoader::new();
         loader.override_global("AYA_LOG_LEVEL", &0_u8, true);
@@ -247,6 +250,11 @@ impl Kernel {
             }
         }
         Ok(())
+    }
+
+    /// The sets that may not be empty.
+    pub(crate) fn used(&self) -> Vec<u32> {
+        self.used.iter().copied().collect()
     }
 
     fn notes(&mut self, set: u32) -> [u64; 4] {

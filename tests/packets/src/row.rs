@@ -16,7 +16,7 @@ use super::{
 
 /// Which program sees the frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Hook {
+pub enum Hook {
     /// XDP.
     Queries,
     /// tc egress.
@@ -29,6 +29,15 @@ impl Hook {
         match self {
             Self::Queries => model.queries(frame),
             Self::Responses => model.responses(frame),
+        }
+    }
+
+    /// Bytes of the shortest frame that test runs take: those of tc refuse IP headers that are cut off
+    /// (`net/bpf/test_run.c`).
+    pub fn shortest(self) -> usize {
+        match self {
+            Self::Queries => 15,
+            Self::Responses => 54,
         }
     }
 }
@@ -75,14 +84,18 @@ fn address(text: &str) -> SocketAddr {
 type Change = Box<dyn Fn(&mut Model)>;
 
 /// A frame, the state it meets, and what becomes of it.
-pub(crate) struct Row {
-    pub(crate) name: String,
+pub struct Row {
+    /// Which row it is.
+    pub name: String,
     /// Where it is written that it has to be so.
     rule: &'static str,
-    hook: Hook,
-    frame: Vec<u8>,
+    /// Where the frame comes by.
+    pub hook: Hook,
+    /// As it comes.
+    pub frame: Vec<u8>,
     changes: Vec<Change>,
-    pub(crate) outcome: Outcome,
+    /// What is counted.
+    pub outcome: Outcome,
     action: Action,
     left: Vec<u8>,
 }
@@ -164,7 +177,7 @@ impl Row {
     }
 
     /// Runs the row in the model and in the kernel; what does not hold is described.
-    pub(crate) fn check(&self, kernel: &mut Kernel) -> Result<(), String> {
+    pub fn check(&self, kernel: &mut Kernel) -> Result<(), String> {
         let mut model = stage();
         (model.jiffies, model.boot_time) = kernel.now();
         for change in &self.changes {

@@ -29,19 +29,29 @@ impl<'a> Frame<'a> {
     pub(super) const fn new(model: &'a Model, bytes: &'a mut Vec<u8>) -> Self {
         Self { model, bytes }
     }
+
+    /// What is in the first buffer.
+    fn reachable(&self) -> &[u8] {
+        self.bytes.get(..self.model.buffer).unwrap_or(self.bytes)
+    }
+
+    fn reachable_mut(&mut self) -> &mut [u8] {
+        let reachable = self.reachable().len();
+        &mut self.bytes[..reachable]
+    }
 }
 
 impl Bytes for Frame<'_> {
     fn length(&self) -> usize {
-        self.bytes.len()
+        self.reachable().len()
     }
 
     fn load<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
-        self.bytes[..].load(at)
+        self.reachable().load(at)
     }
 
     fn store<const N: usize>(&mut self, at: usize, bytes: [u8; N]) -> Option<()> {
-        self.bytes[..].store(at, bytes)
+        self.reachable_mut().store(at, bytes)
     }
 
     fn first<T: Header>(&self) -> Option<&T> {
@@ -49,11 +59,11 @@ impl Bytes for Frame<'_> {
     }
 
     fn view<T: Header>(&self, at: usize) -> Option<&T> {
-        self.bytes[..].view(at)
+        self.reachable().view(at)
     }
 
     fn view_mut<T: Header>(&mut self, at: usize) -> Option<&mut T> {
-        self.bytes[..].view_mut(at)
+        self.reachable_mut().view_mut(at)
     }
 }
 
@@ -121,7 +131,7 @@ impl Walk for Frame<'_> {}
 
 impl Hook for Frame<'_> {
     fn whole(&self) -> bool {
-        true
+        self.bytes.len() <= self.model.buffer
     }
 
     fn write_image(&mut self, at: usize, index: u32) -> Option<()> {
@@ -131,7 +141,7 @@ impl Hook for Frame<'_> {
 
 impl Answer for Frame<'_> {
     fn remake(self, length: usize) -> Option<Self> {
-        if length > self.bytes.len() && self.model.room == Room::None {
+        if !self.whole() || length > self.bytes.len() && self.model.room == Room::None {
             return None;
         }
         self.bytes.clear();
@@ -157,7 +167,7 @@ impl Answer for Frame<'_> {
 
 impl Edit for Frame<'_> {
     fn linear(self) -> Option<Self> {
-        if self.bytes.len() > MAX_OFFSET { None } else { Some(self) }
+        if self.bytes.len() > MAX_OFFSET || !self.whole() { None } else { Some(self) }
     }
 
     fn segmented(&self) -> bool {

@@ -63,6 +63,8 @@ pub struct Model {
     pub segments: Segments,
     /// Where queries are seen.
     pub queries_at: QueriesAt,
+    /// Bytes of a frame that its first buffer holds: those that XDP reaches.
+    pub buffer: usize,
     clock_reads: Cell<u32>,
     sets_used: RefCell<Vec<u32>>,
 }
@@ -151,6 +153,7 @@ impl Model {
             checksums: Checksums::Complete,
             segments: Segments::One,
             queries_at: QueriesAt::Xdp,
+            buffer: usize::MAX,
             clock_reads: Cell::new(0),
             sets_used: RefCell::default(),
         };
@@ -208,6 +211,14 @@ impl Model {
     /// What the hook of responses does with a frame.
     pub fn responses(&self, frame: &mut Vec<u8>) -> Outcome {
         response::responses(self.frame(frame))
+    }
+
+    /// What a hook of both does with a frame.
+    pub fn both(&self, frame: &mut Vec<u8>) -> Outcome {
+        match self.queries(frame) {
+            Outcome::NotOurs => self.responses(frame),
+            outcome => outcome,
+        }
     }
 
     /// Bytes, as a frame at a hook.

@@ -16,7 +16,7 @@ use nsid_common::maps::INTERFACES;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    error::{AttachError, Reason},
+    error::AttachError,
     tc::{Tc, remove_filters},
     xdp::Mode,
 };

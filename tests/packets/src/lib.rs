@@ -9,11 +9,11 @@ mod kernel;
 mod message;
 mod row;
 
-mod datagrams;
-mod queries;
 mod answers;
-mod responses;
+mod datagrams;
 mod insertions;
+mod queries;
+mod responses;
 
 mod both;
 mod mutants;

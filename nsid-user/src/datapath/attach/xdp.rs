@@ -10,8 +10,8 @@ use aya::programs::{
 use rustix::io::Errno;
 
 use super::{
-    AttachError, Reason,
-    error::{is_one_of, refused},
+    AttachError,
+    error::{Reason, is_one_of, refused},
     keep, pin,
 };
 use crate::{

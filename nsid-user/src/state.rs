@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    datapath::{IngressMode, Tc},
+    datapath::{Chains, IngressMode, Tc},
     host::namespaces::NetNs,
     store::ClaimStatus,
 };
@@ -34,6 +34,8 @@ pub struct Attached {
     pub behind: bool,
     /// How the programs at tc are attached.
     pub tc: Tc,
+    /// Ours and others', as the agent last saw them.
+    pub tcx: Chains,
 }
 
 /// A service.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::{
     clock::{BootTime, Deadline},
     config::InstanceName,
-    datapath::{IngressMode, Maps, Tc},
+    datapath::{Chains, IngressMode, Maps, Tc},
     host::{
         control::{self, Answer},
         instance::Instance,
@@ -64,6 +64,8 @@ struct Interface {
     behind: bool,
     /// How what is at tc is attached.
     tc: Tc,
+    /// The programs at tcx, ours and others', in the order in which they run.
+    tcx: Chains,
 }
 
 #[derive(Debug, Serialize)]
@@ -131,7 +133,7 @@ fn milliseconds_left(point: BootTime) -> i64 {
 }
 
 impl From<Attached> for Interface {
-    fn from(Attached { name, ingress, why_tc, behind, tc, .. }: Attached) -> Self {
+    fn from(Attached { name, ingress, why_tc, behind, tc, tcx, .. }: Attached) -> Self {
         let ingress = ingress.map(|mode| {
             let hook = match mode {
                 IngressMode::Native | IngressMode::Generic => "xdp",
@@ -139,7 +141,7 @@ impl From<Attached> for Interface {
             };
             Ingress { hook, mode }
         });
-        Self { name, ingress, reason: why_tc, behind, tc }
+        Self { name, ingress, reason: why_tc, behind, tc, tcx }
     }
 }
 
@@ -178,7 +180,7 @@ impl fmt::Display for Status {
 /// `eth0: queries at XDP (native), responses at tc (tcx)`.
 impl fmt::Display for Interface {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, ingress, reason, behind, tc } = self;
+        let Self { name, ingress, reason, behind, tc, tcx } = self;
         let tc = word(tc);
         write!(f, "{name}: ")?;
         match ingress.as_ref().map(|ingress| ingress.mode) {
@@ -192,6 +194,11 @@ impl fmt::Display for Interface {
         }
         if let Some(reason) = reason {
             write!(f, "; not at XDP: {reason}")?;
+        }
+        for (hook, chain) in [("ingress", &tcx.ingress), ("egress", &tcx.egress)] {
+            if chain.iter().any(|program| !program.starts_with("nsid_")) {
+                write!(f, "; tcx {hook}, in order: {}", chain.join(", "))?;
+            }
         }
         Ok(())
     }

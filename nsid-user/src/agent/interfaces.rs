@@ -11,7 +11,8 @@ use tokio::time;
 use crate::{
     config::{self, Listen},
     datapath::{
-        Answering, AttachError, Datapath, Ingress, IngressMode, Mode, SlotTaken, Tc, Wanted, slot_taken,
+        Answering, AttachError, Chains, Datapath, Ingress, IngressMode, Mode, SlotTaken, Tc, Wanted,
+        slot_taken,
     },
     host::{
         addresses::Address,
@@ -144,7 +145,9 @@ impl Interfaces {
             // Asked for native XDP, a kernel may give generic.
             Some(Ingress::Xdp(_)) => IngressMode::of(&netlink.link(&link.name).await?),
         };
-        let attached = Attached { name: link.name.clone(), index: link.index, ingress, why_tc, behind, tc };
+        let tcx = Chains::of(&link.name);
+        let attached =
+            Attached { name: link.name.clone(), index: link.index, ingress, why_tc, behind, tc, tcx };
         log::info!("{}: attached, {ingress:?}, tc by {tc:?}", link.name);
         self.attached.retain(|other| other.index != link.index);
         self.attached.push(attached);
@@ -255,11 +258,14 @@ impl Interfaces {
 
     /// Tells the programs what the interfaces are like now, and takes off them what is not needed there any more.
     pub(super) async fn refresh(
-        &self,
+        &mut self,
         datapath: &mut Datapath,
         netlink: &Netlink,
     ) -> Result<(), AttachError> {
         let links = netlink.links().await?;
+        for attached in &mut self.attached {
+            attached.tcx = Chains::of(&attached.name);
+        }
         let mut told = Ok(());
         for link in
             links.iter().filter(|link| self.attached.iter().any(|attached| attached.index == link.index))

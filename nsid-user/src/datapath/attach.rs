@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     error::AttachError,
-    tc::{Tc, remove_filters},
+    tc::{Chains, Tc, remove_filters},
     xdp::Mode,
 };
 use super::{

@@ -4,7 +4,7 @@ use std::fs;
 
 use aya::{
     programs::{
-        LinkOrder, SchedClassifier, TcAttachType,
+        LinkOrder, ProgramInfo, SchedClassifier, TcAttachType,
         tc::{NlOptions, SchedClassifierLink, TcAttachOptions, TcError, TcHandle, qdisc_add_clsact},
     },
     util::KernelVersion,
@@ -103,6 +103,29 @@ impl Datapath {
         {
             remove_filter(&link.name, direction, handle);
         }
+    }
+}
+
+/// The programs of an interface's tcx chains by name, those that run first before the others. Nothing of what is not by
+/// tcx is told: it runs behind them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chains {
+    /// Where packets arrive.
+    pub ingress: Vec<String>,
+    /// Where packets leave.
+    pub egress: Vec<String>,
+}
+
+impl Chains {
+    /// Of an interface of this network namespace.
+    pub fn of(interface: &str) -> Self {
+        let names = |direction| {
+            // A kernel without tcx has none.
+            let (_revision, programs) = SchedClassifier::query_tcx(interface, direction).unwrap_or_default();
+            let name = |program: ProgramInfo| program.name_as_str().unwrap_or("?").to_owned();
+            programs.into_iter().map(name).collect()
+        };
+        Self { ingress: names(TcAttachType::Ingress), egress: names(TcAttachType::Egress) }
     }
 }
 

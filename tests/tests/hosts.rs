@@ -130,10 +130,13 @@ fn beside_other_programs_at_tcx_and_clsact_all_run_and_the_order_is_told() {
         PassProgram::attach_ingress(&wire.server, INTERFACE),
         PassProgram::attach_egress(&wire.server, INTERFACE),
     ];
+    wire.server.ip("link add sink type veth peer name drain");
+    wire.server.ip("link set sink up");
     run(wire.server.command("tc").args(["qdisc", "add", "dev", INTERFACE, "clsact"]));
     for direction in ["ingress", "egress"] {
-        let filter = ["filter", "add", "dev", INTERFACE, direction, "protocol", "all", "matchall"];
-        run(wire.server.command("tc").args(filter).args(["action", "gact", "pass"]));
+        let filter = format!("filter add dev {INTERFACE} {direction} protocol all u32 match u32 0 0");
+        let action = "action mirred egress mirror dev sink";
+        run(wire.server.command("tc").args(filter.split(' ')).args(action.split(' ')));
     }
     let site = Site::on(wire, Software::Nsd, NAME, &["--ingress", "tc"]);
     names_every_answer(&site.clients());

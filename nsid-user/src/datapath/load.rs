@@ -212,6 +212,7 @@ impl Datapath {
             Prog::Xdp | Prog::XdpBoth => self.xdp(prog).load(),
             Prog::Queries | Prog::Responses => self.tc(prog).load(),
         };
+        return_memory();
         match loaded {
             Ok(()) | Err(ProgramError::AlreadyLoaded) => Ok(()),
             Err(error) => Err(refused(prog.name(), error)),

@@ -64,7 +64,7 @@ pub struct Kernel {
     /// The counters as they were last read.
     counted: Vec<u64>,
     /// What was last written to the maps that the programs only read.
-    written: HashMap<&'static str, Vec<Vec<u64>>>,
+    written: HashMap<&'static str, Vec<u8>>,
     /// The sets of the pending table that may not be empty.
     used: BTreeSet<u32>,
 }
@@ -111,8 +111,24 @@ pub(crate) const fn at_tc(prog: Prog) -> bool {
     matches!(prog, Prog::Queries | Prog::Responses)
 }
 
-fn noted(set: &Set) -> bool {
-    set.0.iter().any(|note| note.get() != 0)
+/// Values as they lie in memory. A comparison of all of them takes no time then, also in a build without optimization,
+/// on a machine that is emulated.
+fn bytes<T: Words>(values: &[T]) -> &[u8] {
+    // SAFETY: words, and so no padding, borrowed with `values`; this process's only user of the model is this thread,
+    // and writes nothing to it while it reads here.
+    unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), size_of_val(values)) }
+}
+
+/// The sets with notes. Nearly all are empty, and are looked at many at a time.
+fn noted(sets: &[Set]) -> Vec<u32> {
+    const AT_A_TIME: usize = 256;
+    let empty = vec![0; AT_A_TIME * size_of::<Set>()];
+    let some = (0..).step_by(AT_A_TIME).zip(sets.chunks(AT_A_TIME));
+    let some = some.filter(|(_, sets)| bytes(sets) != &empty[..size_of_val(*sets)]);
+    some.flat_map(|(first, sets)| (first..).zip(sets))
+        .filter(|(_, set)| set.0.iter().any(|note| note.get() != 0))
+        .map(|(index, _)| index)
+        .collect()
 }
 
 impl Kernel {
@@ -159,8 +175,7 @@ impl Kernel {
     /// Makes the kernel's maps those of the model.
     pub(crate) fn fill(&mut self, model: &Model) {
         self.fill_but_notes(model);
-        let mut sets: BTreeSet<u32> =
-            (0..).zip(&model.pending).filter(|(_, set)| noted(set)).map(|(set, _)| set).collect();
+        let mut sets: BTreeSet<u32> = noted(&model.pending).into_iter().collect();
         sets.append(&mut self.used);
         self.copy_notes(model, &sets.into_iter().collect::<Vec<_>>());
     }
@@ -274,14 +289,17 @@ impl Kernel {
 
     /// Writes what differs from what was written before.
     fn put<T: Words, const WORDS: usize>(&mut self, name: &'static str, values: &[T]) {
-        let mut written = self.written.remove(name).unwrap_or_else(|| vec![vec![0; WORDS]; values.len()]);
-        let mut map: Array<&mut MapData, Value<WORDS>> = self.map(name);
-        for ((index, value), written) in (0..).zip(values).zip(&mut written) {
-            let value = value.words();
-            if *written != value.0 {
-                map.set(index, value, 0).unwrap_or_else(|error| panic!("{name}[{index}]: {error}"));
-                *written = value.0.to_vec();
+        let now = bytes(values);
+        let mut written = self.written.remove(name).unwrap_or_else(|| vec![0; now.len()]);
+        if written != now {
+            let mut map: Array<&mut MapData, Value<WORDS>> = self.map(name);
+            for ((index, value), before) in (0..).zip(values).zip(written.chunks(size_of::<T>())) {
+                if bytes(std::slice::from_ref(value)) != before {
+                    map.set(index, value.words(), 0)
+                        .unwrap_or_else(|error| panic!("{name}[{index}]: {error}"));
+                }
             }
+            written.copy_from_slice(now);
         }
         self.written.insert(name, written);
     }

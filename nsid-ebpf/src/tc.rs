@@ -7,7 +7,7 @@ use aya_ebpf::{
 use aya_log_ebpf::debug;
 use nsid_common::{
     answer,
-    asked::Asked,
+    asked::{self, Asked},
     checksum::{self, Sum},
     dns::{self, Compression, Message, Stop},
     hook::{Answer, Covered, Edit, Hook, Walk},
@@ -75,10 +75,10 @@ fn up_to(context: Context, bytes: usize) -> Frame<Context> {
     pull(context, if length < bytes { length } else { bytes }).unwrap_or(Frame::new(context))
 }
 
-subprograms!(Context: tc_name, tc_record, tc_records, tc_nsid, tc_walk, tc_image);
+subprograms!(Context: tc_name, tc_record, tc_records, tc_nsid, tc_asked, tc_walk, tc_image);
 decisions_on_queries!(Context: tc_query4, tc_query6, tc_answer4, tc_answer6, tc_tagged_query);
 edits!(
-    Context: tc_sum, tc_move_back, tc_own_nsid, tc_take_out_nsid, tc_response4, tc_response6, tc_noted4, tc_noted6,
+    Context: tc_sum, tc_move_back, tc_opt, tc_own_nsid, tc_take_out_nsid, tc_response4, tc_response6, tc_noted,
     tc_tagged_response
 );
 

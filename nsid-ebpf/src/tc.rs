@@ -2,7 +2,7 @@
 
 use aya_ebpf::{
     bindings::{__sk_buff, BPF_F_MARK_MANGLED_0, BPF_F_PSEUDO_HDR},
-    helpers::generated::{bpf_l4_csum_replace, bpf_skb_change_tail, bpf_skb_pull_data},
+    helpers::generated::{bpf_l4_csum_replace, bpf_redirect, bpf_skb_change_tail, bpf_skb_pull_data},
 };
 use aya_log_ebpf::debug;
 use nsid_common::{
@@ -46,6 +46,13 @@ fn counted(context: Context, outcome: Outcome) -> Outcome {
         debug!(context, target: "tc", "{} {}", outcome as u8, context.interface_index());
     }
     outcome
+}
+
+/// Sends the frame out where it came in.
+#[inline(always)]
+pub fn send_back(context: Context) -> i32 {
+    // SAFETY: the helper takes numbers only.
+    unsafe { bpf_redirect(context.interface_index(), 0) as i32 }
 }
 
 /// The frame, with as many headers in one piece as there are.

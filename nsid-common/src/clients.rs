@@ -6,7 +6,7 @@
 
 use crate::{
     hook::Hook,
-    ip::{Headers, Ip},
+    ip::{Headers, Ip, V4, V6},
     maps::{Address, Maps},
     memory::Word,
     pending::{self, Exchange},
@@ -97,9 +97,12 @@ pub(crate) fn of<V: Ip, H: Hook>(frame: &H, client: Address) -> u64 {
 
 /// Forgets an exchange whose query was sent by who may not see the name; whether it was.
 #[inline(always)]
-pub fn forget_hidden<V: Ip, H: Hook>(frame: &H, tags: usize, exchange: Exchange) -> bool {
-    let client = frame.view::<Headers<V::Hdr>>(tags).map(V::source);
-    let hidden = client.is_none_or(|client| of::<V, H>(frame, client) & NAMED == 0);
+pub fn forget_hidden<H: Hook>(frame: &H, tags: usize, version: usize, exchange: Exchange) -> bool {
+    let client = match version {
+        4 => frame.view::<Headers<<V4 as Ip>::Hdr>>(tags).map(V4::source),
+        _ => frame.view::<Headers<<V6 as Ip>::Hdr>>(tags).map(V6::source).filter(|client| !client.is_v4()),
+    };
+    let hidden = client.is_none_or(|client| frame.client(client) & NAMED == 0);
     if hidden {
         pending::forget(frame, exchange);
     }

@@ -90,7 +90,7 @@ impl Context for NoContext {
 #[derive(Clone, Copy, Debug)]
 pub struct Frame<C> {
     /// The program's context.
-    pub context: C,
+    pub(crate) context: C,
     data: usize,
     data_end: usize,
 }

@@ -84,7 +84,7 @@ pub struct Settings {
     #[serde(deserialize_with = "toml_text::number_or_word")]
     pub answer_rate: Option<AnswerRate>,
 
-    /// How the XDP program is attached [default: auto]
+    /// Where queries that arrive are seen [default: auto]
     #[arg(long, value_name = "MODE")]
     pub ingress: Option<Ingress>,
 
@@ -161,15 +161,17 @@ pub struct ServiceSettings {
     pub listen: Vec<Listen>,
 }
 
-/// How the ingress program is attached.
+/// Where queries that arrive are seen.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ingress {
-    /// Native XDP where the driver has it, else generic
+    /// At XDP in the driver; at tc where the driver has none, or somebody else's program is there
     #[default]
     Auto,
     /// Native XDP, or fail; can reset the link of a NIC
     Native,
     /// Generic XDP: works on every driver, slower
     Generic,
+    /// At tc, and never XDP
+    Tc,
 }

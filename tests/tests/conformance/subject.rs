@@ -1,0 +1,195 @@
+//! A server with the agent, and its twin without.
+
+use std::{net::IpAddr, thread, time::Duration};
+
+use nsid_tests::{
+    agent::Agent,
+    apart::Apart,
+    checksum_errors::checksum_errors,
+    client::Client,
+    link::{TxChecksum, set_tx_checksum},
+    message::{Answer, Query},
+    servers::{Dnssec, Options, PRESENT, Server, Software},
+    wire::{INTERFACE, NEAR, Wire},
+};
+
+/// The name that the agent says.
+pub(crate) const NAME: &str = "worker17.example.net";
+
+/// How long an answer may take: resolvers ask a failing server again.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Where the agent is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// On the server's own host, at its interface to the world.
+    Host,
+    /// On the host of the container that the server is in, at the host's end of the container's link.
+    ContainersHost,
+}
+
+/// Two of the same server.
+#[derive(Debug)]
+pub(crate) struct Subject {
+    /// What it is.
+    pub(crate) software: Software,
+    with: Twin,
+    without: Twin,
+    agent: Agent,
+}
+
+#[derive(Debug)]
+struct Twin {
+    _server: Server,
+    wire: Wire,
+}
+
+/// One of the addresses of a subject, as a client sees it.
+#[derive(Debug)]
+pub(crate) struct Side<'a> {
+    /// What is asked.
+    pub(crate) subject: &'a Subject,
+    /// Its address, with the agent and without.
+    pub(crate) address: IpAddr,
+    with: Client,
+    without: Client,
+}
+
+/// What both answered.
+#[derive(Debug)]
+pub(crate) struct Pair {
+    /// With the agent.
+    pub(crate) with: Answer,
+    /// Without.
+    pub(crate) without: Answer,
+}
+
+/// What a rule found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Found {
+    /// The rule was kept, and there was something for it to be kept on.
+    Kept,
+    /// The server does not answer with what the rule is about; the name is there, and nothing else is new.
+    Absent,
+    /// The answer left as it would have without us.
+    Unchanged,
+}
+
+impl Subject {
+    /// Starts both, and the agent beside one.
+    pub(crate) fn start(software: Software, place: Place, own_nsid: Option<&str>) -> Self {
+        let options = Options { own_nsid, dnssec: Dnssec::Signed };
+        let twin = || Twin::start(software, place, options);
+        let [with, without] = thread::scope(|scope| {
+            [scope.spawn(twin), scope.spawn(twin)]
+                .map(|twin| twin.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        });
+        let store = format!("static:{NAME}");
+        let (namespace, interface) = match (&with.wire.router, place) {
+            (Some(host), Place::ContainersHost) => (host, NEAR),
+            _ => (&with.wire.server, INTERFACE),
+        };
+        let listen = with.wire.addresses.both().map(|address| std::net::SocketAddr::from((address, 53)).to_string());
+        let mut arguments = vec!["--iface", interface, "--store", &store];
+        if place == Place::ContainersHost {
+            arguments.extend(listen.iter().flat_map(|listen| ["--listen", listen]));
+        }
+        let agent = Agent::start(namespace, &arguments);
+        Self { software, with, without, agent }
+    }
+
+    /// Its sides.
+    pub(crate) fn sides(&self) -> [Side<'_>; 2] {
+        self.with.wire.addresses.both().map(|address| Side {
+            subject: self,
+            address,
+            with: Client::new(&self.with.wire.client, address),
+            without: Client::new(&self.without.wire.client, address),
+        })
+    }
+
+    /// Sets who computes the checksums of what the servers send.
+    pub(crate) fn set_tx_checksum(&self, tx: TxChecksum) {
+        for twin in [&self.with, &self.without] {
+            set_tx_checksum(&twin.wire.server, INTERFACE, tx);
+        }
+    }
+
+    /// The wire of the one with the agent.
+    pub(crate) fn wire(&self) -> &Wire {
+        &self.with.wire
+    }
+
+    /// Answers that the client's kernel dropped for their checksum.
+    pub(crate) fn checksum_errors(&self) -> u64 {
+        let (v4, v6) = checksum_errors(&self.with.wire.client);
+        v4 + v6
+    }
+
+    /// What the agent counted.
+    pub(crate) fn status(&self) -> String {
+        self.agent.status().to_string()
+    }
+}
+
+impl Twin {
+    fn start(software: Software, place: Place, options: Options<'_>) -> Self {
+        let wire = match place {
+            Place::Host => Wire::routed(),
+            Place::ContainersHost => Wire::container(),
+        };
+        let server = Server::start(software, &wire.server, wire.addresses, options);
+        // The first packet may be lost while the neighbours are looked for.
+        for client in wire.clients() {
+            nsid_tests::patience::until(PATIENCE, "an answer through the router", || {
+                client.ask_within(Duration::from_millis(200), &Query::a(PRESENT)).is_some()
+            });
+        }
+        Self { _server: server, wire }
+    }
+}
+
+impl Side<'_> {
+    /// Asks both.
+    pub(crate) fn ask(&self, query: &Query) -> Result<Pair, String> {
+        const ID: u16 = 7;
+        for client in [&self.with, &self.without] {
+            client.send(ID, query);
+        }
+        let [with, without] = [&self.with, &self.without].map(|client| client.receive(ID, PATIENCE));
+        match (with, without) {
+            (Some(with), Some(without)) => Ok(Pair { with, without }),
+            (with, without) => Err(format!(
+                "{query:?}: with us {}, without {}",
+                with.map_or("no answer", |_| "an answer"),
+                without.map_or("no answer", |_| "an answer")
+            )),
+        }
+    }
+}
+
+impl Pair {
+    /// The name is in the answer and nothing else in it is new; or nothing is new at all.
+    pub(crate) fn judge(&self) -> Result<Found, String> {
+        let Self { with, without } = self;
+        if with.nsid().as_deref() == Some(NAME) {
+            let (with, without) = (Apart::from_nsid(with), Apart::from_nsid(without));
+            return if with == without {
+                Ok(Found::Kept)
+            } else {
+                Err(format!("the name, and more: {with:?}\nwithout us {without:?}"))
+            };
+        }
+        self.unchanged()
+    }
+
+    /// Nothing is new.
+    pub(crate) fn unchanged(&self) -> Result<Found, String> {
+        let (with, without) = (Apart::of(&self.with), Apart::of(&self.without));
+        if with == without {
+            Ok(Found::Unchanged)
+        } else {
+            Err(format!("not the server's own answer: {with:?}\nwithout us {without:?}"))
+        }
+    }
+}

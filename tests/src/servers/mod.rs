@@ -77,7 +77,8 @@ impl Server {
         options: Options<'_>,
     ) -> Self {
         let directory = namespace.scratch();
-        zone::write(directory.path(), options.dnssec);
+        let dnssec = if software.signs() { options.dnssec } else { Dnssec::Unsigned };
+        zone::write(directory.path(), dnssec);
         let upstream = software.has_no_zone().then(|| upstream::start(namespace, options, directory.path()));
         let name = software.name();
         let mut command = command(software, namespace, addresses, options, directory.path());

@@ -93,6 +93,11 @@ impl Software {
         matches!(self, Self::KnotResolver | Self::PowerdnsRecursor | Self::Dnsdist | Self::Dnsmasq)
     }
 
+    /// Whether it serves a signed zone.
+    pub const fn signs(self) -> bool {
+        !matches!(self, Self::Hickory | Self::Gdnsd)
+    }
+
     /// The program: where Debian puts it, or where the environment says that `cargo xtask setup` has built it.
     pub(super) fn program(self) -> PathBuf {
         match self {

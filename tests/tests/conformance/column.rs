@@ -37,7 +37,10 @@ impl Column {
                             continue;
                         }
                         let whose = format!("{place:?} {tx:?} {}", side.address);
-                        cells.entry(rule.key).or_default().push((whose, (rule.check)(&side)));
+                        let t = std::time::Instant::now();
+                        let found = (rule.check)(&side);
+                        eprintln!("{whose} {} {:?} {}", rule.key, t.elapsed(), format!("{found:?}").chars().take(400).collect::<String>());
+                        cells.entry(rule.key).or_default().push((whose, found));
                     }
                 }
             }

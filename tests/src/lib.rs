@@ -17,6 +17,8 @@ pub mod peer_xdp;
 pub mod star;
 pub mod wire;
 
+pub mod validator;
+
 pub mod agent;
 pub mod cluster;
 pub mod etcd;

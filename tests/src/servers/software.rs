@@ -93,6 +93,19 @@ impl Software {
         matches!(self, Self::KnotResolver | Self::PowerdnsRecursor | Self::Dnsdist | Self::Dnsmasq)
     }
 
+    /// By what it is told an NSID of its own.
+    pub const fn nsid_setting(self) -> &'static str {
+        match self {
+            Self::Coredns => "plugin `nsid`",
+            Self::Bind | Self::PowerdnsAuthoritative | Self::PowerdnsRecursor => "`server-id`",
+            Self::Unbound | Self::Nsd | Self::Knot => "`nsid`",
+            Self::KnotResolver => "module `nsid`",
+            Self::Dnsdist | Self::Dnsmasq => "the server behind it",
+            Self::Hickory => "flag `--nsid`",
+            Self::Gdnsd => "`nsid_ascii`",
+        }
+    }
+
     /// Whether it serves a signed zone.
     pub const fn signs(self) -> bool {
         !matches!(self, Self::Hickory | Self::Gdnsd)

@@ -7,63 +7,118 @@ use nsid_tests::{
     message::Query,
     servers::{PRESENT, Software},
 };
+use serde_json::{Value, json};
 
 use crate::{
     exceptions::{Expected, expected},
-    rules,
-    subject::{Found, Place, Subject},
+    rules::{self, Rule},
+    subject::{Found, OWN, Place, Subject},
 };
+
+/// Where each server is asked.
+const PLACES: [Place; 1] = [Place::Host];
 
 /// A column of the table.
 #[derive(Debug)]
 pub(crate) struct Column {
     pub(crate) software: Software,
-    pub(crate) version: String,
-    /// By the keys of the rules: what each side of each place said.
-    pub(crate) cells: BTreeMap<&'static str, Vec<(String, Result<Found, String>)>>,
+    version: String,
+    /// The NSID that it says by default.
+    nsid: Option<String>,
+    /// By the keys of the rules.
+    cells: BTreeMap<&'static str, Vec<Cell>>,
+    checksum_errors: u64,
+}
+
+/// What one of a server's sides was found to do.
+#[derive(Debug)]
+struct Cell {
+    place: Place,
+    tx: TxChecksum,
+    address: String,
+    found: Result<Found, String>,
 }
 
 impl Column {
     /// Asks everything.
     pub(crate) fn fill(software: Software) -> Self {
-        let mut cells: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for place in [Place::Host] {
+        let version = software.version();
+        let mut column = Self { software, version, nsid: None, cells: BTreeMap::new(), checksum_errors: 0 };
+        for place in PLACES {
             let subject = Subject::start(software, place, None);
-            for tx in [TxChecksum::Offloaded, TxChecksum::Computed] {
-                subject.set_tx_checksum(tx);
-                for side in subject.sides() {
-                    for rule in rules::all() {
-                        if matches!(expected(rule.key, software), Expected::NotApplicable(_)) {
-                            continue;
-                        }
-                        let whose = format!("{place:?} {tx:?} {}", side.address);
-                        let t = std::time::Instant::now();
-                        let found = (rule.check)(&side);
-                        eprintln!("{whose} {} {:?} {}", rule.key, t.elapsed(), format!("{found:?}").chars().take(400).collect::<String>());
-                        cells.entry(rule.key).or_default().push((whose, found));
+            column.nsid = subject.own_nsid(&Query::a(PRESENT).with_nsid());
+            column.ask(&subject, place, || rules::by_default());
+        }
+        let subject = Subject::start(software, Place::Host, Some(OWN));
+        column.ask(&subject, Place::Host, || rules::with_own());
+        column
+    }
+
+    fn ask<R: Iterator<Item = &'static Rule>>(&mut self, subject: &Subject, place: Place, rules: fn() -> R) {
+        for tx in [TxChecksum::Offloaded, TxChecksum::Computed] {
+            subject.set_tx_checksum(tx);
+            for side in subject.sides() {
+                for rule in rules() {
+                    if matches!(expected(rule.key, self.software), Expected::Is(..)) {
+                        let (address, found) = (side.address.to_string(), (rule.check)(&side));
+                        self.cells.entry(rule.key).or_default().push(Cell { place, tx, address, found });
                     }
                 }
             }
-            let _ = (subject.checksum_errors(), subject.status(), Query::a(PRESENT));
         }
-        Self { software, version: software.version(), cells }
+        self.checksum_errors += subject.checksum_errors();
     }
-
-    pub(crate) fn write(&self) {}
 
     /// What is not as expected.
     pub(crate) fn broken(&self) -> Vec<String> {
         let mut broken = Vec::new();
-        for rule in rules::all() {
-            for (whose, found) in self.cells.get(rule.key).into_iter().flatten() {
-                let Expected::Is(expected, _) = expected(rule.key, self.software) else { continue };
-                match found {
-                    Ok(found) if *found == expected => {}
-                    Ok(found) => broken.push(format!("{} [{whose}] {found:?}, not {expected:?}", rule.key)),
-                    Err(error) => broken.push(format!("{} [{whose}] {error}", rule.key)),
-                }
-            }
+        for (key, cell) in self.cells.iter().flat_map(|(key, cells)| cells.iter().map(move |cell| (key, cell))) {
+            let Cell { place, tx, address, found } = cell;
+            let Expected::Is(expected, _) = expected(key, self.software) else { continue };
+            let found = match found {
+                Ok(found) if *found == expected => continue,
+                Ok(found) => format!("{found:?}, not {expected:?}"),
+                Err(error) => error.clone(),
+            };
+            broken.push(format!("{key} ({place:?}, checksums {tx:?}, {address}): {found}"));
+        }
+        if self.checksum_errors > 0 {
+            broken.push(format!("{} answers had a bad checksum", self.checksum_errors));
         }
         broken
+    }
+
+    /// `major.minor`, which is what a stable Debian keeps.
+    pub(crate) fn branch(&self) -> String {
+        self.version.split('.').take(2).collect::<Vec<_>>().join(".")
+    }
+
+    /// What it says to who asks for NSID, without us.
+    pub(crate) fn own_nsid(&self) -> &'static str {
+        match self.nsid.as_deref() {
+            None => "nothing",
+            Some("") => "an empty option",
+            Some(_) => "the host's name",
+        }
+    }
+
+    /// All of it.
+    pub(crate) fn json(&self) -> Value {
+        let cells = self.cells.iter().map(|(key, cells)| {
+            let sides: Vec<Value> = cells
+                .iter()
+                .map(|Cell { place, tx, address, found }| {
+                    let found = found.as_ref().map_or_else(Clone::clone, |found| format!("{found:?}"));
+                    json!({"place": format!("{place:?}"), "tx": format!("{tx:?}"), "address": address, "found": found})
+                })
+                .collect();
+            ((*key).to_owned(), Value::from(sides))
+        });
+        json!({
+            "server": self.software.name(),
+            "version": self.version,
+            "own_nsid": self.nsid,
+            "rules": cells.collect::<serde_json::Map<_, _>>(),
+        })
     }
 }

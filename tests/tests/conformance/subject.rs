@@ -16,6 +16,9 @@ use nsid_tests::{
 /// The name that the agent says.
 pub(crate) const NAME: &str = "worker17.example.net";
 
+/// What a server says by itself where it is told to.
+pub(crate) const OWN: &str = "an-nsid-that-the-server-has-of-its-own";
+
 /// How long an answer may take: resolvers ask a failing server again.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -33,9 +36,9 @@ pub(crate) enum Place {
 pub(crate) struct Subject {
     /// What it is.
     pub(crate) software: Software,
+    _agent: Agent,
     with: Twin,
     without: Twin,
-    agent: Agent,
 }
 
 #[derive(Debug)]
@@ -91,7 +94,7 @@ impl Subject {
             arguments.extend(listen.iter().flat_map(|listen| ["--listen", listen]));
         }
         let agent = Agent::start(namespace, &arguments);
-        Self { software, with, without, agent }
+        Self { software, with, without, _agent: agent }
     }
 
     /// Its sides.
@@ -122,9 +125,10 @@ impl Subject {
         v4 + v6
     }
 
-    /// What the agent counted.
-    pub(crate) fn status(&self) -> String {
-        self.agent.status().to_string()
+    /// The NSID that the server says by itself.
+    pub(crate) fn own_nsid(&self, query: &Query) -> Option<String> {
+        let [v4, _] = self.without.wire.clients();
+        v4.ask(query).nsid_option()
     }
 }
 

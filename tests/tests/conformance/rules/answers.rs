@@ -6,7 +6,7 @@ use hickory_proto::{
 };
 use nsid_tests::{
     message::Query,
-    servers::{ABSENT, BROKEN, ELSEWHERE, LONG_TEXT, MANY_ADDRESSES, ORIGIN, PRESENT},
+    servers::{ABSENT, BROKEN, ELSEWHERE, LONG_TEXT, MANY_ADDRESSES, ORIGIN, PRESENT, Software},
 };
 
 use super::Rule;
@@ -20,6 +20,9 @@ const NXDOMAIN: u16 = 3;
 const NOTIMP: u16 = 4;
 const REFUSED: u16 = 5;
 const BADVERS: u16 = 16;
+
+/// A type of which a query makes no sense without more (RFC 2930 2).
+const TKEY: RecordType = RecordType::Unknown(249);
 
 /// An opcode that nobody has assigned (RFC 6895 2.2).
 const UNASSIGNED: OpCode = OpCode::Unknown(14);
@@ -94,18 +97,32 @@ pub(crate) const RULES: &[Rule] = &[
     },
     Rule {
         key: "formerr",
-        source: "RFC 7873 5.2.2",
-        says: "FORMERR, of a cookie that is too short",
-        check: |side| {
-            let query = Query::a(PRESENT).with_nsid().with_option_of(EdnsCode::Cookie, &[1, 2, 3]);
-            expect(side, &query, FORMERR)
-        },
+        source: "RFC 1035 4.1.1",
+        says: "FORMERR, of what the server finds malformed",
+        check: |side| expect(side, &malformed(side.subject.software), FORMERR),
     },
     Rule {
         key: "badvers",
         source: "RFC 6891 6.1.3",
         says: "BADVERS, of a later version of EDNS",
         check: |side| expect(side, &Query::a(PRESENT).with_nsid().with_edns_version(1), BADVERS),
+    },
+    Rule {
+        key: "bytes",
+        source: "RFC 5001 2.2",
+        says: "every other byte is the server's own: any question, with a cookie, with DO, with 512 bytes",
+        check: |side| {
+            let mut named = 0;
+            for query in positive().into_iter().chain([Query::a(ABSENT), Query::a(ELSEWHERE)]) {
+                let query = query.with_nsid();
+                for query in
+                    [query.clone().with_cookie(), query.clone().with_dnssec_ok(), query.with_udp_size(512)]
+                {
+                    named += usize::from(side.ask(&query)?.judge()? == Found::Kept);
+                }
+            }
+            if named > 20 { Ok(Found::Kept) } else { Err(format!("only {named} with the name")) }
+        },
     },
 ];
 
@@ -119,6 +136,19 @@ fn positive() -> Vec<Query> {
     queries.push(Query::new(LONG_TEXT, RecordType::TXT));
     queries.push(Query::new(ORIGIN, RecordType::SOA));
     queries
+}
+
+/// What a server answers with FORMERR; for most, two options that are too short or too long (RFC 7873 5.2.2,
+/// RFC 7871 7.1.2).
+fn malformed(software: Software) -> Query {
+    match software {
+        Software::Knot => Query::a(PRESENT).with_opcode(OpCode::Update).with_nsid(),
+        Software::PowerdnsAuthoritative => Query::new(PRESENT, TKEY).with_nsid(),
+        _ => Query::a(PRESENT)
+            .with_nsid()
+            .with_option_of(EdnsCode::Cookie, &[1, 2, 3])
+            .with_option_of(EdnsCode::Subnet, &[0, 1, 33, 0, 192, 0, 2, 1, 1]),
+    }
 }
 
 /// The twin answers with this code, and we add the name or nothing.

@@ -2,7 +2,9 @@
 
 mod answers;
 mod options;
+mod signed;
 mod sizes;
+mod state;
 
 use crate::subject::{Found, Side};
 
@@ -19,7 +21,17 @@ pub(crate) struct Rule {
     pub(crate) check: fn(&Side<'_>) -> Result<Found, String>,
 }
 
-/// All of them, in the order of the page.
+/// Those that are asked of a server as it is by default, in the order of the page.
+pub(crate) fn by_default() -> impl Iterator<Item = &'static Rule> {
+    [answers::RULES, sizes::RULES, options::RULES, signed::RULES, state::RULES].into_iter().flatten()
+}
+
+/// Those that are asked of a server with an NSID of its own.
+pub(crate) fn with_own() -> impl Iterator<Item = &'static Rule> {
+    state::WITH_OWN.iter()
+}
+
+/// All of them.
 pub(crate) fn all() -> impl Iterator<Item = &'static Rule> {
-    [answers::RULES, sizes::RULES, options::RULES].into_iter().flatten()
+    by_default().chain(with_own())
 }

@@ -60,10 +60,7 @@ impl Validator {
     /// Asks it.
     pub fn ask(&self, query: Query) -> Option<Validated> {
         let answer = self.client.ask_within(PATIENCE, &query.with_dnssec_ok())?;
-        Some(Validated {
-            rcode: answer.rcode(),
-            authentic: answer.message().metadata.authentic_data,
-        })
+        Some(Validated { rcode: answer.rcode(), authentic: answer.message().metadata.authentic_data })
     }
 
     /// How many answers with this NSID it got.

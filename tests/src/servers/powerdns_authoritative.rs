@@ -36,7 +36,8 @@ disable-syslog=yes
 "
     );
     write(directory, "pdns.conf", &text);
-    let tool = |arguments: &[&str]| run(Command::new("pdnsutil").arg("--config-dir").arg(directory).args(arguments));
+    let tool =
+        |arguments: &[&str]| run(Command::new("pdnsutil").arg("--config-dir").arg(directory).args(arguments));
     tool(&["create-bind-db", &format!("{state}/keys.db")]);
     tool(&["import-tsig-key", tsig::KEY, "hmac-sha256", tsig::SECRET]);
     if options.dnssec == Dnssec::Signed {

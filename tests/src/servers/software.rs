@@ -145,13 +145,17 @@ impl Software {
             .unwrap_or_else(|error| panic!("{}: {error}", program.display()));
         let text = [output.stdout, output.stderr].concat();
         let text = String::from_utf8_lossy(&text);
-        version(&text).unwrap_or_else(|| panic!("no version in what {} says: {text}", program.display())).into()
+        version(&text)
+            .unwrap_or_else(|| panic!("no version in what {} says: {text}", program.display()))
+            .into()
     }
 }
 
 fn built(variable: &str) -> PathBuf {
     let path = env::var_os(variable).unwrap_or_else(|| {
-        panic!("no {variable}: run `cargo xtask test`; or `cargo xtask setup`, and set it to what that has built")
+        panic!(
+            "no {variable}: run `cargo xtask test`; or `cargo xtask setup`, and set it to what that has built"
+        )
     });
     path.into()
 }

@@ -38,9 +38,11 @@ remote-control:
 auth-zone:
   name: example.test
   zonefile: {zone}
+# Nobody has this one: it never comes.
 auth-zone:
   name: broken.test
-  zonefile: missing
+  primary: 127.0.0.1@5399
+  fallback-enabled: no
 "#
     );
     let file = write(directory, "unbound.conf", &text);

@@ -19,22 +19,23 @@ pub const MANY_ADDRESSES: &str = "many.example.test.";
 pub const ABSENT: &str = "absent.example.test.";
 /// A name of no zone that the server has: REFUSED.
 pub const ELSEWHERE: &str = "www.refused.test.";
-/// A name below a zone whose file is missing: SERVFAIL.
+/// A name below a zone that the server cannot get, or the one behind it cannot: SERVFAIL.
 pub const BROKEN: &str = "www.broken.test.";
 
 /// The zone's file in the server's directory.
 pub(super) const FILE: &str = "zone";
 
+/// Nothing of it leaves a cache while a test runs.
 const SMALL: &str = "\
 $ORIGIN example.test.
-@ 60 SOA ns hostmaster 1 3600 600 86400 60
-@ 60 NS ns
-ns 60 A 192.0.2.53
-a 60 A 192.0.2.1
-a 60 AAAA 2001:db8::1
-bc 60 A 192.0.2.2
-def 60 A 192.0.2.3
-ghij 60 A 192.0.2.4
+@ 3600 SOA ns hostmaster 1 3600 600 86400 3600
+@ 3600 NS ns
+ns 3600 A 192.0.2.53
+a 3600 A 192.0.2.1
+a 3600 AAAA 2001:db8::1
+bc 3600 A 192.0.2.2
+def 3600 A 192.0.2.3
+ghij 3600 A 192.0.2.4
 ";
 
 /// Writes it.
@@ -65,25 +66,38 @@ fn signed() -> &'static Signed {
 fn sign() -> Signed {
     let directory = TempDir::new().expect("a temporary directory");
     super::write(directory.path(), FILE, &text());
-    let read = |file: &str| fs::read_to_string(directory.path().join(file)).expect("BIND's tools have written it");
+    let read =
+        |file: &str| fs::read_to_string(directory.path().join(file)).expect("BIND's tools have written it");
     let in_directory = |command: &mut Command| run(command.current_dir(directory.path()));
-    let key = in_directory(
-        Command::new("dnssec-keygen").args(["-q", "-a", "ECDSAP256SHA256", "-f", "KSK", "example.test"]),
-    );
+    let key = in_directory(Command::new("dnssec-keygen").args([
+        "-q",
+        "-a",
+        "ECDSAP256SHA256",
+        "-f",
+        "KSK",
+        "example.test",
+    ]));
     let key = read(&format!("{}.key", key.trim()));
     // One key signs everything (-z), whatever its flags say.
-    in_directory(
-        Command::new("dnssec-signzone").args(["-q", "-S", "-z", "-o", "example.test", "-f", FILE, FILE]),
-    );
+    in_directory(Command::new("dnssec-signzone").args([
+        "-q",
+        "-S",
+        "-z",
+        "-o",
+        "example.test",
+        "-f",
+        FILE,
+        FILE,
+    ]));
     Signed { zone: read(FILE), key: key.lines().filter(|line| !line.starts_with(';')).collect() }
 }
 
 fn text() -> String {
     let mut zone = SMALL.to_owned();
     let string = "x".repeat(200);
-    writeln!(zone, "text 60 TXT {string} {string} {string}").expect("a String takes all");
+    writeln!(zone, "text 3600 TXT {string} {string} {string}").expect("a String takes all");
     for host in 1..=30 {
-        writeln!(zone, "many 60 A 198.51.100.{host}").expect("a String takes all");
+        writeln!(zone, "many 3600 A 198.51.100.{host}").expect("a String takes all");
     }
     zone
 }

@@ -72,7 +72,9 @@ impl Column {
     /// What is not as expected.
     pub(crate) fn broken(&self) -> Vec<String> {
         let mut broken = Vec::new();
-        for (key, cell) in self.cells.iter().flat_map(|(key, cells)| cells.iter().map(move |cell| (key, cell))) {
+        for (key, cell) in
+            self.cells.iter().flat_map(|(key, cells)| cells.iter().map(move |cell| (key, cell)))
+        {
             let Cell { place, tx, address, found } = cell;
             let Expected::Is(expected, _) = expected(key, self.software) else { continue };
             let found = match found {

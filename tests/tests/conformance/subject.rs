@@ -1,14 +1,19 @@
 //! A server with the agent, and its twin without.
 
-use std::{net::IpAddr, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use nsid_tests::{
     agent::Agent,
     apart::Apart,
     checksum_errors::checksum_errors,
-    client::Client,
+    client::{Client, PORT},
     link::{TxChecksum, set_tx_checksum},
     message::{Answer, Query},
+    netns::Namespace,
+    patience::until,
     servers::{Dnssec, Options, PRESENT, Server, Software},
     wire::{INTERFACE, NEAR, Wire},
 };
@@ -20,7 +25,7 @@ pub(crate) const NAME: &str = "worker17.example.net";
 pub(crate) const OWN: &str = "an-nsid-that-the-server-has-of-its-own";
 
 /// How long an answer may take: resolvers ask a failing server again.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Where the agent is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +93,7 @@ impl Subject {
             (Some(host), Place::ContainersHost) => (host, NEAR),
             _ => (&with.wire.server, INTERFACE),
         };
-        let listen = with.wire.addresses.both().map(|address| std::net::SocketAddr::from((address, 53)).to_string());
+        let listen = with.wire.addresses.both().map(|address| SocketAddr::from((address, PORT)).to_string());
         let mut arguments = vec!["--iface", interface, "--store", &store];
         if place == Place::ContainersHost {
             arguments.extend(listen.iter().flat_map(|listen| ["--listen", listen]));
@@ -114,9 +119,10 @@ impl Subject {
         }
     }
 
-    /// The wire of the one with the agent.
-    pub(crate) fn wire(&self) -> &Wire {
-        &self.with.wire
+    /// Where clients are: of the one without us, then of the other. Whatever is asked of one must be asked of both, or a
+    /// cache makes them differ.
+    pub(crate) fn clients(&self) -> [(&'static str, &Namespace); 2] {
+        [("without us", &self.without.wire.client), ("with us", &self.with.wire.client)]
     }
 
     /// Answers that the client's kernel dropped for their checksum.
@@ -132,6 +138,9 @@ impl Subject {
     }
 }
 
+/// How long until the neighbours of a new link are found.
+const START: Duration = Duration::from_secs(10);
+
 impl Twin {
     fn start(software: Software, place: Place, options: Options<'_>) -> Self {
         let wire = match place {
@@ -141,7 +150,7 @@ impl Twin {
         let server = Server::start(software, &wire.server, wire.addresses, options);
         // The first packet may be lost while the neighbours are looked for.
         for client in wire.clients() {
-            nsid_tests::patience::until(PATIENCE, "an answer through the router", || {
+            until(START, "an answer through the router", || {
                 client.ask_within(Duration::from_millis(200), &Query::a(PRESENT)).is_some()
             });
         }

@@ -27,36 +27,41 @@ pub(crate) const RULES: &[Rule] = &[
 ];
 
 fn validates(side: &Side<'_>) -> Result<Found, String> {
-    let validator = Validator::start(&side.subject.wire().client, side.address);
-    for (query, rcode) in [
-        (Query::a(PRESENT), ResponseCode::NoError),
-        (Query::new(LONG_TEXT, RecordType::TXT), ResponseCode::NoError),
-        (Query::a(ABSENT), ResponseCode::NXDomain),
-    ] {
-        let validated = validator.ask(query.clone());
-        if validated != Some(Validated { rcode, authentic: true }) {
-            return Err(format!("{query:?}: {validated:?}"));
+    let mut received = 0;
+    for (whose, namespace) in side.subject.clients() {
+        let validator = Validator::start(namespace, side.address);
+        for (query, rcode) in [
+            (Query::a(PRESENT), ResponseCode::NoError),
+            (Query::new(LONG_TEXT, RecordType::TXT), ResponseCode::NoError),
+            (Query::a(ABSENT), ResponseCode::NXDomain),
+        ] {
+            let validated = validator.ask(query.clone());
+            if validated != Some(Validated { rcode, authentic: true }) {
+                return Err(format!("{whose}: {query:?}: {validated:?}"));
+            }
         }
+        received = validator.received(NAME);
     }
-    // DNSKEY, and each of the three.
-    match validator.received(NAME) {
-        4.. => Ok(Found::Kept),
-        received => Err(format!("validated, and the name in {received} answers")),
+    // With us: DNSKEY, and each of the three.
+    if received >= 4 {
+        Ok(Found::Kept)
+    } else {
+        Err(format!("validated, and the name in {received} answers"))
     }
 }
 
 fn verifies(side: &Side<'_>) -> Result<Found, String> {
     let key = format!("hmac-sha256:{KEY}:{SECRET}");
-    for program in Program::ALL {
-        let namespace = &side.subject.wire().client;
-        let report = dig(program, namespace, side.address, &["-y", &key, "+nsid", PRESENT]);
-        match report {
-            Some(report) if report.status == "NOERROR" && report.signed && report.warnings.is_empty() => {
-                if report.nsid.as_deref() == Some(NAME) {
-                    return Err(format!("{program:?}: the name in a signed answer"));
+    for (whose, namespace) in side.subject.clients() {
+        for program in Program::ALL {
+            match dig(program, namespace, side.address, &["-y", &key, "+nsid", PRESENT]) {
+                Some(report) if report.status == "NOERROR" && report.signed && report.warnings.is_empty() => {
+                    if report.nsid.as_deref() == Some(NAME) {
+                        return Err(format!("{program:?}: the name in a signed answer"));
+                    }
                 }
+                report => return Err(format!("{whose}: {program:?}: {report:?}")),
             }
-            report => return Err(format!("{program:?}: {report:?}")),
         }
     }
     Ok(Found::Kept)

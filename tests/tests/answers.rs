@@ -91,7 +91,7 @@ fn an_nsid_of_the_servers_own_is_replaced() {
     for own in ["an-nsid-that-the-server-has-of-its-own", "s1", "12345678901234567890"] {
         for software in Software::USUAL {
             let wire = Wire::direct();
-            let options = Options { own_nsid: Some(own) };
+            let options = Options { own_nsid: Some(own), ..Options::default() };
             let _server = Server::start(software, &wire.server, wire.addresses, options);
             let [v4, v6] = wire.clients();
             let query = Query::a(PRESENT).with_nsid();

@@ -80,7 +80,12 @@ fn a_server_without_an_agent_says_no_nsid_or_its_own() {
             (Some("own.example"), "named", json!("own.example"), "own.example"),
         ] {
             let wire = Wire::direct();
-            let _server = Server::start(software, &wire.server, wire.addresses, Options { own_nsid });
+            let _server = Server::start(
+                software,
+                &wire.server,
+                wire.addresses,
+                Options { own_nsid, ..Options::default() },
+            );
             for address in wire.addresses.both() {
                 let address = address.to_string();
                 let (code, [nsid, id_server]) = seen(&wire.client, &[&address]);

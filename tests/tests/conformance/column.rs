@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Where each server is asked.
-const PLACES: [Place; 1] = [Place::Host];
+const PLACES: [Place; 2] = [Place::Host, Place::ContainersHost];
 
 /// A column of the table.
 #[derive(Debug)]

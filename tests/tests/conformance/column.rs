@@ -47,26 +47,41 @@ impl Column {
         for place in PLACES {
             let subject = Subject::start(software, place, None);
             column.nsid = subject.own_nsid(&Query::a(PRESENT).with_nsid());
-            column.ask(&subject, place, || rules::by_default());
+            column.ask(&subject, place, TxChecksum::Offloaded, rules::signed());
+            column.ask_with_both(&subject, place, rules::by_default);
         }
         let subject = Subject::start(software, Place::Host, Some(OWN));
-        column.ask(&subject, Place::Host, || rules::with_own());
+        column.ask_with_both(&subject, Place::Host, rules::with_own);
         column
     }
 
-    fn ask<R: Iterator<Item = &'static Rule>>(&mut self, subject: &Subject, place: Place, rules: fn() -> R) {
+    fn ask_with_both<R: Iterator<Item = &'static Rule>>(
+        &mut self,
+        subject: &Subject,
+        place: Place,
+        rules: fn() -> R,
+    ) {
         for tx in [TxChecksum::Offloaded, TxChecksum::Computed] {
             subject.set_tx_checksum(tx);
-            for side in subject.sides() {
-                for rule in rules() {
-                    if matches!(expected(rule.key, self.software), Expected::Is(..)) {
-                        let (address, found) = (side.address.to_string(), (rule.check)(&side));
-                        self.cells.entry(rule.key).or_default().push(Cell { place, tx, address, found });
-                    }
-                }
-            }
+            self.ask(subject, place, tx, rules());
         }
         self.checksum_errors += subject.checksum_errors();
+    }
+
+    fn ask(
+        &mut self,
+        subject: &Subject,
+        place: Place,
+        tx: TxChecksum,
+        rules: impl Iterator<Item = &'static Rule>,
+    ) {
+        let sides = subject.sides();
+        for rule in rules.filter(|rule| matches!(expected(rule.key, self.software), Expected::Is(..))) {
+            for side in &sides {
+                let (address, found) = (side.address.to_string(), (rule.check)(side));
+                self.cells.entry(rule.key).or_default().push(Cell { place, tx, address, found });
+            }
+        }
     }
 
     /// What is not as expected.

@@ -45,8 +45,9 @@ fn render(columns: &[Column]) -> String {
 
 Written by `cargo xtask conformance`; `cargo xtask test` compares. Each server is Debian 12's package, unchanged, but for
 CoreDNS (its Go module) and hickory-dns (its crate, default features). It runs twice, with the agent and without, and both
-are asked the same, over IPv4 and IPv6, with checksum offload and without; a router between server and client finishes what
-checksums are unfinished, and the client's kernel checks them.
+are asked the same: with the agent on the server's own host, and on the host of the container that the server is in; over
+IPv4 and IPv6, with checksum offload and without. A router between server and client finishes what checksums are
+unfinished, and the client's kernel checks them. An NSID of the server's own is replaced on the server's own host.
 
 | sign | |
 | --- | --- |
@@ -55,7 +56,7 @@ checksums are unfinished, and the client's kernel checks them.
 | ○ | the server does not answer with such an option: the name is there, and every other byte as without the agent |
 | – | cannot be asked of this server |
 
-Numbers lead to the reasons below. A server that answers more than this page says breaks the test too.
+Numbers lead to the reasons below. What is marked = or ○ is asked too, and more than that breaks the test.
 
 ",
     );

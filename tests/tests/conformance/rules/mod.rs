@@ -23,7 +23,12 @@ pub(crate) struct Rule {
 
 /// Those that are asked of a server as it is by default, in the order of the page.
 pub(crate) fn by_default() -> impl Iterator<Item = &'static Rule> {
-    [answers::RULES, sizes::RULES, options::RULES, signed::RULES, state::RULES].into_iter().flatten()
+    [answers::RULES, sizes::RULES, options::RULES, state::RULES].into_iter().flatten()
+}
+
+/// Those that start programs: asked with checksums as the interface has them.
+pub(crate) fn signed() -> impl Iterator<Item = &'static Rule> {
+    signed::RULES.iter()
 }
 
 /// Those that are asked of a server with an NSID of its own.
@@ -33,5 +38,5 @@ pub(crate) fn with_own() -> impl Iterator<Item = &'static Rule> {
 
 /// All of them.
 pub(crate) fn all() -> impl Iterator<Item = &'static Rule> {
-    by_default().chain(with_own())
+    by_default().chain(signed()).chain(with_own())
 }

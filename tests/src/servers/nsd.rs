@@ -22,7 +22,8 @@ pub(super) fn on(
     directory: &Path,
 ) -> Command {
     let nsid = options.own_nsid.map_or_else(String::new, |nsid| format!("nsid: \"ascii_{nsid}\""));
-    let listen: String = addresses.iter().map(|address| format!("  ip-address: {address}\n")).collect();
+    let listen: Vec<String> = addresses.iter().map(|address| format!("  ip-address: {address}")).collect();
+    let listen = listen.join("\n");
     let (state, zone) = (directory.display(), zone::FILE);
     let (key, secret) = (tsig::KEY, tsig::SECRET);
     let text = format!(

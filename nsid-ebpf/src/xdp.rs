@@ -9,10 +9,12 @@ use nsid_common::{
     answer,
     asked::{self, Asked},
     checksum::{self, Sum},
+    clients,
     dns::{self, Compression, Message, Stop},
     hook::{Answer, Edit, Hook, Walk},
     insert,
     ip::{Ip, V4, V6},
+    maps::Address,
     memory::{self, Bytes as _, MAX_OFFSET},
     outcome::Outcome,
     pending::Exchange,
@@ -21,7 +23,7 @@ use nsid_common::{
 
 use crate::{
     frame::{Context as _, Frame},
-    maps::{count, image},
+    maps::{self, count, image},
     subprogram::{decisions_on_queries, edits, result, subprograms, word},
 };
 
@@ -53,7 +55,7 @@ fn counted(context: Context, outcome: Outcome) -> Outcome {
 }
 
 subprograms!(Context: xdp_name, xdp_record, xdp_records, xdp_nsid, xdp_asked, xdp_walk, xdp_image);
-decisions_on_queries!(Context: xdp_query4, xdp_query6, xdp_answer4, xdp_answer6, xdp_tagged_query);
+decisions_on_queries!(Context: xdp_query4, xdp_query6, xdp_answer4, xdp_answer6, xdp_hidden, xdp_tagged_query);
 edits!(
     Context: xdp_sum, xdp_move_back, xdp_opt, xdp_own_nsid, xdp_take_out_nsid, xdp_response4, xdp_response6, xdp_noted,
     xdp_tagged_response

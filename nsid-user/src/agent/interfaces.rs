@@ -60,7 +60,7 @@ impl Interfaces {
         let mut links = Vec::new();
         for name in &self.wanted {
             let link = netlink.link(name).await?;
-            link.mac()?;
+            link.check()?;
             links.push(link);
         }
         Ok(links)
@@ -89,6 +89,7 @@ impl Interfaces {
         datapath: &mut Datapath,
         netlink: &Netlink,
     ) -> Result<(), AttachError> {
+        link.check()?;
         if !matches!(link.kind, Kind::Veth | Kind::Loopback) && self.warned.insert(link.index) {
             let reset =
                 if self.ingress == Ingress::Generic { "" } else { ", and the driver may reset the link" };
@@ -203,6 +204,12 @@ impl Interfaces {
             // Whether the device takes tags off the frames is not asked: that there are VLANs is reason enough.
             let tagged = links.iter().any(|vlan| vlan.kind == Kind::Vlan && vlan.lower == Some(link.index));
             let answering = if tagged { Answering::ByServer } else { Answering::ByXdp };
+            // Native XDP on a bond runs on each of its links, and finds that one's index (`bond_xdp_set`,
+            // drivers/net/bonding/bond_main.c).
+            let of_bond = |of: &&Link| link.kind == Kind::Bond && of.master == Some(link.index);
+            for of_bond in links.iter().filter(of_bond) {
+                told = told.and(datapath.set_interface(of_bond, answering));
+            }
             told = told.and(datapath.set_interface(link, answering));
         }
         Ok(told?)

@@ -25,7 +25,7 @@ struct Program {
 }
 
 /// Every program, its Debian package, and who starts it.
-static PROGRAMS: [Program; 14] = [
+static PROGRAMS: [Program; 15] = [
     Program {
         name: "protoc",
         package: "protobuf-compiler",
@@ -96,6 +96,12 @@ static PROGRAMS: [Program; 14] = [
         name: "tc",
         package: "iproute2",
         what_for: "makes network namespaces and their links, and shows what is attached there",
+        started_for: &[Purpose::Test, Purpose::Machine],
+    },
+    Program {
+        name: "timeout",
+        package: "coreutils",
+        what_for: "ends what must not run on",
         started_for: &[Purpose::Test, Purpose::Machine],
     },
     Program {

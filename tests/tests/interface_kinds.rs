@@ -94,15 +94,6 @@ fn serves(from: &Namespace, server: &Server, addresses: Addresses, answers: Answ
     assert_eq!(checksum_errors(from), (0, 0));
 }
 
-/// Gives an interface its addresses, and sets it up.
-fn address(namespace: &Namespace, interface: &str, Addresses { v4, v6 }: Addresses) {
-    namespace.ip_batch(&[
-        format!("addr add {v4}/24 dev {interface}"),
-        format!("addr add {v6}/64 dev {interface} nodad"),
-        format!("link set {interface} up"),
-    ]);
-}
-
 /// Makes a link, if the kernel has its kind: `link` is what `ip link add` is told.
 fn can_add(namespace: &Namespace, link: &str) -> bool {
     let add = format!("-n {} link add {link}", namespace.name());
@@ -124,8 +115,8 @@ fn a_bridge_is_served() {
         return;
     }
     net.server.ip("link set eth0 master br0");
-    address(&net.server, "br0", SERVER);
-    address(&net.client, "eth0", CLIENT);
+    SERVER.give(&net.server, "br0");
+    CLIENT.give(&net.client, "eth0");
     let (server, agent) = net.start("br0");
     assert_eq!(mode(&agent), json!("generic"));
     serves(&net.client, &server, SERVER, Answers::Kernel);
@@ -145,8 +136,8 @@ fn a_bond_is_served_whichever_of_its_links_is_active() {
         net.server.ip(&format!("link set {link} master bond0"));
         net.client.ip(&format!("link set {link} master br0"));
     }
-    address(&net.server, "bond0", SERVER);
-    address(&net.client, "br0", CLIENT);
+    SERVER.give(&net.server, "bond0");
+    CLIENT.give(&net.client, "br0");
     let (server, agent) = net.start("bond0");
     assert_eq!(mode(&agent), json!("native"));
     for active in ["eth0", "eth1"] {
@@ -162,7 +153,7 @@ fn a_vlan_is_served() {
         if !can_add(namespace, "link eth0 name eth0.7 type vlan id 7") {
             return;
         }
-        address(namespace, "eth0.7", addresses);
+        addresses.give(namespace, "eth0.7");
     }
     let (server, agent) = net.start("eth0.7");
     assert_eq!(mode(&agent), json!("generic"));
@@ -177,8 +168,8 @@ fn below_a_vlan_names_are_said_in_both_and_the_server_answers_for_itself() {
         if !can_add(namespace, "link eth0 name eth0.7 type vlan id 7") {
             return;
         }
-        address(namespace, "eth0", untagged);
-        address(namespace, "eth0.7", tagged);
+        untagged.give(namespace, "eth0");
+        tagged.give(namespace, "eth0.7");
     }
     let store = format!("static:{NAME}");
     for addresses in [SERVER, SERVER7] {
@@ -194,9 +185,9 @@ fn a_dummy_is_refused_and_its_addresses_are_served_where_queries_come() {
     if !can_add(&net.server, "dummy0 type dummy") {
         return;
     }
-    address(&net.server, "eth0", Addresses::new(2, 2));
-    address(&net.client, "eth0", Addresses::new(2, 1));
-    address(&net.server, "dummy0", SERVER);
+    Addresses::new(2, 2).give(&net.server, "eth0");
+    Addresses::new(2, 1).give(&net.client, "eth0");
+    SERVER.give(&net.server, "dummy0");
     net.client.ip(&format!("route add {} via 10.77.2.2", SERVER.v4));
     net.client.ip(&format!("-6 route add {} via fd77:2::2", SERVER.v6));
     let store = format!("static:{NAME}");
@@ -212,7 +203,7 @@ fn a_dummy_is_refused_and_its_addresses_are_served_where_queries_come() {
 #[test]
 fn lo_is_served_and_the_server_answers_for_itself() {
     let net = Net::new();
-    address(&net.server, "lo", SERVER);
+    SERVER.give(&net.server, "lo");
     let (server, agent) = net.start("lo");
     assert_eq!(mode(&agent), json!("generic"));
     serves(&net.server, &server, SERVER, Answers::Server);

@@ -27,7 +27,8 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn test(Arguments { long, filter }: &Arguments, consent: Consent) -> Result<()> {
-    let beside = setup::begin(&[Need::Build, Need::Programs(Purpose::Test), Need::CoreDns], consent)?;
+    let [to_test, to_boot] = [Purpose::Test, Purpose::Kernels].map(Need::Programs);
+    let beside = setup::begin(&[Need::Build, to_test, to_boot, Need::CoreDns], consent)?;
     let [nsid] = build_release(&[NSID])?;
     let without_fence = build_beside_tests(&WITHOUT_FENCE, "without-fence")?;
     if let Some(running) = beside {
@@ -37,9 +38,8 @@ pub(crate) fn test(Arguments { long, filter }: &Arguments, consent: Consent) -> 
     }
     if *long {
         kernels::newest_of_each_series(None, consent)?;
-    } else {
-        kernels::oldest_and_newest(consent)?;
     }
+    let machine = kernels::oldest_and_newest(&nsid)?;
     let mut test = cargo()?;
     if !is_root()? {
         let sudo = sudo()?;
@@ -49,6 +49,7 @@ pub(crate) fn test(Arguments { long, filter }: &Arguments, consent: Consent) -> 
     if *long {
         test.arg("--include-ignored");
     }
+    test.envs(machine);
     test.env("NSID_BIN", nsid).env("NSID_WITHOUT_FENCE", without_fence);
     test.env("COREDNS_BIN", coredns::path()?).env("RUST_TEST_THREADS", TEST_THREADS);
     become_command(test)

@@ -118,7 +118,7 @@ fn a_bridge_is_served() {
     SERVER.give(&net.server, "br0");
     CLIENT.give(&net.client, "eth0");
     let (server, agent) = net.start("br0");
-    assert_eq!(mode(&agent), json!("generic"));
+    assert_eq!(mode(&agent), json!("tc"));
     serves(&net.client, &server, SERVER, Answers::Kernel);
 }
 
@@ -156,7 +156,7 @@ fn a_vlan_is_served() {
         addresses.give(namespace, "eth0.7");
     }
     let (server, agent) = net.start("eth0.7");
-    assert_eq!(mode(&agent), json!("generic"));
+    assert_eq!(mode(&agent), json!("tc"));
     serves(&net.client, &server, SERVER, Answers::Kernel);
 }
 
@@ -205,6 +205,6 @@ fn lo_is_served_and_the_server_answers_for_itself() {
     let net = Net::new();
     SERVER.give(&net.server, "lo");
     let (server, agent) = net.start("lo");
-    assert_eq!(mode(&agent), json!("generic"));
+    assert_eq!(mode(&agent), json!("tc"));
     serves(&net.server, &server, SERVER, Answers::Server);
 }

@@ -68,7 +68,7 @@ fn filters(namespace: &Namespace) -> String {
 }
 
 fn is_attached(namespace: &Namespace, agent: &Agent) {
-    let egress = &agent.status()["interfaces"][0]["egress"]["hook"];
+    let egress = &agent.status()["interfaces"][0]["tc"];
     let (hook, listed) = if kernel() < (6, 6) { ("clsact", 1) } else { ("tcx", 0) };
     assert_eq!(*egress, json!(hook));
     assert_eq!(filters(namespace).matches("direct-action").count(), listed, "{}", filters(namespace));

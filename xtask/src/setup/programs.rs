@@ -25,7 +25,7 @@ struct Program {
 }
 
 /// Every program, its Debian package, and who starts it.
-static PROGRAMS: [Program; 25] = [
+static PROGRAMS: [Program; 26] = [
     Program {
         name: "protoc",
         package: "protobuf-compiler",
@@ -162,6 +162,12 @@ static PROGRAMS: [Program; 25] = [
         name: "tc",
         package: "iproute2",
         what_for: "makes network namespaces and their links, and shows what is attached there",
+        started_for: &[Purpose::Test, Purpose::Machine],
+    },
+    Program {
+        name: "timeout",
+        package: "coreutils",
+        what_for: "ends what must not run on",
         started_for: &[Purpose::Test, Purpose::Machine],
     },
     Program {

@@ -5,14 +5,7 @@
 //! a NIC has, with XDP and without; and NAPI can be a thread (Documentation/networking/napi.rst, "Threaded NAPI"). It is
 //! bound to the CPU that has to pay.
 
-use std::{
-    collections::BTreeSet,
-    fs, hint, io,
-    process::Command,
-    sync::atomic::{AtomicBool, Ordering},
-    thread,
-    time::Duration,
-};
+use std::{collections::BTreeSet, fs, io, process::Command, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use nsid_tests::{netns::Namespace, process::run, servers::Server, threads};
@@ -34,8 +27,6 @@ pub(crate) enum Turns {
     BeforeFirst,
     /// As it is, by default in equal parts with everything else there.
     Shared,
-    /// When nothing else has (`SCHED_IDLE`).
-    Last,
 }
 
 /// Threads that are bound to a CPU.
@@ -91,7 +82,6 @@ impl Cpu {
             Turns::Shared => return Ok(()),
             Turns::First => (libc::SCHED_FIFO, 1),
             Turns::BeforeFirst => (libc::SCHED_FIFO, 2),
-            Turns::Last => (libc::SCHED_IDLE, 0),
         };
         let parameters = libc::sched_param { sched_priority: priority };
         // SAFETY: the structure is one of ours, which the call reads.
@@ -107,22 +97,6 @@ impl Cpu {
         let started = work();
         sched_setaffinity(None, &before)?;
         Ok(started)
-    }
-
-    /// Does `work` while this CPU does not fall asleep: to wake a virtual one takes longer than hundreds of packets.
-    pub(crate) fn kept_awake<T>(self, work: impl FnOnce() -> T) -> T {
-        let done = AtomicBool::new(false);
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                self.bind_self(Turns::Last).expect("a thread may be bound, and come last");
-                while !done.load(Ordering::Relaxed) {
-                    hint::spin_loop();
-                }
-            });
-            let result = work();
-            done.store(true, Ordering::Relaxed);
-            result
-        })
     }
 }
 

@@ -6,8 +6,8 @@ use anyhow::Result;
 use plotters::{
     coord::Shift,
     prelude::{
-        Circle, ChartBuilder, Color as _, DrawingArea, IntoDrawingArea as _, IntoLogRange as _, LineSeries,
-        PathElement, RGBColor, Rectangle, SVGBackend, SeriesLabelPosition, BLACK, WHITE,
+        BLACK, ChartBuilder, Circle, Color as _, DrawingArea, IntoDrawingArea as _, IntoLogRange as _,
+        LineSeries, PathElement, RGBColor, Rectangle, SVGBackend, SeriesLabelPosition, WHITE,
     },
 };
 

@@ -87,8 +87,8 @@ impl Programs {
 
     /// Since it began.
     pub(crate) fn tally(&mut self) -> Result<Tally> {
-        let [asked, _next, first, last, right_in_time, _, _, _, _, _, _, _, _, _, _, _, right, wrong]: [u64; TALLY] =
-            self.map("TALLY")?.get(&0, 0)?;
+        let [asked, _next, first, last, right_in_time, _, _, _, _, _, _, _, _, _, _, _, right, wrong]: [u64;
+            TALLY] = self.map("TALLY")?.get(&0, 0)?;
         let time = Duration::from_nanos(last - first);
         Ok(Tally { asked, right, wrong, time, right_in_time })
     }

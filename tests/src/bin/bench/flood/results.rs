@@ -34,6 +34,8 @@ pub(crate) struct Sample {
     pub(crate) answered: u64,
     /// Of them, those that were by the time that the last one left.
     pub(crate) answered_in_time: u64,
+    /// Answers of a program that the wire did not take.
+    pub(crate) refused: u64,
     /// From the first to the last.
     #[serde(with = "nanoseconds")]
     pub(crate) time: Duration,

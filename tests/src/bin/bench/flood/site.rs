@@ -44,7 +44,6 @@ pub(crate) struct Site {
     _directory: TempDir,
     client: Namespace,
     server: Namespace,
-    serving: Cpu,
     flooding: Cpu,
     receiving: Threads,
 }
@@ -55,7 +54,7 @@ const SERVER_MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
 const CLIENT_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 
 /// How long a measurement lasts, about.
-const TIME: Duration = Duration::from_millis(300);
+const TIME: Duration = Duration::from_millis(400);
 
 /// Frames before one, to warm up and to see how long they take.
 const WARM_UP: u32 = 200_000;
@@ -99,7 +98,6 @@ impl Site {
             _directory: directory,
             client,
             server,
-            serving,
             flooding,
             receiving,
         })
@@ -109,19 +107,31 @@ impl Site {
     pub(crate) fn measure(&mut self, load: Load) -> Result<Sample> {
         let (_, took) = self.ask(load, WARM_UP)?;
         let frames = f64::from(WARM_UP) * TIME.as_secs_f64() / took.as_secs_f64();
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates, and is positive")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it saturates, and is positive"
+        )]
         let frames = frames as u32;
-        let (arrived, worked) = (self.arrived()?, self.have_worked()?);
+        let (refused, worked) = (self.refused()?, self.have_worked()?);
         let (tally, _) = self.ask(load, frames)?;
-        let (arrived, worked) = (self.arrived()? - arrived, self.have_worked()?.saturating_sub(worked));
-        let Tally { asked, right, wrong, time, right_in_time } = tally;
-        ensure!(wrong == 0, "{wrong} of {right} answers are not like the first one");
-        Ok(Sample { asked, arrived, answered: right, answered_in_time: right_in_time, time, worked })
+        let (refused_then, worked_then) = (self.refused()?, self.have_worked()?);
+        let Tally { asked, right: answered, wrong, time, right_in_time: answered_in_time } = tally;
+        ensure!(wrong == 0, "{wrong} of {answered} answers are not like the first one");
+        Ok(Sample {
+            asked,
+            arrived: asked - (refused_then[0] - refused[0]),
+            answered,
+            answered_in_time,
+            refused: refused_then[1] - refused[1],
+            time,
+            worked: worked_then.saturating_sub(worked),
+        })
     }
 
     /// Has so many frames made, and waits until nothing comes back any more.
     fn ask(&mut self, load: Load, frames: u32) -> Result<(Tally, Duration)> {
-        let Self { programs, client, serving, flooding, .. } = self;
+        let Self { programs, client, flooding, .. } = self;
         let work = || {
             flooding.bind_self(Turns::First)?;
             programs.begin(load)?;
@@ -138,15 +148,20 @@ impl Site {
                 tally = now;
             }
         };
-        serving.kept_awake(|| client.enter(work))
+        client.enter(work)
     }
 
-    /// Frames that came to the server's interface so far.
-    fn arrived(&self) -> Result<u64> {
-        const COUNTER: &str = "rx_queue_0_xdp_packets:";
-        let counters = run(self.server.command("ethtool").args(["-S", INTERFACE]));
-        let count = counters.lines().find_map(|line| line.trim().strip_prefix(COUNTER)?.trim().parse().ok());
-        count.with_context(|| format!("no {COUNTER} in {counters}"))
+    /// Queries of the flood, and answers of a program, that the wire has refused so far: its ring was full.
+    fn refused(&self) -> Result<[u64; 2]> {
+        let count = |namespace: &Namespace, counter: &str| {
+            let all = run(namespace.command("ethtool").args(["-S", INTERFACE]));
+            let count = all.lines().find_map(|line| line.trim().strip_prefix(counter)?.trim().parse().ok());
+            count.with_context(|| format!("no {counter} in {all}"))
+        };
+        Ok([
+            count(&self.client, "tx_queue_0_xdp_xmit_errors:")?,
+            count(&self.server, "rx_queue_0_xdp_tx_errors:")?,
+        ])
     }
 
     /// How long everything on the server's side has run.

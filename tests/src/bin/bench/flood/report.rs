@@ -137,15 +137,23 @@ fn limits(results: &Results) -> String {
     let busy = Spread::of(flood.iter().map(Sample::busy));
     let asked = Spread::of(flood.iter().map(Sample::offered));
     let refused: u64 = ours_of(results).map(|sample| sample.refused).sum();
+    let limit = match (Spread::of(flood.iter().map(Sample::part_arrived)).median, busy.median) {
+        (arrived, _) if arrived >= NEARLY_ALL => "that one is what limits",
+        (_, busy) if busy >= NEARLY_ALL => "the server's is what limits",
+        _ => {
+            "neither limits, but that the server's was not there in time: something else ran there, or it slept"
+        }
+    };
     format!(
         "In the flood, the server's CPU worked {} of the time for nsid, and the other one asked {} times a second \
-         while it counted the answers: {}. {refused} answers of all rounds \
-         did not get into the wire, which holds 256.\n",
+         while it counted the answers: {limit}. {refused} answers of all rounds did not get into the wire back.\n",
         spread(busy, percent),
         spread(asked, thousands),
-        if busy.median < 0.95 { "that one is what limits" } else { "the server's is what limits" },
     )
 }
+
+/// From when on a part counts as all.
+const NEARLY_ALL: f64 = 0.95;
 
 fn line_rate(paths: &[Path]) -> String {
     let mut text = "## What line rate takes\n\n\

@@ -35,7 +35,7 @@ pub(crate) fn time_above_bare<const N: usize>(names: [&str; N]) -> Result<[f64; 
     let mut times = [0.0; N];
     for (time, name) in times.iter_mut().zip(names) {
         match lines.iter().find(|(of, _)| *of == name) {
-            Some((_, Measured::Time { ns, bare, .. })) => *time = (ns - bare) as f64,
+            Some((_, Measured::Time { ns, bare, .. })) => *time = f64::from(i32::try_from(ns - bare)?),
             _ => bail!("no row tells the time of `{name}`"),
         }
     }

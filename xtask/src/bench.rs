@@ -8,7 +8,7 @@ use crate::cargo::{Binary, build_release, workspace};
 use crate::root::{as_root, become_command};
 use crate::setup::{self, Consent, Need, Purpose, coredns};
 
-/// The measuring program: reads the path of the nsid binary from `NSID_BIN`, and of CoreDNS from `COREDNS_BIN`.
+/// The measuring program: reads the path of the nsid binary from `NSID_BIN`, and of `CoreDNS` from `COREDNS_BIN`.
 const BENCH: Binary = Binary { package: "nsid-tests", name: "bench" };
 
 #[derive(Args)]

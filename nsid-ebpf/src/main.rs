@@ -10,19 +10,35 @@ use aya_ebpf::bindings::{
 use nsid_common::answer::sent_back;
 use nsid_ebpf::{frame::Frame, tc, xdp};
 
-/// Queries: passed on, or answered.
+/// Queries that arrive: passed on, or answered.
 #[unsafe(no_mangle)]
-#[unsafe(link_section = "xdp")]
-extern "C" fn nsid_ingress(context: *mut xdp_md) -> u32 {
-    let outcome = xdp::ingress(context);
+#[unsafe(link_section = "xdp.frags")]
+extern "C" fn nsid_xdp(context: *mut xdp_md) -> u32 {
+    let outcome = xdp::queries(context);
     if sent_back(&Frame::new(context), outcome) { XDP_TX } else { XDP_PASS }
 }
 
-/// Responses: passed on, edited or not.
+/// Queries and responses that arrive, where a frame's checksum is complete: on a NIC between clients and server.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "xdp.frags")]
+extern "C" fn nsid_xdp_both(context: *mut xdp_md) -> u32 {
+    let outcome = xdp::both(context);
+    if sent_back(&Frame::new(context), outcome) { XDP_TX } else { XDP_PASS }
+}
+
+/// Queries, at tc: passed on, or, where they arrive, answered.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "classifier")]
-extern "C" fn nsid_egress(context: *mut __sk_buff) -> i32 {
-    tc::egress(context);
+extern "C" fn nsid_queries(context: *mut __sk_buff) -> i32 {
+    let outcome = tc::queries(context);
+    if sent_back(&Frame::new(context), outcome) { tc::send_back(context) } else { TC_ACT_UNSPEC }
+}
+
+/// Responses, at tc: passed on, edited or not.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "classifier")]
+extern "C" fn nsid_responses(context: *mut __sk_buff) -> i32 {
+    tc::responses(context);
     TC_ACT_UNSPEC
 }
 

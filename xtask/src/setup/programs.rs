@@ -66,7 +66,7 @@ static PROGRAMS: [Program; 26] = [
         name: "knotd",
         package: "knot",
         what_for: "a DNS server (Debian starts it: `systemctl disable --now knot` ends that)",
-        started_for: &[Purpose::Test],
+        started_for: &[Purpose::Test, Purpose::Bench],
     },
     Program {
         name: "kresd",
@@ -114,7 +114,7 @@ static PROGRAMS: [Program; 26] = [
         name: "gdnsd",
         package: "gdnsd",
         what_for: "a DNS server (Debian starts it: `systemctl disable --now gdnsd` ends that)",
-        started_for: &[Purpose::Test],
+        started_for: &[Purpose::Test, Purpose::Bench],
     },
     Program {
         name: "etcd",

@@ -49,12 +49,12 @@ pub struct PolicyState {
 impl From<&Policies> for PolicyState {
     fn from(policies: &Policies) -> Self {
         Self {
-            answer: word(policies.answer),
+            answer: word(&policies.answer),
             allow: policies.allow.iter().map(ToString::to_string).collect(),
             deny: policies.deny.iter().map(ToString::to_string).collect(),
             nsid: policies.nsid.to_string(),
             nsid_period: policies.nsid_period.to_string(),
-            own_nsid: word(policies.own_nsid),
+            own_nsid: word(&policies.own_nsid),
             max_udp_size: policies.max_udp_size.get(),
             answer_rate: policies.answer_rate.get().map(NonZeroU32::get),
         }
@@ -62,7 +62,7 @@ impl From<&Policies> for PolicyState {
 }
 
 /// The word that a person gives for it.
-fn word(value: impl ValueEnum) -> String {
+fn word(value: &impl ValueEnum) -> String {
     value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 

@@ -45,7 +45,7 @@ fn every_row_is_refused(rows: &[Row]) {
 #[test]
 fn a_wrong_flag_is_refused() {
     every_row_is_refused(&[
-        (&[], NO_FILE, &["requires a subcommand", "run, on, off, status, detach", "nsid --help"]),
+        (&[], NO_FILE, &["requires a subcommand", "run, on, off, set, status, detach", "nsid --help"]),
         (&["rum"], NO_FILE, &["'rum'", "'run'"]),
         (&["run", "--ifac", "eth0"], NO_FILE, &["'--ifac'", "'--iface'", "nsid run --help"]),
         (&["run", "eth0"], NO_FILE, &["'eth0'", "nsid run --help"]),
@@ -76,6 +76,28 @@ fn a_wrong_value_of_a_flag_is_refused() {
             NO_FILE,
             &["--answer", "'loca'", "local, any, off"],
         ),
+        (
+            &["run", "--iface", "eth0", "--allow", "10.0.0.1/8"],
+            NO_FILE,
+            &["--allow", "10.0.0.0/8 for the network"],
+        ),
+        (
+            &["run", "--iface", "eth0", "--allow", "10.0.0.0/8", "--deny", "10.0.0.0/8"],
+            NO_FILE,
+            &["10.0.0.0/8", "both in allow and in deny"],
+        ),
+        (&["run", "--iface", "eth0", "--nsid", "hmac:key"], NO_FILE, &["--nsid", "whole path"]),
+        (
+            &["run", "--iface", "eth0", "--nsid", "hmac:/nonexistent/key"],
+            NO_FILE,
+            &["nsid", "/nonexistent/key"],
+        ),
+        (&["run", "--iface", "eth0", "--nsid-period", "0s"], NO_FILE, &["--nsid-period", "from 1s"]),
+        (&["run", "--iface", "eth0", "--max-udp-size", "511"], NO_FILE, &["--max-udp-size", "from 512"]),
+        (&["run", "--iface", "eth0", "--own-nsid", "drop"], NO_FILE, &["--own-nsid", "replace, keep"]),
+        (&["run", "--iface", "eth0", "--answer-rate", "0"], NO_FILE, &["--answer-rate", "from 1"]),
+        (&["set", "nosuch=1"], NO_FILE, &["\"nosuch\"", "answer, allow, deny"]),
+        (&["set", "iface=eth1"], NO_FILE, &["iface cannot change"]),
         (&["run", "--iface", "eth0", "--ingress", "xdp"], NO_FILE, &["--ingress", "auto, native, generic"]),
         (&["run", "--iface", "eth0", "--instance", "A"], NO_FILE, &["--instance", "\"A\"", "a-z, 0-9"]),
         (

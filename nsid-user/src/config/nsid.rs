@@ -1,6 +1,10 @@
 //! What NSID holds, as a person gives it: the name, bytes, or an HMAC of the name.
 
-use std::{fmt, path::PathBuf, str::FromStr};
+use std::{
+    fmt::{self, Write as _},
+    path::PathBuf,
+    str::FromStr,
+};
 
 /// What NSID holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,7 +57,10 @@ pub(crate) fn bytes(digits: &str) -> Option<Vec<u8>> {
 
 /// The hexadecimal digits of bytes.
 pub(crate) fn digits(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut digits, byte| {
+        let _ = write!(digits, "{byte:02x}");
+        digits
+    })
 }
 
 /// Why a text is no [`Nsid`].

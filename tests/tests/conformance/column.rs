@@ -52,6 +52,8 @@ impl Column {
         }
         let subject = Subject::start(software, Place::Host, Some(OWN));
         column.ask_with_both(&subject, Place::Host, rules::with_own);
+        subject.keep_own_nsid();
+        column.ask_with_both(&subject, Place::Host, rules::keeping);
         column
     }
 

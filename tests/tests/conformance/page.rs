@@ -47,7 +47,7 @@ Written by `cargo xtask conformance`; `cargo xtask test` compares. Each server i
 CoreDNS (its Go module) and hickory-dns (its crate, default features). It runs twice, with the agent and without, and both
 are asked the same: with the agent on the server's own host, and on the host of the container that the server is in; over
 IPv4 and IPv6, with checksum offload and without. A router between server and client finishes what checksums are
-unfinished, and the client's kernel checks them. An NSID of the server's own is replaced on the server's own host.
+unfinished, and the client's kernel checks them. An NSID of the server's own is replaced, or kept, on the server's own host.
 
 | sign | |
 | --- | --- |

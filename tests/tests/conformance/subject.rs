@@ -6,7 +6,7 @@ use std::{
 };
 
 use nsid_tests::{
-    agent::Agent,
+    agent::{Agent, nsid},
     apart::Apart,
     checksum_errors::checksum_errors,
     client::{Client, PORT},
@@ -41,7 +41,7 @@ pub(crate) enum Place {
 pub(crate) struct Subject {
     /// What it is.
     pub(crate) software: Software,
-    _agent: Agent,
+    agent: Agent,
     with: Twin,
     without: Twin,
 }
@@ -99,7 +99,7 @@ impl Subject {
             arguments.extend(listen.iter().flat_map(|listen| ["--listen", listen]));
         }
         let agent = Agent::start(namespace, &arguments);
-        Self { software, with, without, _agent: agent }
+        Self { software, with, without, agent }
     }
 
     /// Its sides.
@@ -129,6 +129,12 @@ impl Subject {
     pub(crate) fn checksum_errors(&self) -> u64 {
         let (v4, v6) = checksum_errors(&self.with.wire.client);
         v4 + v6
+    }
+
+    /// From now on the agent leaves the server's own NSID where there is one.
+    pub(crate) fn keep_own_nsid(&self) {
+        let output = nsid(&["set", "--instance", self.agent.instance().name(), "own-nsid=keep"]);
+        assert!(output.status.success(), "nsid set: {output:?}");
     }
 
     /// The NSID that the server says by itself.

@@ -36,7 +36,12 @@ pub(crate) fn with_own() -> impl Iterator<Item = &'static Rule> {
     state::WITH_OWN.iter()
 }
 
+/// Those that are asked of the same with an agent that keeps what the server says.
+pub(crate) fn keeping() -> impl Iterator<Item = &'static Rule> {
+    state::KEEPING.iter()
+}
+
 /// All of them.
 pub(crate) fn all() -> impl Iterator<Item = &'static Rule> {
-    by_default().chain(signed()).chain(with_own())
+    by_default().chain(signed()).chain(with_own()).chain(keeping())
 }

@@ -3,7 +3,7 @@
 use nsid_tests::{message::Query, servers::PRESENT};
 
 use super::Rule;
-use crate::subject::{Found, OWN, Side};
+use crate::subject::{Found, OWN};
 
 pub(crate) const RULES: &[Rule] = &[Rule {
     key: "cached",
@@ -43,6 +43,24 @@ pub(crate) const WITH_OWN: &[Rule] = &[Rule {
             if pair.judge()? != Found::Kept {
                 return Err(format!("not replaced: {query:?}"));
             }
+        }
+        Ok(Found::Kept)
+    },
+}];
+
+/// Those of an agent that keeps what the server says.
+pub(crate) const KEEPING: &[Rule] = &[Rule {
+    key: "kept",
+    source: "RFC 5001 2.3",
+    says: "with `own-nsid=keep`, an NSID of the server's own stays, and every other byte",
+    check: |side| {
+        for query in [Query::a(PRESENT).with_nsid(), Query::a(PRESENT).with_nsid().with_cookie()] {
+            let pair = side.ask(&query)?;
+            let own = pair.with.nsid();
+            if own.as_deref() != Some(OWN) {
+                return Err(format!("{own:?}, not {OWN}"));
+            }
+            pair.unchanged()?;
         }
         Ok(Found::Kept)
     },

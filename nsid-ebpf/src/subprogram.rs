@@ -129,7 +129,7 @@ macro_rules! subprograms {
 
 /// The subprograms of [`Answer`](nsid_common::hook::Answer)'s decisions for one kind of context.
 macro_rules! decisions_on_queries {
-    ($context:ty: $query4:ident, $query6:ident, $answer4:ident, $answer6:ident, $hidden:ident, $tagged:ident) => {
+    ($context:ty: $query4:ident, $query6:ident, $answer4:ident, $answer6:ident, $hidden:ident) => {
         #[unsafe(no_mangle)]
         #[inline(never)]
         extern "C" fn $query4(context: $context, tags: usize) -> u64 {
@@ -175,12 +175,6 @@ macro_rules! decisions_on_queries {
             clients::forget_hidden(&Frame::new(context), tags, version, exchange).into()
         }
 
-        #[unsafe(no_mangle)]
-        #[inline(never)]
-        extern "C" fn $tagged(context: $context) -> u64 {
-            query::tagged(Frame::new(context)) as u64
-        }
-
         /// The methods of that trait which call them.
         macro_rules! call_decisions_on_queries {
             () => {
@@ -210,11 +204,6 @@ macro_rules! decisions_on_queries {
                 #[inline(always)]
                 fn forget_hidden(&self, tags: usize, version: usize, exchange: Exchange) -> bool {
                     $hidden(self.context, tags, version, exchange.word()) != 0
-                }
-
-                #[inline(always)]
-                fn tagged_query(self) -> Outcome {
-                    Outcome::from_code($tagged(self.context))
                 }
             };
         }

@@ -165,11 +165,11 @@ fn find_opt<H: Edit>(frame: &H, start: usize, end: usize) -> Result<Opt, Outcome
     let at = nsid.unwrap_or(end);
     let (mut removed, mut old_sum) = (0, 0);
     if at != end {
-        if end - at > MAX_SUM || end - at > MAX_MOVE {
-            return Err(Outcome::ResponseTooLarge);
-        }
         if policy::keeps_own(frame, policy, at, end) {
             return Err(Outcome::ResponseKept);
+        }
+        if end - at > MAX_SUM || end - at > MAX_MOVE {
+            return Err(Outcome::ResponseTooLarge);
         }
         removed = frame.own_nsid(at, end).ok_or(Outcome::ResponseTooLarge)?;
         old_sum = frame.sum(at, end - at).ok_or(Outcome::ResponseMalformed)?;

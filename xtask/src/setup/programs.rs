@@ -25,7 +25,7 @@ struct Program {
 }
 
 /// Every program, its Debian package, and who starts it.
-static PROGRAMS: [Program; 25] = [
+static PROGRAMS: [Program; 26] = [
     Program {
         name: "protoc",
         package: "protobuf-compiler",
@@ -66,7 +66,7 @@ static PROGRAMS: [Program; 25] = [
         name: "knotd",
         package: "knot",
         what_for: "a DNS server (Debian starts it: `systemctl disable --now knot` ends that)",
-        started_for: &[Purpose::Test],
+        started_for: &[Purpose::Test, Purpose::Bench],
     },
     Program {
         name: "kresd",
@@ -114,7 +114,7 @@ static PROGRAMS: [Program; 25] = [
         name: "gdnsd",
         package: "gdnsd",
         what_for: "a DNS server (Debian starts it: `systemctl disable --now gdnsd` ends that)",
-        started_for: &[Purpose::Test],
+        started_for: &[Purpose::Test, Purpose::Bench],
     },
     Program {
         name: "etcd",
@@ -162,6 +162,12 @@ static PROGRAMS: [Program; 25] = [
         name: "tc",
         package: "iproute2",
         what_for: "makes network namespaces and their links, and shows what is attached there",
+        started_for: &[Purpose::Test, Purpose::Machine],
+    },
+    Program {
+        name: "timeout",
+        package: "coreutils",
+        what_for: "ends what must not run on",
         started_for: &[Purpose::Test, Purpose::Machine],
     },
     Program {

@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_byte_of_a_record_is_missed() {
+    fn a_changed_byte_is_noticed() {
         let is = answer(&[NSID]);
         for at in [2, 13, 20, 24, 33, 34] {
             let mut bytes = is.bytes().to_vec();

@@ -99,7 +99,7 @@ impl Subject {
             arguments.extend(listen.iter().flat_map(|listen| ["--listen", listen]));
         }
         let agent = Agent::start(namespace, &arguments);
-        Self { software, with, without, agent }
+        Self { software, agent, with, without }
     }
 
     /// Its sides.

@@ -1,10 +1,11 @@
 //! The maps, and how the decisions read them.
 
 use aya_ebpf::{
-    bindings::BPF_F_MMAPABLE,
+    bindings::{BPF_F_MMAPABLE, xdp_md},
     helpers::{bpf_ktime_get_boot_ns, generated::bpf_jiffies64},
     macros::map,
-    maps::{Array, PerCpuArray},
+    maps::{Array, PerCpuArray, ProgramArray},
+    programs::XdpContext,
 };
 use nsid_common::{
     clients::{self, INTERVALS, Interval},
@@ -48,6 +49,9 @@ static RATES: Array<Word> = Array::with_max_entries(CELLS, 0);
 static PENDING: Array<Set> = Array::with_max_entries(SETS, 0);
 #[map]
 static VERDICTS: PerCpuArray<Verdict> = PerCpuArray::with_max_entries(MAX_SERVICES, 0);
+/// The program that goes on where one sees queries and another one responses: together they would be too much to verify.
+#[map]
+static NEXT: ProgramArray = ProgramArray::with_max_entries(1, 0);
 #[map]
 static COUNTERS: PerCpuArray<Word> = PerCpuArray::with_max_entries(Outcome::ALL.len() as u32, 0);
 
@@ -148,6 +152,13 @@ pub(crate) extern "C" fn client(high: u64, low: u64) -> u64 {
 #[inline(never)]
 pub(crate) extern "C" fn spend(high: u64, low: u64) -> u64 {
     rate::spend(&Frame::new(NoContext), Address { high, low })
+}
+
+/// Has the next program go on with the frame. Returns only if there is none.
+#[inline(always)]
+pub(crate) fn go_on(context: *mut xdp_md) {
+    // SAFETY: the kernel gave the context, of the type that the next program takes.
+    unsafe { NEXT.tail_call(&XdpContext::new(context), 0) };
 }
 
 /// Adds one to this CPU's counter of an outcome.

@@ -35,14 +35,20 @@ pub fn queries(context: Context) -> Outcome {
     counted(context, query::queries(Frame::new(context)))
 }
 
-/// As [`queries`], and on one that may be a response.
+/// As [`queries`]; what is none goes on to the next program, for [`responses`].
 #[inline(always)]
 pub fn both(context: Context) -> Outcome {
-    let outcome = match query::queries_compact(Frame::new(context)) {
-        Outcome::NotOurs => response::responses_compact(Frame::new(context)),
-        outcome => outcome,
-    };
+    let outcome = query::queries_compact(Frame::new(context));
+    if outcome == Outcome::NotOurs {
+        maps::go_on(context);
+    }
     counted(context, outcome)
+}
+
+/// Decides on a frame that may be a response, does it, and counts it.
+#[inline(always)]
+pub fn responses(context: Context) -> Outcome {
+    counted(context, response::responses_compact(Frame::new(context)))
 }
 
 #[inline(always)]

@@ -77,7 +77,7 @@ pub struct Said {
 
 impl Maps {
     /// All maps that are pinned.
-    pub(super) const NAMES: [&str; 13] = [
+    pub(super) const NAMES: [&str; 14] = [
         "CONTROL",
         "PORTS",
         "SERVED",
@@ -90,6 +90,7 @@ impl Maps {
         "RATES",
         "PENDING",
         "VERDICTS",
+        "NEXT",
         "COUNTERS",
     ];
 

@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use aya::{
     Ebpf, EbpfLoader, Pod,
-    maps::{Array, MapData, PerCpuArray, PerCpuValues},
-    programs::{Program, TestRun as _, TestRunOptions},
+    maps::{Array, MapData, PerCpuArray, PerCpuValues, ProgramArray},
+    programs::{Program, TestRun as _, TestRunOptions, Xdp},
     util::nr_cpus,
 };
 use nsid_common::{
@@ -153,6 +153,10 @@ impl Kernel {
             };
             verdict.unwrap_or_else(|error| panic!("{}: {error:?}", prog.name()));
         }
+        let edit: &Xdp = ebpf.program(Prog::XdpEdit.name()).expect("is there").try_into().expect("is XDP");
+        let edit = edit.fd().expect("it is loaded").try_clone().expect("a file descriptor");
+        let next = ProgramArray::try_from(ebpf.map_mut("NEXT").expect("is there"));
+        next.expect("of that kind").set(0, &edit, 0).expect("it can be chained");
         let counted = vec![0; Outcome::ALL.len()];
         Self { ebpf, counted, written: HashMap::new(), used: BTreeSet::new() }
     }

@@ -54,7 +54,7 @@ pub(crate) fn decide(prog: Prog, model: &mut Model, frame: &mut Vec<u8>) -> Outc
     }
     match prog {
         Prog::Xdp | Prog::Queries => model.queries(frame),
-        Prog::Responses => model.responses(frame),
+        Prog::Responses | Prog::XdpEdit => model.responses(frame),
         Prog::XdpBoth => model.both(frame),
     }
 }

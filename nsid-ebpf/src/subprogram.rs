@@ -214,7 +214,7 @@ pub(crate) use decisions_on_queries;
 /// The subprograms of [`Edit`](nsid_common::hook::Edit) for one kind of context.
 macro_rules! edits {
     ($context:ty: $sum:ident, $move:ident, $opt:ident, $own:ident, $take:ident,
-     $response4:ident, $response6:ident, $noted:ident, $tagged:ident) => {
+     $response4:ident, $response6:ident, $noted:ident) => {
         #[unsafe(no_mangle)]
         #[inline(never)]
         extern "C" fn $sum(context: $context, at: usize, length: usize) -> u64 {
@@ -267,12 +267,6 @@ macro_rules! edits {
             udp_size: usize,
         ) -> u64 {
             response::noted(Frame::new(context), tags, version, service as u32, udp_size as u16) as u64
-        }
-
-        #[unsafe(no_mangle)]
-        #[inline(never)]
-        extern "C" fn $tagged(context: $context) -> u64 {
-            response::tagged(Frame::new(context)) as u64
         }
 
         /// The methods of that trait which call them.

@@ -87,8 +87,7 @@ fn up_to(context: Context, bytes: usize) -> Frame<Context> {
 subprograms!(Context: tc_name, tc_record, tc_records, tc_nsid, tc_asked, tc_walk, tc_image);
 decisions_on_queries!(Context: tc_query4, tc_query6, tc_answer4, tc_answer6, tc_hidden);
 edits!(
-    Context: tc_sum, tc_move_back, tc_opt, tc_own_nsid, tc_take_out_nsid, tc_response4, tc_response6, tc_noted,
-    tc_tagged_response
+    Context: tc_sum, tc_move_back, tc_opt, tc_own_nsid, tc_take_out_nsid, tc_response4, tc_response6, tc_noted
 );
 
 /// Bytes of the frame, wherever they are.

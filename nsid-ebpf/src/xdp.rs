@@ -63,8 +63,7 @@ fn counted(context: Context, outcome: Outcome) -> Outcome {
 subprograms!(Context: xdp_name, xdp_record, xdp_records, xdp_nsid, xdp_asked, xdp_walk, xdp_image);
 decisions_on_queries!(Context: xdp_query4, xdp_query6, xdp_answer4, xdp_answer6, xdp_hidden);
 edits!(
-    Context: xdp_sum, xdp_move_back, xdp_opt, xdp_own_nsid, xdp_take_out_nsid, xdp_response4, xdp_response6, xdp_noted,
-    xdp_tagged_response
+    Context: xdp_sum, xdp_move_back, xdp_opt, xdp_own_nsid, xdp_take_out_nsid, xdp_response4, xdp_response6, xdp_noted
 );
 
 /// The frame as a query is read.

@@ -8,6 +8,7 @@
 //!
 //! **Invariant:** no store is known here; a name and a deadline are all that comes in.
 
+mod abi;
 mod attach;
 mod clients;
 mod load;

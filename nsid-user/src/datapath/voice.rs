@@ -7,7 +7,7 @@ use std::{
 };
 
 use nsid_common::{
-    image::{self, Variant},
+    image::{self, Image, Variant},
     maps::Record,
 };
 
@@ -36,6 +36,17 @@ impl ServiceVoice {
         self.maps.services[self.service as usize].selected()
     }
 
+    /// Whether that name is being said already, in just these words.
+    fn says(&self, name: &NodeName) -> bool {
+        let (index, record) = self.record(self.selected());
+        let is = |variant| {
+            let wanted = Image::default();
+            wanted.fill(name.as_str().as_bytes(), variant);
+            self.maps.images[image::index(index, variant) as usize].bytes() == wanted.bytes()
+        };
+        BootTime::now().as_nanos() < record.deadline.get() && Variant::ALL.into_iter().all(is)
+    }
+
     fn record(&self, which: u32) -> (u32, &Record) {
         let index = self.service * 2 + which;
         (index, &self.maps.records[index as usize])
@@ -43,8 +54,12 @@ impl ServiceVoice {
 }
 
 impl Voice for ServiceVoice {
-    /// The new name goes into the record that is not selected; then it is.
+    /// The new name goes into the record that is not selected; then it is. A name that an earlier run says already stays
+    /// where it is: to a packet that has just chosen a record, the other one is no use.
     fn say(&mut self, name: &NodeName, until: Deadline) {
+        if self.says(name) {
+            return self.record(self.selected()).1.deadline.set(word(until));
+        }
         // A packet that chose that record before the last flip is done with it by now.
         thread::sleep(self.flipped.saturating_add(jiffy()).left());
         let now = BootTime::now();

@@ -9,9 +9,10 @@ use tokio::{
 };
 
 use crate::{
-    claim::{self, Event, Report},
+    claim::{self, Event, Inherited, Report},
+    clock::Deadline,
     config::{Service, StoreConfig},
-    datapath::{Maps, ServiceVoice},
+    datapath::{Maps, Said, ServiceVoice},
     host::instance::RUN_ROOT,
     state::{ServiceState, State},
     store::{ClaimError, ClaimStatus, Etcd, Kind, Local, Nonce, Progress},
@@ -28,8 +29,13 @@ pub(super) struct Services {
 }
 
 impl Services {
-    /// Starts to claim.
-    pub(super) fn start(configured: Vec<Service>, nonce: &Nonce, maps: &Rc<Maps>) -> Self {
+    /// Starts to claim; goes on with what the predecessor held, if there is one.
+    pub(super) fn start(
+        configured: Vec<Service>,
+        nonce: &Nonce,
+        maps: &Rc<Maps>,
+        predecessor: Option<&State>,
+    ) -> Self {
         let (stop, stopped) = watch::channel(false);
         let (sender, events) = mpsc::unbounded_channel();
         let changed = Rc::new(Notify::new());
@@ -43,11 +49,15 @@ impl Services {
             let (progress, status) = Progress::new(kind, service.store.source());
             let report = Report { progress, events: sender.clone() };
             let voice = ServiceVoice::new(Rc::clone(maps), index);
+            let inherited = predecessor
+                .and_then(|state| state.services.get(index as usize))
+                .and_then(|state| inherited(service, state, maps, index));
             tasks.spawn_local(claim(
                 service.clone(),
                 nonce.of_service(index),
                 voice,
                 report,
+                inherited,
                 stopped.clone(),
             ));
             tokio::task::spawn_local(forward(status.clone(), Rc::clone(&changed)));
@@ -86,6 +96,7 @@ async fn claim(
     nonce: Nonce,
     voice: ServiceVoice,
     report: Report,
+    inherited: Option<Inherited>,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), ClaimError> {
     match service.store {
@@ -96,14 +107,27 @@ async fn claim(
         StoreConfig::Local { pattern, ttl } => {
             let directory = std::path::Path::new(RUN_ROOT).join("local").join(pattern.pool());
             let store = Local::new(directory, nonce, pattern.limit().get(), ttl);
-            claim::hold(store, &pattern, voice, &report, &mut stop).await
+            claim::hold(store, &pattern, voice, &report, inherited, &mut stop).await
         }
         StoreConfig::Etcd { cluster, pattern, ttl } => {
             let store = Etcd::new(cluster, &pattern.pool(), nonce, pattern.limit().get(), ttl);
             // On the heap: the other stores need not reserve what this one takes.
-            Box::pin(claim::hold(store, &pattern, voice, &report, &mut stop)).await
+            Box::pin(claim::hold(store, &pattern, voice, &report, inherited, &mut stop)).await
         }
     }
+}
+
+/// What a service goes on with: the claim of the same source, if its name is still said.
+fn inherited(service: &Service, state: &ServiceState, maps: &Maps, index: u32) -> Option<Inherited> {
+    let (StoreConfig::Local { pattern, .. } | StoreConfig::Etcd { pattern, .. }) = &service.store else {
+        return None;
+    };
+    let (slot, token) = state.claim.slot.zip(state.claim.token)?;
+    let Said { name, until: Deadline::At(until) } = maps.said(index)? else { return None };
+    let same = state.source == service.store.source()
+        && slot < pattern.limit().get()
+        && name == pattern.name(slot).as_str();
+    same.then_some(Inherited { slot, token, until })
 }
 
 /// Until the claim has ended.

@@ -13,9 +13,11 @@ pub mod datapath;
 pub mod agent;
 pub mod detach;
 pub mod probe;
+pub mod request;
 pub mod state;
 pub mod status;
 pub mod switch;
+pub mod upgrade;
 
 pub mod clock;
 pub mod host;

@@ -13,7 +13,7 @@ use env_logger::{Target, WriteStyle};
 use log::LevelFilter;
 use nsid_user::{
     agent,
-    cli::{Cli, ProbeArgs, StatusArgs, Verb, usage},
+    cli::{Cli, ProbeArgs, StatusArgs, UpgradeArgs, Verb, usage},
     clock,
     config::{ConfigError, InstanceName},
     detach,
@@ -22,6 +22,7 @@ use nsid_user::{
     probe::probe,
     status::Status,
     switch,
+    upgrade::{self, upgrade},
 };
 use serde::Serialize;
 
@@ -73,11 +74,20 @@ impl From<anyhow::Error> for Failure {
 /// The configuration is read first: its path is meant where we are now.
 fn carry_out(verb: Verb) -> Result<(), Failure> {
     let config = match verb {
+        Verb::Run(run) if run.check => {
+            let config = run.into_config().map_err(Failure::Usage)?;
+            clock::is_the_kernels().map_err(anyhow::Error::from)?;
+            return Ok(on_host(|| show(&agent::check(&config)?, true))?);
+        }
         Verb::Run(run) => run.into_config().map_err(Failure::Usage)?,
         Verb::On(of) => return Ok(on_host(|| switch::set(&of.instance, true))?),
         Verb::Off(of) => return Ok(on_host(|| switch::set(&of.instance, false))?),
         Verb::Detach(of) => return Ok(on_host(|| detach::detach(&of.instance))?),
         Verb::Probe(args) => return show_probe(&args),
+        Verb::Upgrade(UpgradeArgs { binary, of, json }) => {
+            let binary = upgrade::binary(binary).map_err(anyhow::Error::from)?;
+            return Ok(on_host(|| show(&upgrade(&of.instance, &binary)?, json))?);
+        }
         Verb::Status(StatusArgs { of, json }) => {
             clock::is_the_kernels().map_err(anyhow::Error::from)?;
             return Ok(on_host(|| show_status(&of.instance, json))?);

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    cli::VERSION,
+    clock::BootTime,
     datapath::{Egress, IngressMode},
     host::namespaces::NetNs,
     store::ClaimStatus,
@@ -11,12 +13,30 @@ use crate::{
 /// An agent's own view.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
+    /// Who tells.
+    pub program: Program,
     /// The network namespace that it serves.
     pub netns: NetNs,
     /// The interfaces that its programs are attached to.
     pub interfaces: Vec<Attached>,
     /// Its services, in the order of the maps.
     pub services: Vec<ServiceState>,
+}
+
+/// The program that an agent runs. It changes when the agent is upgraded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Program {
+    /// Its version.
+    pub version: String,
+    /// When it began: a successor's began later.
+    pub since: BootTime,
+}
+
+impl Program {
+    /// This one, which begins now.
+    pub fn begin() -> Self {
+        Self { version: VERSION.to_owned(), since: BootTime::now() }
+    }
 }
 
 /// An interface with our programs.

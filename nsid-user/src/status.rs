@@ -24,6 +24,7 @@ pub struct Status {
     instance: String,
     enabled: bool,
     agent: Agent,
+    version: Option<String>,
     services: Vec<Service>,
     interfaces: Vec<Interface>,
     outcomes: BTreeMap<&'static str, u64>,
@@ -76,11 +77,14 @@ impl Status {
     pub fn of(name: &InstanceName) -> Result<Self> {
         let maps = switch::maps(name)?;
         let instance = Instance::new(name.as_str());
-        let (agent, state) = match control::ask(&instance, control::LIMIT)? {
+        let (agent, state): (_, Option<State>) = match control::ask(&instance, control::LIMIT)? {
             Answer::Running(state) => (Agent::Running, Some(state)),
             Answer::Unresponsive => (Agent::Unresponsive, file::read(&instance)?),
             Answer::Dead => (Agent::Dead, file::read(&instance)?),
         };
+        // The next program of a dead agent may be another one.
+        let running = state.as_ref().filter(|_| agent == Agent::Running);
+        let version = running.map(|state| state.program.version.clone());
         let (services, interfaces) =
             state.map_or_else(Default::default, |State { services, interfaces, .. }| {
                 let services = (0..)
@@ -94,6 +98,7 @@ impl Status {
             instance: name.to_string(),
             enabled: maps.enabled(),
             agent,
+            version,
             services,
             interfaces,
             outcomes,
@@ -135,12 +140,16 @@ impl From<Attached> for Interface {
     }
 }
 
-/// For people: a line each, and only the outcomes that there were.
+/// For people: a line each, and one for all outcomes that there were none of.
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { instance, enabled, agent, services, interfaces, outcomes } = self;
+        let Self { instance, enabled, agent, version, services, interfaces, outcomes } = self;
         let switch = if *enabled { "on" } else { "off" };
-        writeln!(f, "instance   {instance}: {switch}, agent {}", word(agent))?;
+        write!(f, "instance   {instance}: {switch}, agent {}", word(agent))?;
+        match version {
+            Some(version) => writeln!(f, ", nsid {version}")?,
+            None => writeln!(f)?,
+        }
         for Service { name, listen, store, slot, token, deadline_ms } in services {
             write!(f, "service    {}", name.as_deref().unwrap_or("(no name)"))?;
             match deadline_ms {
@@ -167,6 +176,11 @@ impl fmt::Display for Status {
         }
         for (outcome, count) in outcomes.iter().filter(|(_, count)| **count != 0) {
             writeln!(f, "outcome    {outcome}: {count}")?;
+        }
+        let none: Vec<_> =
+            outcomes.iter().filter(|(_, count)| **count == 0).map(|(outcome, _)| *outcome).collect();
+        if !none.is_empty() {
+            writeln!(f, "outcome    none: {}", none.join(" "))?;
         }
         Ok(())
     }

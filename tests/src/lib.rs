@@ -27,6 +27,7 @@ pub mod servers;
 pub mod site;
 pub mod threads;
 
+pub mod asker;
 pub mod client;
 pub mod dig;
 pub mod message;

@@ -9,23 +9,29 @@
 //! programs and their maps, and the kernel says each name until its deadline.
 
 mod announce;
+mod check;
 mod endpoints;
 mod interfaces;
 mod services;
+pub(crate) mod upgrade;
 
-use std::{collections::BTreeMap, io, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use tokio::{
     io::unix::AsyncFd,
-    signal::unix::{SignalKind, signal},
-    sync::watch,
+    sync::{mpsc, watch},
     time,
 };
 
+pub use self::check::{Fit, check};
 use self::{
     announce::Announcer,
-    endpoints::endpoints,
+    endpoints::{Endpoints, endpoints},
     interfaces::Interfaces,
     services::{Services, silence_what_is_not_wanted},
 };
@@ -34,17 +40,20 @@ use crate::{
     config::{Answer, Config, Service},
     datapath::{Datapath, Options, PacketLog, Pins, fits},
     host::{
+        addresses::Address,
         bpffs,
         clients::{self, Policy},
-        control::Control,
+        control::{self, Control},
         instance::Instance,
-        links::Netlink,
-        lock::InstanceLock,
+        links::{Link, Netlink},
+        lock::{Came, InstanceLock},
         namespaces::NetNs,
-        state as file,
+        signals::Signals,
+        state as file, succession,
         watch::Watch,
     },
-    state::State,
+    lines,
+    state::{Program, State},
     store::Nonce,
 };
 
@@ -67,16 +76,25 @@ pub fn run(config: Config) -> Result<()> {
 }
 
 async fn run_until_stopped(config: Config) -> Result<()> {
-    let mut stop = Stop::new()?;
+    let program = Program::begin();
+    let signals = Signals::open().context("cannot take signals")?;
     let instance = Instance::new(config.instance.as_str());
-    let lock = InstanceLock::acquire(&instance)?;
+    let lock = InstanceLock::inherit_or_acquire(&instance)?;
     let pins = Pins::of(&instance);
     let fresh = !pins.exist();
-    match Agent::start(config, &lock, pins.clone()).await {
+    match Agent::start(program, config, &lock, pins.clone()).await {
         Ok(mut agent) => {
-            let ended = tokio::select! {
-                ended = agent.live(&lock) => ended,
-                () = stop.requested() => Ok(()),
+            let ended = loop {
+                tokio::select! {
+                    ended = agent.live(&lock) => match ended {
+                        Ok(successor) => agent.make_way(&successor, &lock),
+                        Err(error) => break Err(error),
+                    },
+                    stop = signals.next() => {
+                        log::info!("stopping");
+                        break stop.context("cannot take signals");
+                    }
+                }
             };
             agent.leave().await;
             drop(agent);
@@ -97,27 +115,21 @@ fn leave_nothing(lock: InstanceLock, pins: &Pins) -> Result<()> {
     lock.remove_files().context("cannot remove the files of this instance")
 }
 
-/// SIGTERM and Ctrl-C.
-struct Stop {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-}
-
-impl Stop {
-    fn new() -> io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
-    }
-
-    async fn requested(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-        log::info!("stopping");
-    }
+/// What there is to attach to and to serve; an error if that is not what was asked for.
+async fn look(
+    config: &Config,
+    interfaces: &Interfaces,
+    netlink: &Netlink,
+) -> Result<(Vec<Link>, Vec<Address>, Endpoints)> {
+    let links = interfaces.links(netlink).await?;
+    let addresses = netlink.addresses().await?;
+    let endpoints = endpoints(&config.services, &addresses)?;
+    fits(&endpoints)?;
+    Ok((links, addresses, endpoints))
 }
 
 struct Agent {
+    program: Program,
     config: Config,
     netns: NetNs,
     netlink: Netlink,
@@ -128,13 +140,16 @@ struct Agent {
     services: Services,
     announcer: Announcer,
     state: watch::Sender<State>,
+    requests: mpsc::UnboundedReceiver<control::Request>,
+    /// Programs that are fit to go on in the place of this one, and the way for them to come.
+    successors: (mpsc::UnboundedSender<PathBuf>, mpsc::UnboundedReceiver<PathBuf>),
     /// What the last look around could not follow, as it was logged.
     trouble: String,
 }
 
 impl Agent {
     /// Everything that can be refused is looked at before anything is changed.
-    async fn start(config: Config, lock: &InstanceLock, pins: Pins) -> Result<Self> {
+    async fn start(program: Program, config: Config, lock: &InstanceLock, pins: Pins) -> Result<Self> {
         let netns = NetNs::current().context("cannot tell the network namespace")?;
         let last: Option<State> = file::read(lock.instance()).unwrap_or_else(|error| {
             log::warn!("{error}");
@@ -144,10 +159,7 @@ impl Agent {
         let watch = Watch::open().context("cannot follow changes of interfaces")?;
         let netlink = Netlink::open().context("cannot ask the kernel about interfaces")?;
         let mut interfaces = Interfaces::new(&config, netns);
-        let links = interfaces.links(&netlink).await?;
-        let addresses = netlink.addresses().await?;
-        let endpoints = endpoints(&config.services, &addresses)?;
-        fits(&endpoints)?;
+        let (links, addresses, endpoints) = look(&config, &interfaces, &netlink).await?;
         let nonce = Nonce::load_or_create(&lock.instance().nonce_path())?;
         let control = Control::bind(lock).context("cannot make the control socket")?;
 
@@ -176,13 +188,21 @@ impl Agent {
             Some(log) if config.log_packets => Some(log.watched()?),
             _ => None,
         };
-        let services = Services::start(config.services.clone(), &nonce, &datapath.maps);
+        let predecessor = last.as_ref().filter(|_| lock.came() == Came::FromPredecessor);
+        let services = Services::start(config.services.clone(), &nonce, &datapath.maps, predecessor);
         let mut announcer = Announcer::default();
         announcer.interfaces(true);
-        let first = State { netns, interfaces: interfaces.attached().to_vec(), services: services.states() };
+        let first = State {
+            program: program.clone(),
+            netns,
+            interfaces: interfaces.attached().to_vec(),
+            services: services.states(),
+        };
         let (state, told) = watch::channel(first);
-        tokio::task::spawn_local(control.serve(told));
+        let (requested, requests) = mpsc::unbounded_channel();
+        tokio::task::spawn_local(control.serve(told, requested));
         let agent = Self {
+            program,
             config,
             netns,
             netlink,
@@ -193,14 +213,16 @@ impl Agent {
             services,
             announcer,
             state,
+            requests,
+            successors: mpsc::unbounded_channel(),
             trouble: String::new(),
         };
         agent.tell(lock);
         Ok(agent)
     }
 
-    /// Until a claim ends for good.
-    async fn live(&mut self, lock: &InstanceLock) -> Result<()> {
+    /// Until another program is to go on in the place of this one, or a claim ends for good.
+    async fn live(&mut self, lock: &InstanceLock) -> Result<PathBuf> {
         let changed = self.services.changed();
         let mut due = Box::pin(time::sleep(IDLE));
         loop {
@@ -222,6 +244,11 @@ impl Agent {
                     self.announcer.interfaces(!self.interfaces.attached().is_empty());
                     self.tell(lock);
                 }
+                Some(request) = self.requests.recv() => {
+                    let (instance, fit) = (lock.instance().name().to_owned(), self.successors.0.clone());
+                    tokio::task::spawn_local(upgrade::serve(request, instance, fit));
+                }
+                Some(successor) = self.successors.1.recv() => return Ok(successor),
                 () = packets(self.packet_log.as_mut()) => {}
             }
         }
@@ -257,6 +284,7 @@ impl Agent {
     /// Tells the verbs, now and for when this process is dead.
     fn tell(&self, lock: &InstanceLock) {
         let state = State {
+            program: self.program.clone(),
             netns: self.netns,
             interfaces: self.interfaces.attached().to_vec(),
             services: self.services.states(),
@@ -265,6 +293,15 @@ impl Agent {
             log::warn!("cannot write {}: {error}", lock.instance().state_path().display());
         }
         self.state.send_replace(state);
+    }
+
+    /// Has another program go on in this process, with all that this one holds. If this returns, it could not.
+    fn make_way(&self, successor: &Path, lock: &InstanceLock) {
+        self.tell(lock);
+        lines::STDOUT.finish();
+        lines::STDERR.finish();
+        let why = succession::succeed(successor, upgrade::arguments(), lock);
+        log::error!("cannot go on as {}: {why}; going on as before", successor.display());
     }
 
     /// Releases all names, then takes the programs off.

@@ -1,11 +1,13 @@
-//! The control socket: whoever connects is told the agent's state as JSON, and that is all.
+//! The control socket: who connects and asks for nothing is told the agent's state as JSON; other requests and their
+//! answers are JSON, too, and none of this module's business.
 //!
 //! That it answers is also how a verb learns that the agent is neither dead nor frozen.
 
 use std::{
     convert::Infallible,
     fs,
-    io::{self, ErrorKind, Read},
+    io::{self, ErrorKind, Read, Write},
+    net::Shutdown,
     os::{fd::OwnedFd, unix::net::UnixStream},
     thread,
     time::{Duration, Instant},
@@ -17,7 +19,12 @@ use rustix::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
-use tokio::{io::AsyncWriteExt, net::UnixListener, sync::watch, time};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::UnixListener,
+    sync::{mpsc, watch},
+    time,
+};
 
 use super::{
     instance::Instance,
@@ -32,6 +39,9 @@ const AFTER_FAILURE: Duration = Duration::from_millis(100);
 
 /// How long an agent that holds its instance may take until its socket listens: it loads its programs before.
 const START: Duration = Duration::from_secs(2);
+
+/// The longest request.
+const LONGEST: u64 = 64 * 1024;
 
 /// Between two looks whether it does.
 const LOOK: Duration = Duration::from_millis(5);
@@ -50,10 +60,14 @@ impl Control {
         }
     }
 
-    /// Tells the present state to everyone who connects, until it is dropped.
-    pub async fn serve<T: Serialize>(self, state: watch::Receiver<T>) -> Infallible {
+    /// Tells the present state to everyone who asks for nothing, and hands on other requests, until it is dropped.
+    pub async fn serve<T: Serialize + Send + Sync + 'static>(
+        self,
+        state: watch::Receiver<T>,
+        requests: mpsc::UnboundedSender<Request>,
+    ) -> Infallible {
         loop {
-            let mut verb = match self.0.accept().await {
+            let verb = match self.0.accept().await {
                 Ok((verb, _)) => verb,
                 Err(error) => {
                     log::warn!("control socket: {error}");
@@ -61,15 +75,52 @@ impl Control {
                     continue;
                 }
             };
-            let answer = serde_json::to_vec(&*state.borrow());
-            match answer {
-                // One who does not read keeps nobody else waiting, and one who went away is no matter.
-                Ok(answer) => {
-                    let telling = async move { time::timeout(LIMIT, verb.write_all(&answer)).await };
-                    drop(tokio::spawn(telling));
-                }
-                Err(error) => log::warn!("control socket: the state cannot be written as JSON: {error}"),
-            }
+            // One who neither asks nor reads keeps nobody else waiting, and one who went away is no matter.
+            drop(tokio::spawn(listen(verb, state.clone(), requests.clone())));
+        }
+    }
+}
+
+async fn listen<T: Serialize>(
+    mut verb: tokio::net::UnixStream,
+    state: watch::Receiver<T>,
+    requests: mpsc::UnboundedSender<Request>,
+) {
+    let mut text = Vec::new();
+    let asked = time::timeout(LIMIT, (&mut verb).take(LONGEST).read_to_end(&mut text)).await;
+    let Ok(Ok(_)) = asked else { return };
+    let request = Request { text, verb };
+    if request.text.is_empty() {
+        let state = serde_json::to_vec(&*state.borrow());
+        request.tell(state).await;
+    } else {
+        // Fails if the agent is ending: then nobody answers.
+        let _ = requests.send(request);
+    }
+}
+
+/// What a verb asks for, and the way to answer it.
+#[derive(Debug)]
+pub struct Request {
+    text: Vec<u8>,
+    verb: tokio::net::UnixStream,
+}
+
+impl Request {
+    /// As the verb put it.
+    pub fn text(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// Tells the verb, if it is still there.
+    pub async fn answer(self, answer: &impl Serialize) {
+        self.tell(serde_json::to_vec(answer)).await;
+    }
+
+    async fn tell(mut self, answer: serde_json::Result<Vec<u8>>) {
+        match answer {
+            Ok(answer) => drop(time::timeout(LIMIT, self.verb.write_all(&answer)).await),
+            Err(error) => log::warn!("control socket: an answer cannot be written as JSON: {error}"),
         }
     }
 }
@@ -108,8 +159,28 @@ pub enum AskError {
 
 /// Asks the instance's agent for its state, and waits no longer than `limit`.
 pub fn ask<T: DeserializeOwned>(instance: &Instance, limit: Duration) -> Result<Answer<T>, AskError> {
+    exchange(instance, &[], limit)
+}
+
+/// Asks the instance's agent for something else, and waits no longer than `limit`.
+pub fn request<T: DeserializeOwned>(
+    instance: &Instance,
+    request: &impl Serialize,
+    limit: Duration,
+) -> Result<Answer<T>, AskError> {
+    let text = serde_json::to_vec(request);
+    let text =
+        text.map_err(|source| AskError::Io { instance: instance.name().to_owned(), source: source.into() })?;
+    exchange(instance, &text, limit)
+}
+
+fn exchange<T: DeserializeOwned>(
+    instance: &Instance,
+    request: &[u8],
+    limit: Duration,
+) -> Result<Answer<T>, AskError> {
     let io = |source| AskError::Io { instance: instance.name().to_owned(), source };
-    let text = match fetch(instance, Instant::now() + limit) {
+    let text = match fetch(instance, request, Instant::now() + limit) {
         Ok(text) => text,
         Err(error) => match error.kind() {
             // A dead agent's socket, none at all, a full queue, silence, or a death on the way.
@@ -117,6 +188,7 @@ pub fn ask<T: DeserializeOwned>(instance: &Instance, limit: Duration) -> Result<
             | ErrorKind::NotFound
             | ErrorKind::WouldBlock
             | ErrorKind::TimedOut
+            | ErrorKind::BrokenPipe
             | ErrorKind::ConnectionReset => Vec::new(),
             _ => return Err(io(error)),
         },
@@ -129,8 +201,12 @@ pub fn ask<T: DeserializeOwned>(instance: &Instance, limit: Duration) -> Result<
         .map_err(|source| AskError::Malformed { instance: instance.name().to_owned(), source })
 }
 
-fn fetch(instance: &Instance, deadline: Instant) -> io::Result<Vec<u8>> {
+fn fetch(instance: &Instance, request: &[u8], deadline: Instant) -> io::Result<Vec<u8>> {
     let mut agent = connect_to(instance)?;
+    // What the socket holds, it holds also for an agent that does not read.
+    agent.set_write_timeout(Some(LIMIT))?;
+    agent.write_all(request)?;
+    agent.shutdown(Shutdown::Write)?;
     let (mut text, mut part) = (Vec::new(), [0; 4096]);
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -270,13 +346,20 @@ mod tests {
     fn while_serving(lock: InstanceLock, state: watch::Receiver<Value>, verbs: impl FnOnce()) {
         let (end, ended) = oneshot::channel::<()>();
         let (bound, ready) = oneshot::channel();
+        let (requests, mut requested) = mpsc::unbounded_channel::<Request>();
         let agent = thread::spawn(move || {
             let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let control = Control::bind(&lock).unwrap();
                 bound.send(()).unwrap();
+                tokio::spawn(async move {
+                    while let Some(request) = requested.recv().await {
+                        let text: Value = serde_json::from_slice(request.text()).unwrap();
+                        request.answer(&json!({"asked": text})).await;
+                    }
+                });
                 tokio::select! {
-                    never = control.serve(state) => match never {},
+                    never = control.serve(state, requests) => match never {},
                     _ = ended => {}
                 }
             });
@@ -304,6 +387,19 @@ mod tests {
         let (_state, told) = watch::channel(json!("the next agent"));
         while_serving(start(&root), told, || {
             assert_eq!(ask_patiently(&instance), Answer::Running(json!("the next agent")));
+        });
+    }
+
+    #[test]
+    fn what_else_is_asked_is_answered_by_whoever_takes_requests() {
+        let root = tempfile::tempdir().unwrap();
+        let lock = start(&root);
+        let instance = lock.instance().clone();
+        let (_state, told) = watch::channel(json!("the state"));
+        while_serving(lock, told, || {
+            let answer = request::<Value>(&instance, &json!({"upgrade": 1}), LIMIT * 10).unwrap();
+            assert_eq!(answer, Answer::Running(json!({"asked": {"upgrade": 1}})));
+            assert_eq!(ask_patiently(&instance), Answer::Running(json!("the state")));
         });
     }
 

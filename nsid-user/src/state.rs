@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     cli::VERSION,
     clock::BootTime,
-    datapath::{Egress, IngressMode},
+    datapath::{Bypass, Egress, IngressMode},
     host::namespaces::NetNs,
     store::ClaimStatus,
 };
@@ -50,6 +50,8 @@ pub struct Attached {
     pub ingress: Option<IngressMode>,
     /// How responses are seen.
     pub egress: Egress,
+    /// What takes packets there past the kernel's stack.
+    pub bypass: Option<Bypass>,
 }
 
 /// A service.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::{
     clock::{BootTime, Deadline},
     config::InstanceName,
-    datapath::{Egress, IngressMode, Maps},
+    datapath::{Bypass, Egress, IngressMode, Maps},
     host::{
         control::{self, Answer},
         instance::Instance,
@@ -59,6 +59,7 @@ struct Interface {
     name: String,
     ingress: Ingress,
     egress: Hook<Egress>,
+    bypass: Option<Bypass>,
 }
 
 #[derive(Debug, Serialize)]
@@ -135,8 +136,8 @@ fn milliseconds_left(point: BootTime) -> i64 {
 }
 
 impl From<Attached> for Interface {
-    fn from(Attached { name, ingress, egress, .. }: Attached) -> Self {
-        Self { name, ingress: Ingress { hook: "xdp", mode: ingress }, egress: Hook { hook: egress } }
+    fn from(Attached { name, ingress, egress, bypass, .. }: Attached) -> Self {
+        Self { name, ingress: Ingress { hook: "xdp", mode: ingress }, egress: Hook { hook: egress }, bypass }
     }
 }
 
@@ -166,13 +167,16 @@ impl fmt::Display for Status {
             }
             writeln!(f)?;
         }
-        for Interface { name, ingress, egress } in interfaces {
+        for Interface { name, ingress, egress, bypass } in interfaces {
             let mode = ingress.mode.as_ref().map_or_else(|| "unknown".to_owned(), word);
             writeln!(
                 f,
                 "interface  {name}: queries at XDP ({mode}), responses at tc ({})",
                 word(&egress.hook)
             )?;
+            if let Some(bypass) = bypass {
+                writeln!(f, "interface  {name}: {bypass}")?;
+            }
         }
         for (outcome, count) in outcomes.iter().filter(|(_, count)| **count != 0) {
             writeln!(f, "outcome    {outcome}: {count}")?;

@@ -10,7 +10,9 @@ use tokio::time;
 
 use crate::{
     config,
-    datapath::{Answering, AttachError, Datapath, Egress, Ingress, IngressMode, SlotTaken, slot_taken},
+    datapath::{
+        Answering, AttachError, Bypass, Datapath, Egress, Ingress, IngressMode, SlotTaken, bypass, slot_taken,
+    },
     host::{
         links::{Kind, Link, LinkError, Netlink},
         namespaces::NetNs,
@@ -101,9 +103,10 @@ impl Interfaces {
         };
         let now = netlink.link(&link.name).await?;
         let ingress = IngressMode::of(&now);
+        let bypass = look_for_bypass(&now, None);
         log::info!("{}: attached, XDP {ingress:?}, tc by {egress:?}", link.name);
         self.attached.retain(|attached| attached.index != link.index);
-        self.attached.push(Attached { name: link.name.clone(), index: link.index, ingress, egress });
+        self.attached.push(Attached { name: link.name.clone(), index: link.index, ingress, egress, bypass });
         Ok(())
     }
 
@@ -120,6 +123,9 @@ impl Interfaces {
             let now = netlink.link(&link.name).await?;
             let taken = slot_taken(&now);
             let late = Instant::now() >= patience;
+            if late {
+                look_for_bypass(&now, None);
+            }
             match taken {
                 None => match datapath.attach(&now, self.netns, self.ingress) {
                     Err(AttachError::Busy { .. }) if !late => {}
@@ -169,6 +175,7 @@ impl Interfaces {
                 log::warn!("{}: renamed to {}; it stays attached", attached.name, link.name);
                 attached.name.clone_from(&link.name);
             }
+            attached.bypass = look_for_bypass(link, attached.bypass.as_ref());
             let detached = !datapath.runs_on(link);
             if detached {
                 log::warn!("{}: somebody detached our XDP program; attaching it again", link.name);
@@ -207,4 +214,13 @@ impl Interfaces {
         }
         Ok(told?)
     }
+}
+
+/// What takes packets off an interface past us; a word in the log, if that is something else than before.
+fn look_for_bypass(link: &Link, before: Option<&Bypass>) -> Option<Bypass> {
+    let found = bypass(link);
+    if let Some(found) = found.as_ref().filter(|found| before != Some(found)) {
+        log::warn!("{}: {found}", link.name);
+    }
+    found
 }

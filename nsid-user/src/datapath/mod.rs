@@ -10,6 +10,7 @@
 
 mod abi;
 mod attach;
+mod bypass;
 mod clients;
 mod load;
 mod maps;
@@ -22,6 +23,7 @@ mod test_run;
 mod voice;
 
 pub use attach::{Answering, AttachError, Egress, Ingress, IngressMode, remove_filter};
+pub use bypass::{Bypass, bypass};
 pub use clients::ClientsError;
 pub use load::{Datapath, LoadError, OBJECT, Options, Prog};
 pub use maps::{Maps, OpenError, Said};

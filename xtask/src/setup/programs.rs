@@ -25,7 +25,7 @@ struct Program {
 }
 
 /// Every program, its Debian package, and who starts it.
-static PROGRAMS: [Program; 14] = [
+static PROGRAMS: [Program; 15] = [
     Program {
         name: "protoc",
         package: "protobuf-compiler",
@@ -49,6 +49,12 @@ static PROGRAMS: [Program; 14] = [
         package: "nsd",
         what_for: "a DNS server (Debian starts it: `systemctl disable --now nsd` ends that)",
         started_for: &[Purpose::Demo, Purpose::Test, Purpose::Machine, Purpose::Bench],
+    },
+    Program {
+        name: "knotd",
+        package: "knot",
+        what_for: "a DNS server (Debian starts it: `systemctl disable --now knot` ends that)",
+        started_for: &[Purpose::Test],
     },
     Program {
         name: "etcd",

@@ -1,0 +1,54 @@
+//! A server that takes packets past the kernel's stack, by AF_XDP: Knot DNS, of Debian's package `knot`.
+
+use std::{fs, time::Duration};
+
+use nsid_tests::{
+    agent::Agent,
+    message::Query,
+    patience::until,
+    process::Process,
+    wire::{INTERFACE, Wire},
+};
+use tempfile::TempDir;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_millis(200);
+
+/// Knot DNS on port 53 of the interface itself, for every address.
+fn knot(wire: &Wire, directory: &TempDir) -> Process {
+    let state = directory.path().display();
+    let zone = "example.test. 60 SOA ns hostmaster 1 60 60 60 60\nexample.test. 60 NS ns.example.net.\n";
+    fs::write(directory.path().join("zone"), zone).expect("a temporary file");
+    let text = format!(
+        "server: {{ rundir: \"{state}\", user: \"root:root\", background-workers: 1 }}\n\
+         xdp: {{ listen: \"{INTERFACE}@53\" }}\n\
+         database: {{ storage: \"{state}\" }}\n\
+         log: [ {{ target: stderr, any: info }} ]\n\
+         zone: [ {{ domain: example.test, file: \"{state}/zone\", zonefile-sync: -1 }} ]\n"
+    );
+    let config = directory.path().join("knot.conf");
+    fs::write(&config, text).expect("a temporary file");
+    let mut command = wire.server.command("/usr/sbin/knotd");
+    command.arg("-c").arg(config);
+    Process::start("knot", &mut command, directory.path())
+}
+
+#[test]
+fn a_server_that_takes_packets_past_the_stack_is_told_with_its_program() {
+    let wire = Wire::direct();
+    let directory = wire.server.scratch();
+    let knot = knot(&wire, &directory);
+    // Its neighbours' addresses are asked for by the kernel alone.
+    let [client, _] = wire.clients();
+    until(PATIENCE, "an answer of Knot", || {
+        assert!(!knot.stderr().contains("error"), "{}", knot.stderr());
+        client.ask_within(SOON, &Query::a("example.test.")).is_some()
+    });
+    let shown = wire.server.ip_shows("-d -o link show dev eth0");
+    assert!(shown.contains("xdp_redirect"), "Knot's own program: {shown}");
+    let agent = Agent::spawn(&wire.server, &["--iface", INTERFACE, "--store", "static:ns1.example.net"]);
+    until(PATIENCE, "a word on the server", || {
+        let told = agent.stderr();
+        told.contains("AF_XDP") && told.contains("xdp_redirect")
+    });
+}

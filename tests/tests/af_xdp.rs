@@ -20,11 +20,22 @@ fn knot(wire: &Wire, directory: &TempDir) -> Process {
     let zone = "example.test. 60 SOA ns hostmaster 1 60 60 60 60\nexample.test. 60 NS ns.example.net.\n";
     fs::write(directory.path().join("zone"), zone).expect("a temporary file");
     let text = format!(
-        "server: {{ rundir: \"{state}\", user: \"root:root\", background-workers: 1 }}\n\
-         xdp: {{ listen: \"{INTERFACE}@53\" }}\n\
-         database: {{ storage: \"{state}\" }}\n\
-         log: [ {{ target: stderr, any: info }} ]\n\
-         zone: [ {{ domain: example.test, file: \"{state}/zone\", zonefile-sync: -1 }} ]\n"
+        r#"
+server:
+    rundir: "{state}"
+    user: root:root
+xdp:
+    listen: {INTERFACE}@53
+database:
+    storage: "{state}"
+log:
+  - target: stderr
+    any: info
+zone:
+  - domain: example.test
+    file: "{state}/zone"
+    zonefile-sync: -1
+"#
     );
     let config = directory.path().join("knot.conf");
     fs::write(&config, text).expect("a temporary file");

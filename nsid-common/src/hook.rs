@@ -6,7 +6,7 @@
 
 use crate::{
     answer,
-    asked::Asked,
+    asked::{self, Asked},
     checksum,
     dns::{self, Compression, Message, Stop},
     insert,
@@ -44,6 +44,12 @@ pub trait Walk: Bytes + Sized {
         dns::find_nsid(self, start, end)
     }
 
+    /// What the query in `start..end` asks.
+    #[inline(always)]
+    fn asked(&self, start: usize, end: usize) -> Option<Asked> {
+        asked::asked(self, start, end)
+    }
+
     /// What is in the message in `start..end`.
     #[inline(always)]
     fn walk(&self, start: usize, end: usize) -> Option<Message> {
@@ -53,8 +59,22 @@ pub trait Walk: Bytes + Sized {
 
 /// A frame at a hook, with the maps.
 pub trait Hook: Walk + Maps {
+    /// Whether all bytes of the frame can be reached, as far as their offsets are low enough.
+    fn whole(&self) -> bool;
+
     /// Copies an image to `at`.
     fn write_image(&mut self, at: usize, index: u32) -> Option<()>;
+}
+
+/// A query's UDP checksum and what it covers of the query, before an answer overwrites both.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Covered {
+    /// The field; 0: what it will be does not depend on what it was.
+    pub check: [u8; 2],
+    /// The UDP length.
+    pub len: [u8; 2],
+    /// The folded sum of the message.
+    pub message: u16,
 }
 
 /// A hook that sees queries, and can send a frame back.
@@ -63,10 +83,23 @@ pub trait Answer: Hook {
     /// to be written; `None`: nothing has changed.
     fn remake(self, length: usize) -> Option<Self>;
 
+    /// What the checksum covers of a query with its UDP header at `udp`. At XDP an answer's is computed anew.
+    #[inline(always)]
+    fn covered(&self, _udp: usize) -> Option<Covered> {
+        Some(Covered::default())
+    }
+
+    /// Mends the checksum of the answer whose UDP header is at `udp`, where the field holds still what it did
+    /// [`before`](Covered::check): at tc, a device may have to complete it, which only that value tells.
+    #[inline(always)]
+    fn mend_answer(&mut self, _udp: usize, _before: Covered, _after: Covered) -> Option<()> {
+        Some(())
+    }
+
     /// Decides on a datagram to a served port, behind `tags` bytes of VLAN tags.
     #[inline(always)]
     fn query<V: Ip>(self, tags: usize) -> Outcome {
-        query::decide::<V, _>(self, tags)
+        query::called::<V, _>(self, tags)
     }
 
     /// Decides on a query to a service for the server's own name, which may have been noted.
@@ -112,6 +145,12 @@ pub trait Edit: Hook {
         memory::move_back(self, from, to, length)
     }
 
+    /// [`insert::opt`].
+    #[inline(always)]
+    fn opt(&self, start: usize, end: usize) -> u64 {
+        insert::opt(self, start, end)
+    }
+
     /// Bytes of all NSID options from the first one, at `first`, to `end`.
     #[inline(always)]
     fn own_nsid(&self, first: usize, end: usize) -> Option<usize> {
@@ -132,8 +171,8 @@ pub trait Edit: Hook {
 
     /// Decides on a response of a service to a query that was noted, and takes `udp_size` bytes.
     #[inline(always)]
-    fn noted<V: Ip>(self, tags: usize, service: u32, udp_size: u16) -> Outcome {
-        response::noted::<V, _>(self, tags, service, udp_size)
+    fn noted(self, tags: usize, version: usize, service: u32, udp_size: u16) -> Outcome {
+        response::noted(self, tags, version, service, udp_size)
     }
 
     /// Decides on a frame with VLAN tags.

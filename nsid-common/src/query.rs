@@ -16,6 +16,12 @@ pub fn queries<H: Answer>(frame: H) -> Outcome {
     route::untagged::<Queries, H>(frame)
 }
 
+/// As [`queries`], with less to verify, and dearer: where packets that are ours are few, or other programs are there too.
+#[inline(always)]
+pub fn queries_compact<H: Answer>(frame: H) -> Outcome {
+    route::compact::<Queries, H>(frame)
+}
+
 /// As [`queries`], behind VLAN tags.
 #[inline(always)]
 pub fn tagged<H: Answer>(frame: H) -> Outcome {
@@ -32,7 +38,7 @@ impl<H: Answer> Side<H> for Queries {
 
     #[inline(always)]
     fn untagged<V: Ip>(frame: H) -> Outcome {
-        decide::<V, H>(frame, 0)
+        decide::<V, H, false>(frame, 0)
     }
 
     #[inline(always)]
@@ -46,11 +52,17 @@ impl<H: Answer> Side<H> for Queries {
     }
 }
 
+/// As [`decide`], with what is asked read by a subprogram.
+#[inline(always)]
+pub fn called<V: Ip, H: Answer>(frame: H, tags: usize) -> Outcome {
+    decide::<V, H, true>(frame, tags)
+}
+
 /// Decides on a datagram to a served port, behind `tags` bytes of VLAN tags.
 ///
 /// Whatever does not ask for NSID voids an earlier note of its exchange.
 #[inline(always)]
-pub fn decide<V: Ip, H: Answer>(frame: H, tags: usize) -> Outcome {
+pub(crate) fn decide<V: Ip, H: Answer, const CALL: bool>(frame: H, tags: usize) -> Outcome {
     let Some(headers) = ip::headers::<V, H>(&frame, tags) else { return Outcome::NotOurs };
     let Some(control) = frame.control() else { return Outcome::NotOurs };
     let table = Table::from_word(control.served.get());
@@ -60,11 +72,15 @@ pub fn decide<V: Ip, H: Answer>(frame: H, tags: usize) -> Outcome {
         return Outcome::QueryNot;
     }
     let available = frame.length().saturating_sub(tags + ETH_LEN);
-    let Some(udp_len) = V::datagram(headers, available) else { return Outcome::QueryMalformed };
+    let Some(udp_len) = V::datagram(headers, available) else {
+        return if frame.whole() { Outcome::QueryMalformed } else { Outcome::QueryTooLarge };
+    };
     let words = V::words(headers, Requestor::Source);
     let exchange = Exchange::new(control, words.as_ref(), headers.udp.src, headers.udp.dst, headers.dns.id);
     let dns = tags + V::DNS;
-    let Some(asked) = asked(&frame, dns, dns - UDP_LEN + udp_len) else {
+    let end = dns - UDP_LEN + udp_len;
+    let asked = if CALL { frame.asked(dns, end) } else { asked(&frame, dns, end) };
+    let Some(asked) = asked else {
         pending::forget(&frame, exchange);
         return Outcome::QueryMalformed;
     };

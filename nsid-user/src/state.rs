@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     cli::VERSION,
     clock::BootTime,
-    datapath::{Bypass, Egress, IngressMode},
+    datapath::{Bypass, Chains, IngressMode, Tc},
     host::namespaces::NetNs,
     store::ClaimStatus,
 };
@@ -46,10 +46,16 @@ pub struct Attached {
     pub name: String,
     /// Its index.
     pub index: u32,
-    /// How queries are seen; `None`: the kernel does not tell.
+    /// A server is on this host: how queries that arrive are seen. `None`: every server is behind the link.
     pub ingress: Option<IngressMode>,
-    /// How responses are seen.
-    pub egress: Egress,
+    /// Why queries are seen at tc where XDP was tried first.
+    pub why_tc: Option<String>,
+    /// A server is behind the link.
+    pub behind: bool,
+    /// How the programs at tc are attached.
+    pub tc: Tc,
+    /// Ours and others', as the agent last saw them.
+    pub tcx: Chains,
     /// What takes packets there past the kernel's stack.
     pub bypass: Option<Bypass>,
 }

@@ -3,12 +3,14 @@
 use std::{fs, time::Duration};
 
 use nsid_tests::{
-    agent::Agent,
+    agent::{Agent, nsid},
     message::Query,
     patience::until,
+    peer_xdp::PassProgram,
     process::Process,
     wire::{INTERFACE, Wire},
 };
+use serde_json::Value;
 use tempfile::TempDir;
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -57,9 +59,27 @@ fn a_server_that_takes_packets_past_the_stack_is_told_with_its_program() {
     });
     let shown = wire.server.ip_shows("-d -o link show dev eth0");
     assert!(shown.contains("xdp_redirect"), "Knot's own program: {shown}");
-    let agent = Agent::spawn(&wire.server, &["--iface", INTERFACE, "--store", "static:ns1.example.net"]);
-    until(PATIENCE, "a word on the server", || {
-        let told = agent.stderr();
-        told.contains("AF_XDP") && told.contains("xdp_redirect")
-    });
+    let agent = Agent::start(&wire.server, &["--iface", INTERFACE, "--store", "static:ns1.example.net"]);
+    let told = |status: &Value| status["interfaces"][0]["bypass"]["program"].as_str().map(str::to_owned);
+    let program = told(&agent.status()).expect("a program");
+    assert!(shown.contains(&format!("name {program}")), "{program}: {shown}");
+    let status = nsid(&["status", "--instance", agent.instance().name()]);
+    let text = String::from_utf8_lossy(&status.stdout);
+    assert!(text.contains(&program) && text.contains("AF_XDP"), "{text}");
+    assert_eq!(agent.logged("AF_XDP"), 1, "{}", agent.stderr());
+    // It is so: the answers have no name.
+    assert_eq!(client.ask(&Query::a("example.test.").with_nsid()).nsid(), None);
+
+    drop(knot);
+    wire.server.ip("link set dev eth0 xdp off");
+    until(PATIENCE, "the server to be gone", || told(&agent.status()).is_none());
+}
+
+#[test]
+fn a_program_that_hands_nothing_past_the_stack_is_no_such_server() {
+    let wire = Wire::direct();
+    let _other = PassProgram::attach(&wire.server, INTERFACE);
+    let agent = Agent::start(&wire.server, &["--iface", INTERFACE, "--store", "static:ns1.example.net"]);
+    let status = agent.status();
+    assert_eq!(status["interfaces"][0]["bypass"], Value::Null, "{status}");
 }

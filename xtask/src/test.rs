@@ -36,7 +36,9 @@ pub(crate) fn test(Arguments { long, filter }: &Arguments, consent: Consent) -> 
         running.wait()?;
     }
     if *long {
-        kernels::kernels(&kernels::Arguments::default(), consent)?;
+        kernels::newest_of_each_series(None, consent)?;
+    } else {
+        kernels::oldest_and_newest(consent)?;
     }
     let mut test = cargo()?;
     if !is_root()? {

@@ -22,7 +22,7 @@ mod slot;
 mod test_run;
 mod voice;
 
-pub use attach::{Answering, AttachError, Egress, Ingress, IngressMode, remove_filter};
+pub use attach::{Answering, AttachError, Chains, Ingress, IngressMode, Mode, Tc, Wanted, remove_filters};
 pub use bypass::{Bypass, bypass};
 pub use clients::ClientsError;
 pub use load::{Datapath, LoadError, OBJECT, Options, Prog};

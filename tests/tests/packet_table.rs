@@ -1,32 +1,15 @@
-//! Frames through the programs in the kernel (`BPF_PROG_TEST_RUN`) and through the same decisions in a model.
-//!
-//! Each row of the table is a frame, the state it meets, and what becomes of it: outcome, action and bytes, by the
-//! rule that it names. The kernel and the model have to agree with the row; on mutated frames, with each other.
-//!
-//! One state serves both: the model's, copied into the kernel's maps.
+//! Frames through the programs in the kernel (`BPF_PROG_TEST_RUN`) and through the same decisions in a model: each row
+//! of the table of nsid-packets, and frames nobody thought of.
 
-mod answers;
-mod datagrams;
-mod insertions;
-mod kernel;
-mod message;
-mod mutants;
-mod queries;
-mod responses;
-mod row;
+use std::{collections::HashSet, env};
 
-use std::collections::HashSet;
-
-use kernel::Kernel;
 use nsid_common::outcome::Outcome;
-use row::Row;
+use nsid_packets::{Both, Kernel, Mutants, table};
 
-fn table() -> Vec<Row> {
-    [datagrams::rows(), queries::rows(), answers::rows(), responses::rows(), insertions::rows()]
-        .into_iter()
-        .flatten()
-        .collect()
-}
+/// Mutants, unless `N` says how many.
+const MUTANTS: u64 = 20_000;
+/// Where they start from, unless `SEED` says.
+const SEED: u64 = 5001;
 
 #[test]
 fn every_row_holds_in_the_kernel_and_in_the_model() {
@@ -49,4 +32,11 @@ fn every_outcome_but_one_has_a_row() {
     let seen: HashSet<Outcome> = table().iter().map(|row| row.outcome).collect();
     let unseen: Vec<_> = Outcome::ALL.iter().filter(|outcome| !seen.contains(outcome)).collect();
     assert_eq!(unseen, [&Outcome::ResponseResize]);
+}
+
+#[test]
+fn kernel_and_model_do_the_same_with_mutants() {
+    let number = |name: &str, default| env::var(name).map_or(default, |text| text.parse().expect("a number"));
+    let mutants = Mutants { count: number("N", MUTANTS), seed: number("SEED", SEED) };
+    mutants.run(&mut Both::load()).unwrap_or_else(|differs| panic!("{differs}"));
 }

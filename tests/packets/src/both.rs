@@ -1,0 +1,125 @@
+//! The kernel and the model in the same state, on any frame: what becomes of it has to be the same.
+
+use nsid_common::{
+    maps::{Address, CLIENT_ANSWERED},
+    model::{Client, Model, Segments},
+    outcome::Outcome,
+    pending::SETS,
+};
+
+use nsid_user::datapath::Prog;
+
+use super::{
+    kernel::{Action, Kernel, at_tc},
+    row::{NAME, decide, note, stage},
+};
+
+/// The kernel and the model.
+pub struct Both {
+    kernel: Kernel,
+    model: Model,
+    state: State,
+}
+
+/// What a frame meets, of all that a row of the table can change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct State {
+    /// The switch.
+    pub enabled: bool,
+    /// Only counted.
+    pub observe: bool,
+    /// The interface's.
+    pub mtu: u64,
+    /// The name has lapsed.
+    pub lapsed: bool,
+    /// Bytes of the name.
+    pub name: usize,
+    /// Responses are of several segments.
+    pub segments: Segments,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        let segments = Segments::One;
+        Self { enabled: true, observe: false, mtu: 1500, lapsed: false, name: NAME.len(), segments }
+    }
+}
+
+impl Both {
+    /// Loads the programs, as root; everyone is answered, so that mutated addresses are too.
+    pub fn load() -> Self {
+        let mut kernel = Kernel::load();
+        let mut model = stage();
+        (model.jiffies, model.boot_time) = kernel.now();
+        model.clients =
+            vec![Client { network: Address { high: 0, low: 0 }, prefix_len: 0, value: CLIENT_ANSWERED }];
+        // The model's clock stands.
+        model.control.pending_ticks.set(u16::MAX.into());
+        kernel.fill(&model);
+        Self { kernel, model, state: State::default() }
+    }
+
+    /// Makes it another state, with another name.
+    pub fn change(&mut self, state: State) {
+        let Self { kernel, model, .. } = self;
+        model.control.enabled.set(state.enabled.into());
+        model.control.observe.set(state.observe.into());
+        model.interfaces[1].mtu.set(state.mtu);
+        model.segments = state.segments;
+        model.say(0, &vec![b'n'; state.name], if state.lapsed { 1 } else { u64::MAX });
+        kernel.fill_but_notes(model);
+        self.state = state;
+    }
+
+    /// The state as it was last made.
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// Has both note a query of either version of IP that asked, with this UDP size.
+    pub fn note(&mut self, udp_size: u16) {
+        note(&self.model, udp_size);
+        self.kernel.copy_notes(&self.model, &self.model.sets_used());
+    }
+
+    /// Runs both on a frame, with a program that sees such frames; what differs is described. `None`: test runs do not
+    /// take such frames.
+    pub fn run(&mut self, prog: Prog, frame: &[u8]) -> Result<Option<Outcome>, String> {
+        let mut left = frame.to_vec();
+        if self.model.segments == Segments::Several && !at_tc(prog) {
+            return Ok(None);
+        }
+        let Some(run) = self.kernel.run(prog, frame, &self.model) else { return Ok(None) };
+        let outcome = decide(prog, &mut self.model, &mut left);
+        let same_notes = self.kernel.same_notes(&self.model, &self.model.sets_used());
+        let same = run.outcome == Some(outcome) && run.frame == left && same_notes.is_ok();
+        let action_fits = match run.action {
+            Action::Passed => true,
+            Action::SentBack => prog != Prog::Responses && run.frame != frame,
+            Action::Other(_) => false,
+        };
+        if same && action_fits {
+            return Ok(Some(outcome));
+        }
+        Err(format!(
+            "{prog:?}, {:?}\n came {frame:02x?}\n model {outcome:?} {left:02x?}\n kernel {run:02x?}\n notes \
+             {same_notes:?}",
+            self.state
+        ))
+    }
+
+    /// Whether all notes are the same, also those that nobody looked at.
+    pub fn same_notes(&mut self) -> Result<(), String> {
+        self.kernel.same_notes(&self.model, &(0..SETS).collect::<Vec<_>>())
+    }
+
+    /// Has both forget all notes.
+    pub fn forget(&mut self) {
+        for set in self.kernel.used() {
+            for note in &self.model.pending[set as usize].0 {
+                note.set(0);
+            }
+        }
+        self.kernel.copy_notes(&self.model, &self.kernel.used());
+    }
+}

@@ -1,0 +1,32 @@
+//! The packet table: frames, the state that they meet, and what becomes of them, by which rule.
+//!
+//! A frame goes through the programs in the kernel (`BPF_PROG_TEST_RUN`) and through the same decisions in a model. One
+//! state serves both: the model's, copied into the kernel's maps. Of a row of the [`table`], outcome, action and bytes
+//! are known, and both have to agree with them; of any other frame nothing is known, and [`Both`] have to agree with
+//! each other. The rows are also what the fuzzer starts from.
+
+mod kernel;
+mod message;
+mod row;
+
+mod answers;
+mod datagrams;
+mod insertions;
+mod queries;
+mod responses;
+
+mod both;
+mod mutants;
+
+pub use both::{Both, State};
+pub use kernel::{Action, Kernel, Run};
+pub use mutants::Mutants;
+pub use row::{Hook, Row};
+
+/// All rows.
+pub fn table() -> Vec<Row> {
+    [datagrams::rows(), queries::rows(), answers::rows(), responses::rows(), insertions::rows()]
+        .into_iter()
+        .flatten()
+        .collect()
+}

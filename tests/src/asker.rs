@@ -11,6 +11,7 @@ use std::{
 };
 
 use crate::{
+    boot_clock,
     client::Client,
     message::{Answer, Query},
     netns::Namespace,
@@ -36,8 +37,8 @@ pub struct Tally {
     pub named: usize,
     /// What was in the others.
     pub others: Vec<Option<String>>,
-    /// Questions that nobody answered.
-    pub lost: usize,
+    /// When the questions were asked that nobody answered, since boot.
+    pub lost: Vec<Duration>,
 }
 
 /// Asks from its start until it is stopped.
@@ -78,8 +79,9 @@ fn ask_until(stopped: &AtomicBool, client: &Client, asks: Asks, name: &str) -> T
     };
     let mut tally = Tally::default();
     while !stopped.load(Ordering::Relaxed) {
+        let asked = boot_clock::now();
         match client.ask_within(PATIENCE, &query).map(|answer| said(&answer)) {
-            None => tally.lost += 1,
+            None => tally.lost.push(asked),
             Some(said) if said.as_deref() == Some(name) => tally.named += 1,
             Some(other) => tally.others.push(other),
         }

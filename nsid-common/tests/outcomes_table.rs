@@ -21,7 +21,7 @@ This table is made of the documentation in [outcome.rs](../nsid-common/src/outco
     for outcome in Outcome::ALL {
         // A bar would end the cell.
         let meaning = outcome.meaning().replace('|', "\\|");
-        text.push_str(&format!("| `{}` | {meaning} |\n", outcome.name()));
+        text.extend(["| `", outcome.name(), "` | ", &meaning, " |\n"]);
     }
     text
 }

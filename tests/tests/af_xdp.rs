@@ -1,4 +1,4 @@
-//! A server that takes packets past the kernel's stack, by AF_XDP: Knot DNS, of Debian's package `knot`.
+//! A server that takes packets past the kernel's stack, by `AF_XDP`: Knot DNS, of Debian's package `knot`.
 
 use std::{fs, time::Duration};
 

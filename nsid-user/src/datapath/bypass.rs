@@ -1,4 +1,4 @@
-//! Servers that take packets past the kernel's stack, by AF_XDP: what they answer does not pass tc, and is not named.
+//! Servers that take packets past the kernel's stack, by `AF_XDP`: what they answer does not pass tc, and is not named.
 
 use std::fmt;
 
@@ -19,8 +19,8 @@ pub struct Bypass {
     pub id: u32,
 }
 
-/// What takes packets off an interface past the kernel's stack: a program with a map of AF_XDP sockets, without which
-/// none gets any (`BPF_MAP_TYPE_XSKMAP`, Documentation/networking/af_xdp.rst). Of a program that calls others, such as
+/// What takes packets off an interface past the kernel's stack: a program with a map of `AF_XDP` sockets, without which
+/// none gets any (`BPF_MAP_TYPE_XSKMAP`, `Documentation/networking/af_xdp.rst`). Of a program that calls others, such as
 /// the dispatcher of libxdp, the others are not looked at.
 pub fn bypass(link: &Link) -> Option<Bypass> {
     let on_link = |id| link.xdp.iter().any(|xdp| xdp.program == id);

@@ -9,7 +9,7 @@
 //! **Invariant:** two builds that define the maps alike and have one [`REVISION`] read each other's: an agent that is
 //! upgraded goes on with the maps that are there, its programs next to those of the build before.
 
-use crate::memory::Word;
+use crate::{clients::Interval, memory::Word, policy::Policy};
 
 /// Raised whenever what is in a map means something else than before, though the map is defined as before: how a note, an
 /// endpoint or an image is written, where it is looked for, and what a value stands for.
@@ -70,6 +70,8 @@ pub struct Control {
     pub pending_key: [Word; 2],
     /// How long a note is valid, in ticks of the [pending table](crate::pending).
     pub pending_ticks: Word,
+    /// Which set of policies is in use; see [`policy`](crate::policy).
+    pub policy: Word,
 }
 
 /// One served address and port.
@@ -134,19 +136,14 @@ pub struct Interface {
     pub mtu: Word,
 }
 
-/// Value of the clients' table: answered by the kernel.
-pub const CLIENT_ANSWERED: u32 = 1;
-/// Value of the clients' table: left to the server, however large the network around it that is answered.
-pub const CLIENT_PASSED: u32 = 0;
-
-const _: () = assert!(size_of::<Control>() == 48);
+const _: () = assert!(size_of::<Control>() == 56);
 const _: () = assert!(size_of::<Served>() == 24);
 const _: () = assert!(size_of::<Service>() == 8);
 const _: () = assert!(size_of::<Record>() == 16);
 const _: () = assert!(size_of::<Verdict>() == 24);
 const _: () = assert!(size_of::<Interface>() == 24);
 
-/// The maps, as the decisions read them. All are arrays but the clients' table, which matches the longest prefix.
+/// The maps, as the decisions read them. All are arrays.
 pub trait Maps {
     /// The one [`Control`].
     fn control(&self) -> Option<&Control>;
@@ -164,8 +161,12 @@ pub trait Maps {
     fn verdict(&self, service: u32) -> Option<&Verdict>;
     /// A set of notes.
     fn pending(&self, index: u32) -> Option<&crate::pending::Set>;
-    /// What the clients' table says of an address: [`CLIENT_ANSWERED`] or another value.
-    fn client(&self, address: Address) -> Option<u32>;
+    /// One of the two sets of policies.
+    fn policy(&self, index: u32) -> Option<&Policy>;
+    /// A place of the clients' tables.
+    fn interval(&self, index: u32) -> Option<&Interval>;
+    /// A cell of the answers' rates.
+    fn rate(&self, index: u32) -> Option<&Word>;
     /// The interface at a place.
     fn interface(&self, index: u32) -> Option<&Interface>;
     /// The index of the interface that the frame is at.
@@ -198,11 +199,15 @@ pub(crate) fn interface<M: Maps>(maps: &M) -> Option<&Interface> {
 mod tests {
     use super::*;
     use crate::{
+        clients,
         model::Model,
         outcome::Outcome,
         pending::{Exchange, note},
+        policy::InUse,
+        rate,
         served::{Endpoint, Table},
     };
+    use core::num::NonZeroU32;
     use std::vec::Vec;
 
     /// Everything that a host writes into maps, by example, in one number.
@@ -214,25 +219,37 @@ mod tests {
         model.say(2, b"worker1.example.net", 31);
         let exchange = Exchange::new(&model.control, &[7, 11], [13, 17], [0, 53], [19, 23]);
         note(&model.frame(&mut Vec::new()), exchange, 1232);
+        let in_use = InUse::new(1).some_may_not_see(true).limited(true);
+        model.control.policy.set(in_use.word());
+        let policy = &model.policies[in_use.index() as usize];
+        let intervals = [(0, 0), (5 << 64, clients::ANSWERED), (7 << 64, clients::ANSWERED | clients::NAMED)];
+        assert!(clients::fill(&model.intervals, policy, &intervals));
+        rate::set(policy, NonZeroU32::MIN, 250);
+        let _within_its_rate = rate::spend(&model.frame(&mut Vec::new()), Address::v4([192, 0, 2, 9]));
 
         let Model { control, ports, served, services, records, images, pending, interfaces, .. } = &model;
-        let [key, other_key] = &control.pending_key;
-        let control =
-            [&control.enabled, &control.observe, &control.served, key, other_key, &control.pending_ticks];
+        let Control { enabled, observe, served: table, pending_key, pending_ticks, policy } = control;
+        let [key, other_key] = pending_key;
+        let control = [enabled, observe, table, key, other_key, pending_ticks, policy];
+        let policies = model.policies.iter().flat_map(|policy| {
+            let Policy { intervals, max_udp_size, keep_own, answer_interval, answer_ahead } = policy;
+            [intervals, max_udp_size, keep_own, answer_interval, answer_ahead]
+        });
+        let clients = model.intervals.iter().flat_map(|Interval { high, low, says }| [high, low, says]);
         let served = served.iter().flat_map(|Served { high, low, tag }| [high, low, tag]);
         let services = services.iter().map(|Service { selected }| selected);
         let records = records.iter().flat_map(|Record { deadline, generation }| [deadline, generation]);
         let pending = pending.iter().flat_map(|notes| &notes.0);
         let interfaces = interfaces.iter().flat_map(|Interface { index, mac, mtu }| [index, mac, mtu]);
         let words = control.into_iter().chain(ports).chain(served).chain(services).chain(records);
-        let words = words.chain(pending).chain(interfaces).map(Word::get);
+        let words = words.chain(pending).chain(interfaces).chain(policies).chain(clients).chain(&model.rates);
+        let words = words.map(Word::get);
         let images = images.iter().flat_map(|image| {
             let (bytes, len) = image.bytes();
             bytes.into_iter().map(u64::from).chain([len as u64, u64::from(image.sum())])
         });
         let names = Outcome::ALL.iter().flat_map(|outcome| outcome.name().bytes()).map(u64::from);
-        let clients = [CLIENT_ANSWERED, CLIENT_PASSED].map(u64::from);
-        let all = words.chain(images).chain(names).chain(clients);
+        let all = words.chain(images).chain(names);
         all.fold(0, |hash, word| (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29))
     }
 
@@ -241,7 +258,7 @@ mod tests {
         let found = (REVISION, what_is_in_the_maps());
         assert_eq!(
             found,
-            (1, 8_339_380_167_880_047_274),
+            (1, 4_029_782_044_643_509_728),
             "something else is in the maps than before: if they are as large as before, raise REVISION; then write here \
              what was found"
         );

@@ -13,13 +13,14 @@ use env_logger::{Target, WriteStyle};
 use log::LevelFilter;
 use nsid_user::{
     agent,
-    cli::{Cli, ProbeArgs, StatusArgs, UpgradeArgs, Verb, usage},
+    cli::{Cli, ProbeArgs, SetArgs, StatusArgs, UpgradeArgs, Verb, usage},
     clock,
     config::{ConfigError, InstanceName},
     detach,
     host::namespaces,
     lines,
     probe::probe,
+    set,
     status::Status,
     switch,
     upgrade::{self, upgrade},
@@ -73,16 +74,25 @@ impl From<anyhow::Error> for Failure {
 
 /// The configuration is read first: its path is meant where we are now.
 fn carry_out(verb: Verb) -> Result<(), Failure> {
-    let config = match verb {
-        Verb::Run(run) if run.check => {
-            let config = run.into_config().map_err(Failure::Usage)?;
-            clock::is_the_kernels().map_err(anyhow::Error::from)?;
-            return Ok(on_host(|| show(&agent::check(&config)?, true))?);
+    let (source, config) = match verb {
+        Verb::Run(run) => {
+            let check = run.check;
+            let source = run.into_source();
+            let config = source.load().map_err(Failure::Usage)?;
+            if check {
+                clock::is_the_kernels().map_err(anyhow::Error::from)?;
+                let origin = namespaces::Origin::here().map_err(anyhow::Error::from)?;
+                return Ok(on_host(|| show(&agent::check(config, source, origin)?, true))?);
+            }
+            (source, config)
         }
-        Verb::Run(run) => run.into_config().map_err(Failure::Usage)?,
         Verb::On(of) => return Ok(on_host(|| switch::set(&of.instance, true))?),
         Verb::Off(of) => return Ok(on_host(|| switch::set(&of.instance, false))?),
         Verb::Detach(of) => return Ok(on_host(|| detach::detach(&of.instance))?),
+        Verb::Set(SetArgs { of, changes, json }) => {
+            clock::is_the_kernels().map_err(anyhow::Error::from)?;
+            return Ok(on_host(|| show(&set::set(&of.instance, &changes)?, json))?);
+        }
         Verb::Probe(args) => return show_probe(&args),
         Verb::Upgrade(UpgradeArgs { binary, of, json }) => {
             let binary = upgrade::binary(binary).map_err(anyhow::Error::from)?;
@@ -94,9 +104,10 @@ fn carry_out(verb: Verb) -> Result<(), Failure> {
         }
     };
     clock::is_the_kernels().map_err(anyhow::Error::from)?;
+    let origin = namespaces::Origin::here().map_err(anyhow::Error::from)?;
     Ok(on_host(|| {
         log_to_stderr(if config.verbose { LevelFilter::Debug } else { LevelFilter::Info });
-        let ended = agent::run(config);
+        let ended = agent::run(config, source, origin);
         lines::STDOUT.finish();
         lines::STDERR.finish();
         ended

@@ -7,14 +7,14 @@ use serde::Serialize;
 
 use crate::{
     clock::{BootTime, Deadline},
-    config::InstanceName,
+    config::{InstanceName, digits},
     datapath::{Bypass, Chains, IngressMode, Maps, Tc},
     host::{
         control::{self, Answer},
         instance::Instance,
         state as file,
     },
-    state::{Attached, ServiceState, State},
+    state::{Attached, PolicyState, ServiceState, State},
     store, switch,
 };
 
@@ -27,6 +27,7 @@ pub struct Status {
     version: Option<String>,
     services: Vec<Service>,
     interfaces: Vec<Interface>,
+    policies: Option<PolicyState>,
     outcomes: BTreeMap<&'static str, u64>,
 }
 
@@ -41,6 +42,7 @@ enum Agent {
 #[derive(Debug, Serialize)]
 struct Service {
     name: Option<String>,
+    nsid: Option<String>,
     listen: Vec<String>,
     store: Store,
     slot: Option<u32>,
@@ -90,13 +92,13 @@ impl Status {
         // The next program of a dead agent may be another one.
         let running = state.as_ref().filter(|_| agent == Agent::Running);
         let version = running.map(|state| state.program.version.clone());
-        let (services, interfaces) =
-            state.map_or_else(Default::default, |State { services, interfaces, .. }| {
+        let (services, interfaces, policies) =
+            state.map_or_else(Default::default, |State { services, interfaces, policies, .. }| {
                 let services = (0..)
                     .zip(services)
                     .map(|(index, service)| Service::of(service, agent, &maps, index))
                     .collect();
-                (services, interfaces.into_iter().map(Interface::from).collect())
+                (services, interfaces.into_iter().map(Interface::from).collect(), Some(policies))
             });
         let outcomes = maps.outcomes()?.into_iter().map(|(outcome, count)| (outcome.name(), count)).collect();
         Ok(Self {
@@ -106,6 +108,7 @@ impl Status {
             version,
             services,
             interfaces,
+            policies,
             outcomes,
         })
     }
@@ -120,6 +123,7 @@ impl Service {
         });
         let ServiceState { listen, claim, .. } = service;
         Self {
+            nsid: said.as_ref().map(|said| digits(&said.nsid)),
             name: said.map(|said| said.name),
             listen,
             store: Store {
@@ -155,15 +159,19 @@ impl From<Attached> for Interface {
 /// For people: a line each, and one for all outcomes that there were none of.
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { instance, enabled, agent, version, services, interfaces, outcomes } = self;
+        let Self { instance, enabled, agent, version, services, interfaces, policies, outcomes } = self;
         let switch = if *enabled { "on" } else { "off" };
         write!(f, "instance   {instance}: {switch}, agent {}", word(agent))?;
         match version {
             Some(version) => writeln!(f, ", nsid {version}")?,
             None => writeln!(f)?,
         }
-        for Service { name, listen, store, slot, token, deadline_ms } in services {
+        for Service { name, nsid, listen, store, slot, token, deadline_ms } in services {
             write!(f, "service    {}", name.as_deref().unwrap_or("(no name)"))?;
+            let plain = name.as_ref().map(|name| digits(name.as_bytes()));
+            if let Some(nsid) = nsid.as_ref().filter(|nsid| plain.as_ref() != Some(nsid)) {
+                write!(f, " said as {nsid}")?;
+            }
             match deadline_ms {
                 Some(left) if *left < 0 => write!(f, ", lapsed {} ms ago", -left)?,
                 Some(left) => write!(f, " for {left} ms more")?,
@@ -180,6 +188,9 @@ impl fmt::Display for Status {
         }
         for interface in interfaces {
             writeln!(f, "interface  {interface}")?;
+        }
+        if let Some(policies) = policies {
+            write!(f, "{policies}")?;
         }
         for (outcome, count) in outcomes.iter().filter(|(_, count)| **count != 0) {
             writeln!(f, "outcome    {outcome}: {count}")?;

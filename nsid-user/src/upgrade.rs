@@ -17,7 +17,6 @@ use crate::{
         control::{self, Answer, AskError},
         instance::Instance,
     },
-    request::{Reply, Request},
     state::Program,
     store::{ClaimStatus, State},
 };
@@ -27,6 +26,26 @@ const READY: Duration = Duration::from_secs(10);
 
 /// Between two looks whether it is.
 const LOOK: Duration = Duration::from_millis(5);
+
+/// What the agent is asked for.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Request {
+    /// To go on as the binary at that path, which is one in the host's mount namespace.
+    pub upgrade: PathBuf,
+}
+
+/// What it answers.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reply {
+    /// It is being done.
+    Accepted,
+    /// It cannot be done, and nothing has changed.
+    Refused {
+        /// Why.
+        why: String,
+    },
+}
 
 /// Why the agent goes on as before, or is not known to go on.
 #[derive(Debug, Error)]
@@ -125,7 +144,8 @@ pub fn upgrade(instance: &InstanceName, binary: &Path) -> Result<Upgraded, Upgra
     let instance = Instance::new(instance.as_str());
     let before: Seen = answered(&instance, control::ask(&instance, control::LIMIT)?)?;
     let asked = Instant::now();
-    let request = Request::Upgrade { binary: binary.to_owned() };
+    let request = serde_json::to_vec(&Request { upgrade: binary.to_owned() })
+        .map_err(|source| UpgradeError::Binary { path: binary.to_owned(), source: source.into() })?;
     let limit = CHECK_LIMIT + control::LIMIT;
     match answered(&instance, control::request(&instance, &request, limit)?)? {
         Reply::Accepted => {}

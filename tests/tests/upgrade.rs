@@ -10,7 +10,7 @@ use std::{
 };
 
 use nsid_tests::{
-    agent::{Agent, Instance, binary, binary_without_fence, run_command},
+    agent::{Agent, Instance, binary, binary_without_fence, nsid, run_command},
     asker::{Asker, Asks, Tally},
     attached::{Attached, attached, directories},
     boot_clock,
@@ -175,8 +175,8 @@ fn what_is_not_fit_is_refused_with_its_reason_and_the_agent_goes_on() {
     let directory = scratch();
     let site = Site::new(Software::Nsd, NAME);
     let before = programs(&site.wire);
-    let nsid = binary();
-    let nsid = nsid.display();
+    let path = binary();
+    let path = path.display();
     for (to, reason) in [
         (PathBuf::from("/bin/true"), "does not answer as nsid does"),
         (PathBuf::from("/etc/passwd"), "cannot be run"),
@@ -184,7 +184,7 @@ fn what_is_not_fit_is_refused_with_its_reason_and_the_agent_goes_on() {
         (script(&directory, "older", "echo 'error: unexpected argument' >&2; exit 2"), "unexpected argument"),
         // The kernel refuses its programs.
         (
-            script(&directory, "bare", &format!("exec setpriv --bounding-set=-bpf,-sys_admin {nsid} \"$@\"")),
+            script(&directory, "bare", &format!("exec setpriv --bounding-set=-bpf,-sys_admin {path} \"$@\"")),
             "capability",
         ),
     ] {
@@ -221,6 +221,24 @@ fn an_agent_whose_configuration_is_broken_meanwhile_is_not_upgraded() {
         assert!(!output.status.success() && stderr.contains(reason), "{text}: {stderr}");
         assert_eq!(agent.stdout(), format!("ready: {NAME}\n"));
     }
+}
+
+#[test]
+fn policies_that_were_set_meanwhile_are_kept() {
+    let site = Site::new(Software::Nsd, NAME);
+    let instance = site.agent.instance();
+    let set =
+        ["nsid=hex:6e7332", "allow=10.77.0.0/16", "own-nsid=keep", "max-udp-size=1400", "answer-rate=5000"];
+    let output = nsid(&[&["set", "--instance", instance.name()], &set[..]].concat());
+    assert!(output.status.success(), "{output:?}");
+    let policies = || instance.status()["policies"].clone();
+    let before = policies();
+    let [v4, _] = site.wire.addresses.both();
+    let asker = Asker::start(&site.wire.client, v4, Asks::WithNsid, "ns2");
+    upgrade(instance, &binary());
+    assert_eq!(policies(), before);
+    let tally = asker.stop();
+    assert!(tally.named > 10 && tally.others.is_empty() && tally.lost.is_empty(), "{tally:?}");
 }
 
 #[test]

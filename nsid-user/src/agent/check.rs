@@ -5,13 +5,17 @@ use std::fmt;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use super::{interfaces::Interfaces, look};
+use super::{Reading, interfaces::Interfaces, look};
 use crate::{
     cli::VERSION,
-    config::Config,
+    config::{Config, Source},
     datapath::{Datapath, Options},
-    host::{instance::Instance, links::Netlink, namespaces::NetNs, state as file},
-    state::State,
+    host::{
+        instance::Instance,
+        links::Netlink,
+        namespaces::{NetNs, Origin},
+        state as file,
+    },
 };
 
 /// That it could.
@@ -30,14 +34,16 @@ impl fmt::Display for Fit {
 }
 
 /// Looks at everything that could be refused at a start.
-pub fn check(config: &Config) -> Result<Fit> {
+pub fn check(mut config: Config, source: Source, origin: Origin) -> Result<Fit> {
     let instance = Instance::new(config.instance.as_str());
-    let _readable: Option<State> = file::read(&instance)?;
+    if let Some(predecessor) = file::read(&instance)? {
+        config.policies = Reading { source, origin }.kept(&config, &predecessor)?;
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let netns = NetNs::current().context("cannot tell the network namespace")?;
         let netlink = Netlink::open().context("cannot ask the kernel about interfaces")?;
-        look(config, &Interfaces::new(config, netns), &netlink).await.map(drop)
+        look(&config, &Interfaces::new(&config, netns), &netlink).await.map(drop)
     })?;
     Datapath::check(Options { observe: config.observe, log_packets: config.log_packets })?;
     Ok(Fit { nsid: VERSION.to_owned(), instance: instance.name().to_owned() })

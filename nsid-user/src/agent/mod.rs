@@ -3,6 +3,7 @@
 //! ```text
 //! store -> claim -> voice -> maps          a task a service (`services`)
 //! links, addresses -> programs, maps       the main loop (`interfaces`, `endpoints`)
+//! `nsid set`, SIGHUP -> policies -> maps   the same (`policies`)
 //! ```
 //!
 //! Started, it takes over what a dead run of its instance left; stopped, it leaves nothing. Killed, it leaves the
@@ -12,6 +13,7 @@ mod announce;
 mod check;
 mod endpoints;
 mod interfaces;
+mod policies;
 mod services;
 pub(crate) mod upgrade;
 
@@ -22,6 +24,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use rustix::process::Signal;
 use tokio::{
     io::unix::AsyncFd,
     sync::{mpsc, watch},
@@ -33,21 +36,21 @@ use self::{
     announce::Announcer,
     endpoints::{Endpoints, endpoints},
     interfaces::Interfaces,
+    policies::rules,
     services::{Services, silence_what_is_not_wanted},
 };
 use crate::{
     clock,
-    config::{Answer, Config, Service},
-    datapath::{AttachError, Datapath, Options, PacketLog, Pins, fits},
+    config::{Config, Source},
+    datapath::{AttachError, Datapath, Options, PacketLog, Pins, Rules, fits},
     host::{
         addresses::Address,
         bpffs,
-        clients::{self, Policy},
-        control::{self, Control},
+        control::{Control, Request},
         instance::Instance,
         links::{Link, Netlink},
         lock::{Came, InstanceLock},
-        namespaces::NetNs,
+        namespaces::{NetNs, Origin},
         signals::Signals,
         state as file, succession,
         watch::Watch,
@@ -67,22 +70,24 @@ const RETRY: Duration = Duration::from_secs(2);
 const IDLE: Duration = Duration::from_secs(10);
 
 /// Runs the agent until it is told to stop.
-pub fn run(config: Config) -> Result<()> {
+pub fn run(config: Config, source: Source, origin: Origin) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let ended = tokio::task::LocalSet::new().block_on(&runtime, run_until_stopped(config));
+    let ended = tokio::task::LocalSet::new()
+        .block_on(&runtime, run_until_stopped(config, Reading { source, origin }));
     // Not waiting for threads that look up host names: a name server that does not answer would hold us up.
     runtime.shutdown_background();
     ended
 }
 
-async fn run_until_stopped(config: Config) -> Result<()> {
+async fn run_until_stopped(config: Config, reading: Reading) -> Result<()> {
     let program = Program::begin();
-    let signals = Signals::open().context("cannot take signals")?;
+    let signals = |signals: &[Signal]| Signals::open(signals).context("cannot take signals");
+    let (stop, hangup) = (signals(&[Signal::TERM, Signal::INT])?, signals(&[Signal::HUP])?);
     let instance = Instance::new(config.instance.as_str());
     let lock = InstanceLock::inherit_or_acquire(&instance)?;
     let pins = Pins::of(&instance);
     let fresh = !pins.exist();
-    match Agent::start(program, config, &lock, pins.clone()).await {
+    match Agent::start(program, config, &lock, pins.clone(), reading, hangup).await {
         Ok(mut agent) => {
             let ended = loop {
                 tokio::select! {
@@ -90,7 +95,7 @@ async fn run_until_stopped(config: Config) -> Result<()> {
                         Ok(successor) => agent.make_way(&successor, &lock),
                         Err(error) => break Err(error),
                     },
-                    stop = signals.next() => {
+                    stop = stop.next() => {
                         log::info!("stopping");
                         break stop.context("cannot take signals");
                     }
@@ -115,22 +120,40 @@ fn leave_nothing(lock: InstanceLock, pins: &Pins) -> Result<()> {
     lock.remove_files().context("cannot remove the files of this instance")
 }
 
-/// What there is to attach to and to serve; an error if that is not what was asked for.
-async fn look(
-    config: &Config,
-    interfaces: &Interfaces,
-    netlink: &Netlink,
-) -> Result<(Vec<Link>, Vec<Address>, Endpoints)> {
+/// What there is to attach to and to serve, and what the programs keep to; an error if that is not what was asked for.
+async fn look(config: &Config, interfaces: &Interfaces, netlink: &Netlink) -> Result<Found> {
     let links = interfaces.links(netlink).await?;
     let addresses = netlink.addresses().await?;
     let endpoints = endpoints(&config.services, &addresses)?;
     fits(&endpoints)?;
-    Ok((links, addresses, endpoints))
+    let rules = rules(&config.policies, &addresses);
+    rules.fit()?;
+    Ok(Found { links, addresses, endpoints, rules })
+}
+
+/// What was found on the host.
+struct Found {
+    links: Vec<Link>,
+    addresses: Vec<Address>,
+    endpoints: Endpoints,
+    rules: Rules,
+}
+
+/// Where the configuration is read from.
+#[derive(Debug)]
+struct Reading {
+    source: Source,
+    origin: Origin,
 }
 
 struct Agent {
     program: Program,
     config: Config,
+    reading: Reading,
+    hangup: Signals,
+    requests: mpsc::UnboundedReceiver<Request>,
+    /// What the programs keep to.
+    rules: Rules,
     netns: NetNs,
     netlink: Netlink,
     watch: Watch,
@@ -140,7 +163,6 @@ struct Agent {
     services: Services,
     announcer: Announcer,
     state: watch::Sender<State>,
-    requests: mpsc::UnboundedReceiver<control::Request>,
     /// Programs that are fit to go on in the place of this one, and the way for them to come.
     successors: (mpsc::UnboundedSender<PathBuf>, mpsc::UnboundedReceiver<PathBuf>),
     /// What the last look around could not follow, as it was logged.
@@ -149,7 +171,14 @@ struct Agent {
 
 impl Agent {
     /// Everything that can be refused is looked at before anything is changed.
-    async fn start(program: Program, config: Config, lock: &InstanceLock, pins: Pins) -> Result<Self> {
+    async fn start(
+        program: Program,
+        mut config: Config,
+        lock: &InstanceLock,
+        pins: Pins,
+        reading: Reading,
+        hangup: Signals,
+    ) -> Result<Self> {
         let netns = NetNs::current().context("cannot tell the network namespace")?;
         let last: Option<State> = file::read(lock.instance()).unwrap_or_else(|error| {
             log::warn!("{error}");
@@ -159,7 +188,14 @@ impl Agent {
         let watch = Watch::open().context("cannot follow changes of interfaces")?;
         let netlink = Netlink::open().context("cannot ask the kernel about interfaces")?;
         let mut interfaces = Interfaces::new(&config, netns);
-        let (links, addresses, endpoints) = look(&config, &interfaces, &netlink).await?;
+        let predecessor = last.as_ref().filter(|_| lock.came() == Came::FromPredecessor);
+        if let Some(predecessor) = predecessor {
+            match reading.kept(&config, predecessor) {
+                Ok(policies) => config.policies = policies,
+                Err(error) => log::error!("policies that were set are not kept: {error:#}"),
+            }
+        }
+        let Found { links, addresses, endpoints, rules } = look(&config, &interfaces, &netlink).await?;
         let nonce = Nonce::load_or_create(&lock.instance().nonce_path())?;
         let control = Control::bind(lock).context("cannot make the control socket")?;
 
@@ -172,12 +208,9 @@ impl Agent {
         }
 
         // Nothing is refused from here on. What is said now becomes right before it is said elsewhere, or to others.
-        silence(&config.services, &datapath, last.as_ref()).await?;
+        silence(&config, &datapath, last.as_ref()).await?;
         datapath.begin();
-        // Without its table the kernel answers fewer, and the server does: no reason to stop.
-        if let Err(error) = datapath.maps.set_clients(&clients::table(policy(config.answer), &addresses)) {
-            log::warn!("{error}");
-        }
+        datapath.maps.keep_to(&rules)?;
         datapath.maps.serve(&endpoints)?;
         interfaces.refresh(&mut datapath, &netlink).await?;
         let indices: Vec<_> = interfaces.attached().iter().map(|attached| attached.index).collect();
@@ -188,8 +221,8 @@ impl Agent {
             Some(log) if config.log_packets => Some(log.watched()?),
             _ => None,
         };
-        let predecessor = last.as_ref().filter(|_| lock.came() == Came::FromPredecessor);
-        let services = Services::start(config.services.clone(), &nonce, &datapath.maps, predecessor);
+        let form = config.policies.form.clone();
+        let services = Services::start(config.services.clone(), &nonce, &datapath.maps, form, predecessor);
         let mut announcer = Announcer::default();
         announcer.interfaces(true);
         let first = State {
@@ -197,13 +230,18 @@ impl Agent {
             netns,
             interfaces: interfaces.attached().to_vec(),
             services: services.states(),
+            policies: (&config.policies).into(),
         };
         let (state, told) = watch::channel(first);
-        let (requested, requests) = mpsc::unbounded_channel();
-        tokio::task::spawn_local(control.serve(told, requested));
+        let (asked, requests) = mpsc::unbounded_channel();
+        tokio::task::spawn_local(control.serve(told, asked));
         let agent = Self {
             program,
             config,
+            reading,
+            hangup,
+            requests,
+            rules,
             netns,
             netlink,
             watch,
@@ -213,7 +251,6 @@ impl Agent {
             services,
             announcer,
             state,
-            requests,
             successors: mpsc::unbounded_channel(),
             trouble: String::new(),
         };
@@ -231,6 +268,17 @@ impl Agent {
                 Some(event) = self.services.events.recv() => self.announcer.claim(event),
                 Some(ended) = self.services.tasks.join_next() => ended??,
                 () = changed.notified() => self.tell(lock),
+                Some(request) = self.requests.recv() => {
+                    let Some(request) = self.begin_upgrade(request, lock) else { continue };
+                    self.answer(request).await;
+                    self.tell(lock);
+                    due.as_mut().reset(time::Instant::now());
+                }
+                Ok(()) = self.hangup.next() => {
+                    self.reload().await;
+                    self.tell(lock);
+                    due.as_mut().reset(time::Instant::now());
+                }
                 event = self.watch.next() => {
                     self.interfaces.note(&event);
                     let soon = time::Instant::now() + SETTLE;
@@ -240,13 +288,11 @@ impl Agent {
                 }
                 () = due.as_mut() => {
                     let next = if self.look_around().await { IDLE } else { RETRY };
-                    due.set(time::sleep(next));
+                    // A clock that is set makes it another time: looked at again, it is known.
+                    let turn = self.services.keep_to_form(&self.datapath.maps).unwrap_or(IDLE);
+                    due.set(time::sleep(next.min(turn)));
                     self.announcer.interfaces(!self.interfaces.attached().is_empty());
                     self.tell(lock);
-                }
-                Some(request) = self.requests.recv() => {
-                    let (instance, fit) = (lock.instance().name().to_owned(), self.successors.0.clone());
-                    tokio::task::spawn_local(upgrade::serve(request, instance, fit));
                 }
                 Some(successor) = self.successors.1.recv() => return Ok(successor),
                 () = packets(self.packet_log.as_mut()) => {}
@@ -276,14 +322,14 @@ impl Agent {
         self.interfaces.follow(&addresses, &mut self.datapath, &self.netlink).await
     }
 
-    async fn serve(&self) -> Result<()> {
+    async fn serve(&mut self) -> Result<()> {
         let addresses = self.netlink.addresses().await?;
+        let kept = self.keep_to(rules(&self.config.policies, &addresses));
         let maps = &self.datapath.maps;
-        let told = maps.set_clients(&clients::table(policy(self.config.answer), &addresses));
         let endpoints = endpoints(&self.config.services, &addresses);
         maps.serve(endpoints.as_ref().unwrap_or(&BTreeMap::new()))?;
         endpoints?;
-        Ok(told?)
+        Ok(kept?)
     }
 
     /// Tells the verbs, now and for when this process is dead.
@@ -293,6 +339,7 @@ impl Agent {
             netns: self.netns,
             interfaces: self.interfaces.attached().to_vec(),
             services: self.services.states(),
+            policies: (&self.config.policies).into(),
         };
         if let Err(error) = file::write(lock, &state) {
             log::warn!("cannot write {}: {error}", lock.instance().state_path().display());
@@ -323,23 +370,16 @@ impl Agent {
 }
 
 /// Silences what is not wanted, here and in the maps of another version, and waits until it is off the wire.
-async fn silence(services: &[Service], datapath: &Datapath, last: Option<&State>) -> Result<()> {
-    let mut silenced = silence_what_is_not_wanted(services, &datapath.maps, last);
+async fn silence(config: &Config, datapath: &Datapath, last: Option<&State>) -> Result<()> {
+    let Config { services, policies, .. } = config;
+    let mut silenced = silence_what_is_not_wanted(services, &policies.nsid, &datapath.maps, last);
     for maps in datapath.other_maps().context("cannot read the pins of this instance")? {
-        silenced |= silence_what_is_not_wanted(&[], &maps, None);
+        silenced |= silence_what_is_not_wanted(&[], &policies.nsid, &maps, None);
     }
     if silenced {
         time::sleep(clock::silence()).await;
     }
     Ok(())
-}
-
-fn policy(answer: Answer) -> Policy {
-    match answer {
-        Answer::Local => Policy::Local,
-        Answer::Any => Policy::Any,
-        Answer::Off => Policy::Off,
-    }
 }
 
 /// Logs what the programs tell of packets, as it comes.

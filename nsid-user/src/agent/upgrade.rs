@@ -4,10 +4,10 @@ use std::{env, ffi::OsString, path::PathBuf, process::Stdio, time::Duration};
 
 use tokio::{process::Command, sync::mpsc, time};
 
-use super::check::Fit;
+use super::{Agent, check::Fit};
 use crate::{
-    host::{control, succession},
-    request::{Reply, Request},
+    host::{control, lock::InstanceLock, succession},
+    upgrade::{Reply, Request},
 };
 
 /// How long the other version may take to check: it loads its programs, on a host that may have much to do.
@@ -18,23 +18,45 @@ pub(super) fn arguments() -> impl Iterator<Item = OsString> {
     env::args_os().skip(1)
 }
 
-/// Serves a verb. A binary that is fit goes to who makes way for it, after the verb was told.
-pub(super) async fn serve(request: control::Request, instance: String, fit: mpsc::UnboundedSender<PathBuf>) {
-    let binary = match serde_json::from_slice(request.text()) {
-        Ok(Request::Upgrade { binary }) => binary,
-        Err(error) => return request.answer(&Reply::Refused { why: error.to_string() }).await,
+impl Agent {
+    /// Begins an upgrade, if that is what a verb asks for; any other request is returned.
+    pub(super) fn begin_upgrade(
+        &self,
+        request: control::Request,
+        lock: &InstanceLock,
+    ) -> Option<control::Request> {
+        let Ok(Request { upgrade }) = serde_json::from_slice(&request.text) else { return Some(request) };
+        let (instance, fit) = (lock.instance().name().to_owned(), self.successors.0.clone());
+        tokio::task::spawn_local(serve(upgrade, request, instance, fit));
+        None
+    }
+}
+
+/// A binary that is fit goes to who makes way for it, after the verb was told.
+async fn serve(
+    binary: PathBuf,
+    control::Request { answer, told, .. }: control::Request,
+    instance: String,
+    fit: mpsc::UnboundedSender<PathBuf>,
+) {
+    let found = check(&binary, &instance).await;
+    let reply = match &found {
+        Ok(_) => Reply::Accepted,
+        Err(why) => Reply::Refused { why: why.clone() },
     };
-    match check(&binary, &instance).await {
+    // Fails if nobody waits any more: then nothing is done.
+    if answer.send(serde_json::to_vec(&reply).unwrap_or_default()).is_err() {
+        return;
+    }
+    // Closed, and that is what is waited for.
+    let _ = told.await;
+    match found {
         Ok(found) => {
             log::info!("going on as nsid {} ({})", found.nsid, binary.display());
-            request.answer(&Reply::Accepted).await;
             // Fails if the agent is ending.
             let _ = fit.send(binary);
         }
-        Err(why) => {
-            log::warn!("not upgraded to {}: {why}", binary.display());
-            request.answer(&Reply::Refused { why }).await;
-        }
+        Err(why) => log::warn!("not upgraded to {}: {why}", binary.display()),
     }
 }
 

@@ -1,5 +1,5 @@
-//! The control socket: who connects and asks for nothing is told the agent's state as JSON; other requests and their
-//! answers are JSON, too, and none of this module's business.
+//! The control socket: whoever connects and asks for nothing is told the agent's state as JSON; what else is asked for,
+//! as JSON too, the agent answers.
 //!
 //! That it answers is also how a verb learns that the agent is neither dead nor frozen.
 
@@ -8,7 +8,7 @@ use std::{
     fs,
     io::{self, ErrorKind, Read, Write},
     net::Shutdown,
-    os::{fd::OwnedFd, unix::net::UnixStream},
+    os::{fd::OwnedFd, unix::fs::PermissionsExt, unix::net::UnixStream as Blocking},
     thread,
     time::{Duration, Instant},
 };
@@ -21,8 +21,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::UnixListener,
-    sync::{mpsc, watch},
+    net::{UnixListener, UnixStream},
+    sync::{mpsc, oneshot, watch},
     time,
 };
 
@@ -40,9 +40,6 @@ const AFTER_FAILURE: Duration = Duration::from_millis(100);
 /// How long an agent that holds its instance may take until its socket listens: it loads its programs before.
 const START: Duration = Duration::from_secs(2);
 
-/// The longest request.
-const LONGEST: u64 = 64 * 1024;
-
 /// Between two looks whether it does.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -56,12 +53,18 @@ impl Control {
         let path = lock.instance().control_path();
         match fs::remove_file(&path) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-            Ok(()) | Err(_) => UnixListener::bind(path).map(Self),
+            Ok(()) | Err(_) => {
+                let listener = UnixListener::bind(&path)?;
+                // Whoever may write to it may change what the agent does.
+                fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+                Ok(Self(listener))
+            }
         }
     }
 
-    /// Tells the present state to everyone who asks for nothing, and hands on other requests, until it is dropped.
-    pub async fn serve<T: Serialize + Send + Sync + 'static>(
+    /// Tells the present state to everyone who connects and asks for nothing, and passes on what is asked for, until it
+    /// is dropped.
+    pub async fn serve<T: Serialize>(
         self,
         state: watch::Receiver<T>,
         requests: mpsc::UnboundedSender<Request>,
@@ -75,54 +78,45 @@ impl Control {
                     continue;
                 }
             };
-            // One who neither asks nor reads keeps nobody else waiting, and one who went away is no matter.
-            drop(tokio::spawn(listen(verb, state.clone(), requests.clone())));
+            match serde_json::to_vec(&*state.borrow()) {
+                // One who does not read keeps nobody else waiting, and one who went away is no matter.
+                Ok(state) => drop(tokio::spawn(answer(verb, state, requests.clone()))),
+                Err(error) => log::warn!("control socket: the state cannot be written as JSON: {error}"),
+            }
         }
     }
 }
 
-async fn listen<T: Serialize>(
-    mut verb: tokio::net::UnixStream,
-    state: watch::Receiver<T>,
-    requests: mpsc::UnboundedSender<Request>,
-) {
-    let mut text = Vec::new();
-    let asked = time::timeout(LIMIT, (&mut verb).take(LONGEST).read_to_end(&mut text)).await;
-    let Ok(Ok(_)) = asked else { return };
-    let request = Request { text, verb };
-    if request.text.is_empty() {
-        let state = serde_json::to_vec(&*state.borrow());
-        request.tell(state).await;
-    } else {
-        // Fails if the agent is ending: then nobody answers.
-        let _ = requests.send(request);
-    }
-}
-
-/// What a verb asks for, and the way to answer it.
+/// What a verb asks for, and where it waits for the answer.
 #[derive(Debug)]
 pub struct Request {
-    text: Vec<u8>,
-    verb: tokio::net::UnixStream,
+    /// What it asks for.
+    pub text: Vec<u8>,
+    /// Where it waits.
+    pub answer: oneshot::Sender<Vec<u8>>,
+    /// Closed when the answer was told, or nobody waits any more.
+    pub told: oneshot::Receiver<()>,
 }
 
-impl Request {
-    /// As the verb put it.
-    pub fn text(&self) -> &[u8] {
-        &self.text
-    }
+/// Bytes that a verb may ask in.
+const REQUEST_MAX: u64 = 1 << 20;
 
-    /// Tells the verb, if it is still there.
-    pub async fn answer(self, answer: &impl Serialize) {
-        self.tell(serde_json::to_vec(answer)).await;
-    }
-
-    async fn tell(mut self, answer: serde_json::Result<Vec<u8>>) {
-        match answer {
-            Ok(answer) => drop(time::timeout(LIMIT, self.verb.write_all(&answer)).await),
-            Err(error) => log::warn!("control socket: an answer cannot be written as JSON: {error}"),
-        }
-    }
+async fn answer(
+    mut verb: UnixStream,
+    state: Vec<u8>,
+    requests: mpsc::UnboundedSender<Request>,
+) -> Option<()> {
+    let mut text = Vec::new();
+    let (_until_told, told) = oneshot::channel();
+    time::timeout(LIMIT, (&mut verb).take(REQUEST_MAX).read_to_end(&mut text)).await.ok()?.ok()?;
+    let answer = if text.is_empty() {
+        state
+    } else {
+        let (answer, answered) = oneshot::channel();
+        requests.send(Request { text, answer, told }).ok()?;
+        answered.await.ok()?
+    };
+    time::timeout(LIMIT, verb.write_all(&answer)).await.ok()?.ok()
 }
 
 /// What came of asking.
@@ -159,29 +153,18 @@ pub enum AskError {
 
 /// Asks the instance's agent for its state, and waits no longer than `limit`.
 pub fn ask<T: DeserializeOwned>(instance: &Instance, limit: Duration) -> Result<Answer<T>, AskError> {
-    exchange(instance, &[], limit)
+    request(instance, &[], limit)
 }
 
-/// Asks the instance's agent for something else, and waits no longer than `limit`.
+/// Asks the instance's agent for something, and waits no longer than `limit`.
 pub fn request<T: DeserializeOwned>(
     instance: &Instance,
-    request: &impl Serialize,
-    limit: Duration,
-) -> Result<Answer<T>, AskError> {
-    let text = serde_json::to_vec(request);
-    let text =
-        text.map_err(|source| AskError::Io { instance: instance.name().to_owned(), source: source.into() })?;
-    exchange(instance, &text, limit)
-}
-
-fn exchange<T: DeserializeOwned>(
-    instance: &Instance,
-    request: &[u8],
+    text: &[u8],
     limit: Duration,
 ) -> Result<Answer<T>, AskError> {
     let io = |source| AskError::Io { instance: instance.name().to_owned(), source };
-    let text = match fetch(instance, request, Instant::now() + limit) {
-        Ok(text) => text,
+    let told = match fetch(instance, text, Instant::now() + limit) {
+        Ok(told) => told,
         Err(error) => match error.kind() {
             // A dead agent's socket, none at all, a full queue, silence, or a death on the way.
             ErrorKind::ConnectionRefused
@@ -193,21 +176,20 @@ fn exchange<T: DeserializeOwned>(
             _ => return Err(io(error)),
         },
     };
-    if text.is_empty() {
+    if told.is_empty() {
         return Ok(Holder::of(instance).map_err(io)?.map_or(Answer::Dead, |_| Answer::Unresponsive));
     }
-    serde_json::from_slice(&text)
+    serde_json::from_slice(&told)
         .map(Answer::Running)
         .map_err(|source| AskError::Malformed { instance: instance.name().to_owned(), source })
 }
 
-fn fetch(instance: &Instance, request: &[u8], deadline: Instant) -> io::Result<Vec<u8>> {
+fn fetch(instance: &Instance, text: &[u8], deadline: Instant) -> io::Result<Vec<u8>> {
     let mut agent = connect_to(instance)?;
-    // What the socket holds, it holds also for an agent that does not read.
-    agent.set_write_timeout(Some(LIMIT))?;
-    agent.write_all(request)?;
+    agent.set_write_timeout(Some(deadline.saturating_duration_since(Instant::now()).max(SHORTEST)))?;
+    agent.write_all(text)?;
     agent.shutdown(Shutdown::Write)?;
-    let (mut text, mut part) = (Vec::new(), [0; 4096]);
+    let (mut told, mut part) = (Vec::new(), [0; 4096]);
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
@@ -215,20 +197,23 @@ fn fetch(instance: &Instance, request: &[u8], deadline: Instant) -> io::Result<V
         }
         agent.set_read_timeout(Some(left))?;
         match agent.read(&mut part) {
-            Ok(0) => return Ok(text),
-            Ok(length) => text.extend_from_slice(&part[..length]),
+            Ok(0) => return Ok(told),
+            Ok(length) => told.extend_from_slice(&part[..length]),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
 }
 
+/// A socket takes no time-out of 0.
+const SHORTEST: Duration = Duration::from_millis(1);
+
 /// Connects, or fails at once: a stopped agent whose queue is full would keep a blocking socket waiting.
-fn connect_to(instance: &Instance) -> io::Result<UnixStream> {
+fn connect_to(instance: &Instance) -> io::Result<Blocking> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
     connect(&socket, &SocketAddrUnix::new(instance.control_path())?)?;
-    let agent = UnixStream::from(socket);
+    let agent = Blocking::from(socket);
     agent.set_nonblocking(false)?;
     Ok(agent)
 }
@@ -319,7 +304,7 @@ fn listener(instance: &Instance) -> io::Result<Option<Pid>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let _reactor = runtime.enter();
     agent.set_nonblocking(true)?;
-    let credentials = tokio::net::UnixStream::from_std(agent)?.peer_cred()?;
+    let credentials = UnixStream::from_std(agent)?.peer_cred()?;
     Ok(credentials.pid().filter(|pid| *pid > 0).and_then(Pid::from_raw))
 }
 
@@ -328,7 +313,7 @@ mod tests {
     use std::os::fd::AsRawFd;
 
     use serde_json::{Value, json};
-    use tokio::{runtime, sync::oneshot};
+    use tokio::runtime;
 
     use super::*;
 
@@ -346,20 +331,13 @@ mod tests {
     fn while_serving(lock: InstanceLock, state: watch::Receiver<Value>, verbs: impl FnOnce()) {
         let (end, ended) = oneshot::channel::<()>();
         let (bound, ready) = oneshot::channel();
-        let (requests, mut requested) = mpsc::unbounded_channel::<Request>();
         let agent = thread::spawn(move || {
             let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let control = Control::bind(&lock).unwrap();
                 bound.send(()).unwrap();
-                tokio::spawn(async move {
-                    while let Some(request) = requested.recv().await {
-                        let text: Value = serde_json::from_slice(request.text()).unwrap();
-                        request.answer(&json!({"asked": text})).await;
-                    }
-                });
                 tokio::select! {
-                    never = control.serve(state, requests) => match never {},
+                    never = control.serve(state, mpsc::unbounded_channel().0) => match never {},
                     _ = ended => {}
                 }
             });
@@ -387,19 +365,6 @@ mod tests {
         let (_state, told) = watch::channel(json!("the next agent"));
         while_serving(start(&root), told, || {
             assert_eq!(ask_patiently(&instance), Answer::Running(json!("the next agent")));
-        });
-    }
-
-    #[test]
-    fn what_else_is_asked_is_answered_by_whoever_takes_requests() {
-        let root = tempfile::tempdir().unwrap();
-        let lock = start(&root);
-        let instance = lock.instance().clone();
-        let (_state, told) = watch::channel(json!("the state"));
-        while_serving(lock, told, || {
-            let answer = request::<Value>(&instance, &json!({"upgrade": 1}), LIMIT * 10).unwrap();
-            assert_eq!(answer, Answer::Running(json!({"asked": {"upgrade": 1}})));
-            assert_eq!(ask_patiently(&instance), Answer::Running(json!("the state")));
         });
     }
 

@@ -1,4 +1,4 @@
-//! The signals that end the agent in good order.
+//! The signals that tell the agent something.
 //!
 //! They are blocked in every thread, and read from a file (`signalfd(2)`). One that is not read yet stays pending, also
 //! across `execve(2)`: what comes while the agent is replaced by its successor is the successor's to read.
@@ -13,20 +13,17 @@ use std::{
 use rustix::process::Signal;
 use tokio::io::unix::AsyncFd;
 
-/// What `kill` sends, and Ctrl-C.
-const TO_END: [Signal; 2] = [Signal::TERM, Signal::INT];
-
-/// Those signals, as they come.
+/// Some signals, as they come.
 #[derive(Debug)]
 pub struct Signals(AsyncFd<OwnedFd>);
 
 impl Signals {
     /// Has them come here only. To be called before the process has a second thread, and in a runtime.
-    pub fn open() -> io::Result<Self> {
+    pub fn open(signals: &[Signal]) -> io::Result<Self> {
         let mut set = MaybeUninit::uninit();
         // SAFETY: it makes what it is pointed to a set (`sigsetops(3)`).
         unsafe { libc::sigemptyset(set.as_mut_ptr()) };
-        for signal in TO_END {
+        for signal in signals {
             // SAFETY: a set since the line above, and the number of a signal.
             unsafe { libc::sigaddset(set.as_mut_ptr(), signal.as_raw()) };
         }

@@ -5,8 +5,15 @@
 //! Where several words belong together, the module that uses them says in which order they are written.
 //!
 //! **Invariant:** aligned words and byte arrays only, without padding.
+//!
+//! **Invariant:** two builds that define the maps alike and have one [`REVISION`] read each other's: an agent that is
+//! upgraded goes on with the maps that are there, its programs next to those of the build before.
 
 use crate::{clients::Interval, memory::Word, policy::Policy};
+
+/// Raised whenever what is in a map means something else than before, though the map is defined as before: how a note, an
+/// endpoint or an image is written, where it is looked for, and what a value stands for.
+pub const REVISION: u32 = 1;
 
 /// Services that one instance can serve.
 pub const MAX_SERVICES: u32 = 16;
@@ -186,4 +193,74 @@ pub(crate) fn interface<M: Maps>(maps: &M) -> Option<&Interface> {
     let index = maps.interface_index();
     let interface = maps.interface(index % INTERFACES)?;
     if interface.index.get() == u64::from(index) { Some(interface) } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        clients,
+        model::Model,
+        outcome::Outcome,
+        pending::{Exchange, note},
+        policy::InUse,
+        rate,
+        served::{Endpoint, Table},
+    };
+    use core::num::NonZeroU32;
+    use std::vec::Vec;
+
+    /// Everything that a host writes into maps, by example, in one number.
+    fn what_is_in_the_maps() -> u64 {
+        let model = Model::new();
+        model.control.served.set(Table::new(1, 29).word());
+        model.serve(&Endpoint { address: Address::v4([192, 0, 2, 1]), port: [0, 53] }, 2);
+        model.serve(&Endpoint { address: Address::v6([0x20; 16]), port: [20, 233] }, 3);
+        model.say(2, b"worker1.example.net", 31);
+        let exchange = Exchange::new(&model.control, &[7, 11], [13, 17], [0, 53], [19, 23]);
+        note(&model.frame(&mut Vec::new()), exchange, 1232);
+        let in_use = InUse::new(1).some_may_not_see(true).limited(true);
+        model.control.policy.set(in_use.word());
+        let policy = &model.policies[in_use.index() as usize];
+        let intervals = [(0, 0), (5 << 64, clients::ANSWERED), (7 << 64, clients::ANSWERED | clients::NAMED)];
+        assert!(clients::fill(&model.intervals, policy, &intervals));
+        rate::set(policy, NonZeroU32::MIN, 250);
+        let _within_its_rate = rate::spend(&model.frame(&mut Vec::new()), Address::v4([192, 0, 2, 9]));
+
+        let Model { control, ports, served, services, records, images, pending, interfaces, .. } = &model;
+        let Control { enabled, observe, served: table, pending_key, pending_ticks, policy } = control;
+        let [key, other_key] = pending_key;
+        let control = [enabled, observe, table, key, other_key, pending_ticks, policy];
+        let policies = model.policies.iter().flat_map(|policy| {
+            let Policy { intervals, max_udp_size, keep_own, answer_interval, answer_ahead } = policy;
+            [intervals, max_udp_size, keep_own, answer_interval, answer_ahead]
+        });
+        let clients = model.intervals.iter().flat_map(|Interval { high, low, says }| [high, low, says]);
+        let served = served.iter().flat_map(|Served { high, low, tag }| [high, low, tag]);
+        let services = services.iter().map(|Service { selected }| selected);
+        let records = records.iter().flat_map(|Record { deadline, generation }| [deadline, generation]);
+        let pending = pending.iter().flat_map(|notes| &notes.0);
+        let interfaces = interfaces.iter().flat_map(|Interface { index, mac, mtu }| [index, mac, mtu]);
+        let words = control.into_iter().chain(ports).chain(served).chain(services).chain(records);
+        let words = words.chain(pending).chain(interfaces).chain(policies).chain(clients).chain(&model.rates);
+        let words = words.map(Word::get);
+        let images = images.iter().flat_map(|image| {
+            let (bytes, len) = image.bytes();
+            bytes.into_iter().map(u64::from).chain([len as u64, u64::from(image.sum())])
+        });
+        let names = Outcome::ALL.iter().flat_map(|outcome| outcome.name().bytes()).map(u64::from);
+        let all = words.chain(images).chain(names);
+        all.fold(0, |hash, word| (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29))
+    }
+
+    #[test]
+    fn what_is_in_the_maps_means_the_same_in_every_build_of_a_revision() {
+        let found = (REVISION, what_is_in_the_maps());
+        assert_eq!(
+            found,
+            (1, 4_029_782_044_643_509_728),
+            "something else is in the maps than before: if they are as large as before, raise REVISION; then write here \
+             what was found"
+        );
+    }
 }

@@ -1,13 +1,13 @@
 //! Every way out of the programs, by name.
 
 macro_rules! outcomes {
-    ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
+    ($($(#[doc = $meaning:literal])* $variant:ident = $name:literal,)*) => {
         /// Why a frame left as it did.
         ///
         /// The same names index the per-CPU counters, stand in `nsid status` and name the tests.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[repr(u8)]
-        pub enum Outcome { $($(#[$doc])* $variant,)* }
+        pub enum Outcome { $($(#[doc = $meaning])* $variant,)* }
 
         impl Outcome {
             /// All of them, in the order of their codes.
@@ -16,6 +16,11 @@ macro_rules! outcomes {
             /// The name in `nsid status`.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }
+            }
+
+            /// What it means, as it is documented; `docs/outcomes.md` is made of this.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($meaning),*).trim_ascii(),)* }
             }
 
             /// The outcome with that code; a code that none has gives [`NotOurs`](Self::NotOurs).

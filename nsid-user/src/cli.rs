@@ -23,7 +23,8 @@ pub struct Cli {
     pub verb: Verb,
 }
 
-const VERSION: &str = if cfg!(feature = "without-fence") {
+/// The version, as `--version` tells it.
+pub const VERSION: &str = if cfg!(feature = "without-fence") {
     concat!(env!("CARGO_PKG_VERSION"), " without the fence: for tests only")
 } else {
     env!("CARGO_PKG_VERSION")
@@ -43,6 +44,9 @@ pub enum Verb {
     ///
     /// At once, also where the agent is dead or frozen. The agent keeps its claim meanwhile.
     Off(InstanceArgs),
+    /// Have the running agent go on as another version of nsid
+    #[command(long_about = UPGRADE_ABOUT)]
+    Upgrade(UpgradeArgs),
     /// Change policies of the running agent: all that are named, or none
     #[command(long_about = SET_ABOUT, after_long_help = SET_EXAMPLES)]
     Set(SetArgs),
@@ -56,6 +60,13 @@ pub enum Verb {
     #[command(long_about = PROBE_ABOUT, after_long_help = PROBE_EXAMPLES)]
     Probe(ProbeArgs),
 }
+
+const UPGRADE_ABOUT: &str = "\
+Have the running agent go on as another version of nsid
+
+The agent first has the other version check its own configuration, and the kernel its programs; if they refuse, nothing \
+changes. Then it goes on as that version: in the same process, with the same arguments, name and claim, and without an \
+answer that lacks the name. Waits until it is ready.";
 
 const RUN_ABOUT: &str = "\
 Run the agent: claim a name, and have the kernel say it until the agent is stopped
@@ -137,6 +148,10 @@ pub struct RunArgs {
 
     #[command(flatten)]
     service: ServiceSettings,
+
+    /// Check the configuration, and whether the kernel takes the programs, and change nothing
+    #[arg(long, hide = true)]
+    pub check: bool,
 }
 
 impl RunArgs {
@@ -152,6 +167,22 @@ pub struct InstanceArgs {
     /// The instance that this is about: the one that `nsid run --instance` named
     #[arg(long, value_name = "NAME", default_value_t)]
     pub instance: InstanceName,
+}
+
+/// Flags of `nsid upgrade`.
+#[derive(Args, Debug)]
+pub struct UpgradeArgs {
+    /// The other version [default: the one that is run here]
+    #[arg(value_name = "BINARY")]
+    pub binary: Option<PathBuf>,
+
+    /// The instance that this is about.
+    #[command(flatten)]
+    pub of: InstanceArgs,
+
+    /// Print one JSON object instead of text for people
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Flags of `nsid set`.

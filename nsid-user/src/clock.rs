@@ -4,10 +4,11 @@
 use std::{fs, io, time::Duration};
 
 use rustix::time::{ClockId, Timespec, clock_gettime};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// A point on `CLOCK_BOOTTIME`, in nanoseconds since boot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct BootTime(u64);
 
 impl BootTime {

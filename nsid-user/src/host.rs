@@ -11,5 +11,7 @@ pub mod instance;
 pub mod links;
 pub mod lock;
 pub mod namespaces;
+pub mod signals;
 pub mod state;
+pub mod succession;
 pub mod watch;

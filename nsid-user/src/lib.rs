@@ -18,6 +18,7 @@ pub mod set;
 pub mod state;
 pub mod status;
 pub mod switch;
+pub mod upgrade;
 
 pub mod clock;
 pub mod host;

@@ -13,7 +13,7 @@ use env_logger::{Target, WriteStyle};
 use log::LevelFilter;
 use nsid_user::{
     agent,
-    cli::{Cli, ProbeArgs, SetArgs, StatusArgs, Verb, usage},
+    cli::{Cli, ProbeArgs, SetArgs, StatusArgs, UpgradeArgs, Verb, usage},
     clock,
     config::{ConfigError, InstanceName},
     detach,
@@ -23,6 +23,7 @@ use nsid_user::{
     set,
     status::Status,
     switch,
+    upgrade::{self, upgrade},
 };
 use serde::Serialize;
 
@@ -75,8 +76,14 @@ impl From<anyhow::Error> for Failure {
 fn carry_out(verb: Verb) -> Result<(), Failure> {
     let (source, config) = match verb {
         Verb::Run(run) => {
+            let check = run.check;
             let source = run.into_source();
             let config = source.load().map_err(Failure::Usage)?;
+            if check {
+                clock::is_the_kernels().map_err(anyhow::Error::from)?;
+                let origin = namespaces::Origin::here().map_err(anyhow::Error::from)?;
+                return Ok(on_host(|| show(&agent::check(config, source, origin)?, true))?);
+            }
             (source, config)
         }
         Verb::On(of) => return Ok(on_host(|| switch::set(&of.instance, true))?),
@@ -87,6 +94,10 @@ fn carry_out(verb: Verb) -> Result<(), Failure> {
             return Ok(on_host(|| show(&set::set(&of.instance, &changes)?, json))?);
         }
         Verb::Probe(args) => return show_probe(&args),
+        Verb::Upgrade(UpgradeArgs { binary, of, json }) => {
+            let binary = upgrade::binary(binary).map_err(anyhow::Error::from)?;
+            return Ok(on_host(|| show(&upgrade(&of.instance, &binary)?, json))?);
+        }
         Verb::Status(StatusArgs { of, json }) => {
             clock::is_the_kernels().map_err(anyhow::Error::from)?;
             return Ok(on_host(|| show_status(&of.instance, json))?);

@@ -6,8 +6,10 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    cli::VERSION,
+    clock::BootTime,
     config::Policies,
-    datapath::{Chains, IngressMode, Tc},
+    datapath::{Bypass, Chains, IngressMode, Tc},
     host::namespaces::NetNs,
     store::ClaimStatus,
 };
@@ -15,6 +17,8 @@ use crate::{
 /// An agent's own view.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
+    /// Who tells.
+    pub program: Program,
     /// The network namespace that it serves.
     pub netns: NetNs,
     /// The interfaces that its programs are attached to.
@@ -61,6 +65,24 @@ impl From<&Policies> for PolicyState {
     }
 }
 
+impl PolicyState {
+    /// What a person would set to have them so.
+    pub fn settings(&self) -> [String; 8] {
+        let Self { answer, allow, deny, nsid, nsid_period, own_nsid, max_udp_size, answer_rate } = self;
+        let or_off = |limit: Option<u32>| limit.map_or_else(|| "off".to_owned(), |limit| limit.to_string());
+        [
+            format!("answer={answer}"),
+            format!("allow={}", allow.join(",")),
+            format!("deny={}", deny.join(",")),
+            format!("nsid={nsid}"),
+            format!("nsid-period={nsid_period}"),
+            format!("own-nsid={own_nsid}"),
+            format!("max-udp-size={}", or_off(max_udp_size.map(u32::from))),
+            format!("answer-rate={}", or_off(*answer_rate)),
+        ]
+    }
+}
+
 /// The word that a person gives for it.
 fn word(value: &impl ValueEnum) -> String {
     value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
@@ -90,6 +112,22 @@ impl fmt::Display for PolicyState {
     }
 }
 
+/// The program that an agent runs. It changes when the agent is upgraded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Program {
+    /// Its version.
+    pub version: String,
+    /// When it began: a successor's began later.
+    pub since: BootTime,
+}
+
+impl Program {
+    /// This one, which begins now.
+    pub fn begin() -> Self {
+        Self { version: VERSION.to_owned(), since: BootTime::now() }
+    }
+}
+
 /// An interface with our programs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attached {
@@ -107,6 +145,8 @@ pub struct Attached {
     pub tc: Tc,
     /// Ours and others', as the agent last saw them.
     pub tcx: Chains,
+    /// What takes packets there past the kernel's stack.
+    pub bypass: Option<Bypass>,
 }
 
 /// A service.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::{
     clock::{BootTime, Deadline},
     config::{InstanceName, digits},
-    datapath::{Chains, IngressMode, Maps, Tc},
+    datapath::{Bypass, Chains, IngressMode, Maps, Tc},
     host::{
         control::{self, Answer},
         instance::Instance,
@@ -24,6 +24,7 @@ pub struct Status {
     instance: String,
     enabled: bool,
     agent: Agent,
+    version: Option<String>,
     services: Vec<Service>,
     interfaces: Vec<Interface>,
     policies: Option<PolicyState>,
@@ -68,6 +69,8 @@ struct Interface {
     tc: Tc,
     /// The programs at tcx, ours and others', in the order in which they run.
     tcx: Chains,
+    /// What takes packets past the kernel's stack, and so past all of that.
+    bypass: Option<Bypass>,
 }
 
 #[derive(Debug, Serialize)]
@@ -81,11 +84,14 @@ impl Status {
     pub fn of(name: &InstanceName) -> Result<Self> {
         let maps = switch::maps(name)?;
         let instance = Instance::new(name.as_str());
-        let (agent, state) = match control::ask(&instance, control::LIMIT)? {
+        let (agent, state): (_, Option<State>) = match control::ask(&instance, control::LIMIT)? {
             Answer::Running(state) => (Agent::Running, Some(state)),
             Answer::Unresponsive => (Agent::Unresponsive, file::read(&instance)?),
             Answer::Dead => (Agent::Dead, file::read(&instance)?),
         };
+        // The next program of a dead agent may be another one.
+        let running = state.as_ref().filter(|_| agent == Agent::Running);
+        let version = running.map(|state| state.program.version.clone());
         let (services, interfaces, policies) =
             state.map_or_else(Default::default, |State { services, interfaces, policies, .. }| {
                 let services = (0..)
@@ -99,6 +105,7 @@ impl Status {
             instance: name.to_string(),
             enabled: maps.enabled(),
             agent,
+            version,
             services,
             interfaces,
             policies,
@@ -137,7 +144,7 @@ fn milliseconds_left(point: BootTime) -> i64 {
 }
 
 impl From<Attached> for Interface {
-    fn from(Attached { name, ingress, why_tc, behind, tc, tcx, .. }: Attached) -> Self {
+    fn from(Attached { name, ingress, why_tc, behind, tc, tcx, bypass, .. }: Attached) -> Self {
         let ingress = ingress.map(|mode| {
             let hook = match mode {
                 IngressMode::Native | IngressMode::Generic => "xdp",
@@ -145,16 +152,20 @@ impl From<Attached> for Interface {
             };
             Ingress { hook, mode }
         });
-        Self { name, ingress, reason: why_tc, behind, tc, tcx }
+        Self { name, ingress, reason: why_tc, behind, tc, tcx, bypass }
     }
 }
 
-/// For people: a line each, and only the outcomes that there were.
+/// For people: a line each, and one for all outcomes that there were none of.
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { instance, enabled, agent, services, interfaces, policies, outcomes } = self;
+        let Self { instance, enabled, agent, version, services, interfaces, policies, outcomes } = self;
         let switch = if *enabled { "on" } else { "off" };
-        writeln!(f, "instance   {instance}: {switch}, agent {}", word(agent))?;
+        write!(f, "instance   {instance}: {switch}, agent {}", word(agent))?;
+        match version {
+            Some(version) => writeln!(f, ", nsid {version}")?,
+            None => writeln!(f)?,
+        }
         for Service { name, nsid, listen, store, slot, token, deadline_ms } in services {
             write!(f, "service    {}", name.as_deref().unwrap_or("(no name)"))?;
             let plain = name.as_ref().map(|name| digits(name.as_bytes()));
@@ -184,6 +195,11 @@ impl fmt::Display for Status {
         for (outcome, count) in outcomes.iter().filter(|(_, count)| **count != 0) {
             writeln!(f, "outcome    {outcome}: {count}")?;
         }
+        let none: Vec<_> =
+            outcomes.iter().filter(|(_, count)| **count == 0).map(|(outcome, _)| *outcome).collect();
+        if !none.is_empty() {
+            writeln!(f, "outcome    none: {}", none.join(" "))?;
+        }
         Ok(())
     }
 }
@@ -191,7 +207,7 @@ impl fmt::Display for Status {
 /// `eth0: queries at XDP (native), responses at tc (tcx)`.
 impl fmt::Display for Interface {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, ingress, reason, behind, tc, tcx } = self;
+        let Self { name, ingress, reason, behind, tc, tcx, bypass } = self;
         let tc = word(tc);
         write!(f, "{name}: ")?;
         match ingress.as_ref().map(|ingress| ingress.mode) {
@@ -210,6 +226,9 @@ impl fmt::Display for Interface {
             if chain.iter().any(|program| !program.starts_with("nsid_")) {
                 write!(f, "; tcx {hook}, in order: {}", chain.join(", "))?;
             }
+        }
+        if let Some(bypass) = bypass {
+            write!(f, "; {bypass}")?;
         }
         Ok(())
     }

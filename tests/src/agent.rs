@@ -106,6 +106,12 @@ impl Instance {
         assert!(output.status.success(), "nsid {verb}: {output:?}");
     }
 
+    /// `nsid upgrade` to a binary, to its end.
+    pub fn upgrade(&self, binary: &Path) -> Output {
+        let binary = binary.to_str().expect("a path in UTF-8");
+        nsid(&["upgrade", binary, "--json", "--instance", self.name()])
+    }
+
     /// What `nsid status --json` says of it.
     pub fn status(&self) -> Value {
         self.try_status().unwrap_or_else(|output| panic!("nsid status: {output:?}"))

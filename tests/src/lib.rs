@@ -30,6 +30,7 @@ pub mod site;
 pub mod threads;
 
 pub mod apart;
+pub mod asker;
 pub mod client;
 pub mod dig;
 pub mod message;

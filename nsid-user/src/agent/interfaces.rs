@@ -11,8 +11,8 @@ use tokio::time;
 use crate::{
     config::{self, Listen},
     datapath::{
-        Answering, AttachError, Chains, Datapath, Ingress, IngressMode, Mode, SlotTaken, Tc, Wanted,
-        slot_taken,
+        Answering, AttachError, Bypass, Chains, Datapath, Ingress, IngressMode, Mode, SlotTaken, Tc, Wanted,
+        bypass, slot_taken,
     },
     host::{
         addresses::Address,
@@ -140,20 +140,27 @@ impl Interfaces {
             }
             Err(error) => return Err(error),
         };
+        let now = netlink.link(&link.name).await?;
+        let bypass = look_for_bypass(&now, self.bypass_of(link));
         let ingress = match given.here {
             None => None,
             Some(Ingress::Tc) => Some(IngressMode::Tc),
             // Asked for native XDP, a kernel may give generic.
-            Some(Ingress::Xdp(_)) => IngressMode::of(&netlink.link(&link.name).await?),
+            Some(Ingress::Xdp(_)) => IngressMode::of(&now),
         };
         let tcx = Chains::of(&link.name);
         let attached =
-            Attached { name: link.name.clone(), index: link.index, ingress, why_tc, behind, tc, tcx };
+            Attached { name: link.name.clone(), index: link.index, ingress, why_tc, behind, tc, tcx, bypass };
         log::info!("{}: attached, {ingress:?}, tc by {tc:?}", link.name);
         self.attached.retain(|other| other.index != link.index);
         self.attached.push(attached);
         self.given.insert(link.index, given);
         Ok(())
+    }
+
+    /// What was last seen to take packets off a link.
+    fn bypass_of(&self, link: &Link) -> Option<&Bypass> {
+        self.attached.iter().find(|attached| attached.index == link.index)?.bypass.as_ref()
     }
 
     fn warn_of_xdp(&mut self, link: &Link) {
@@ -230,6 +237,7 @@ impl Interfaces {
                 log::warn!("{}: renamed to {}; it stays attached", attached.name, link.name);
                 attached.name.clone_from(&link.name);
             }
+            attached.bypass = look_for_bypass(link, attached.bypass.as_ref());
             let at_xdp = matches!(attached.ingress, Some(IngressMode::Native | IngressMode::Generic));
             let detached = at_xdp && !datapath.runs_on(link);
             if detached {
@@ -287,6 +295,15 @@ impl Interfaces {
         }
         Ok(told?)
     }
+}
+
+/// What takes packets off an interface past us; a word in the log, if that is something else than before.
+fn look_for_bypass(link: &Link, before: Option<&Bypass>) -> Option<Bypass> {
+    let found = bypass(link);
+    if let Some(found) = found.as_ref().filter(|found| before != Some(found)) {
+        log::warn!("{}: {found}", link.name);
+    }
+    found
 }
 
 /// Why it is not XDP, without the interface, which is named beside it.

@@ -10,24 +10,31 @@
 //! programs and their maps, and the kernel says each name until its deadline.
 
 mod announce;
+mod check;
 mod endpoints;
 mod interfaces;
 mod policies;
 mod services;
+pub(crate) mod upgrade;
 
-use std::{collections::BTreeMap, io, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
+use rustix::process::Signal;
 use tokio::{
     io::unix::AsyncFd,
-    signal::unix::{Signal, SignalKind, signal},
     sync::{mpsc, watch},
     time,
 };
 
+pub use self::check::{Fit, check};
 use self::{
     announce::Announcer,
-    endpoints::endpoints,
+    endpoints::{Endpoints, endpoints},
     interfaces::Interfaces,
     policies::rules,
     services::{Services, silence_what_is_not_wanted},
@@ -37,16 +44,19 @@ use crate::{
     config::{Config, Source},
     datapath::{AttachError, Datapath, Options, PacketLog, Pins, Rules, fits},
     host::{
+        addresses::Address,
         bpffs,
         control::{Control, Request},
         instance::Instance,
-        links::Netlink,
-        lock::InstanceLock,
+        links::{Link, Netlink},
+        lock::{Came, InstanceLock},
         namespaces::{NetNs, Origin},
-        state as file,
+        signals::Signals,
+        state as file, succession,
         watch::Watch,
     },
-    state::State,
+    lines,
+    state::{Program, State},
     store::Nonce,
 };
 
@@ -70,17 +80,26 @@ pub fn run(config: Config, source: Source, origin: Origin) -> Result<()> {
 }
 
 async fn run_until_stopped(config: Config, reading: Reading) -> Result<()> {
-    let mut stop = Stop::new()?;
-    let hangup = signal(SignalKind::hangup())?;
+    let program = Program::begin();
+    let signals = |signals: &[Signal]| Signals::open(signals).context("cannot take signals");
+    let (stop, hangup) = (signals(&[Signal::TERM, Signal::INT])?, signals(&[Signal::HUP])?);
     let instance = Instance::new(config.instance.as_str());
-    let lock = InstanceLock::acquire(&instance)?;
+    let lock = InstanceLock::inherit_or_acquire(&instance)?;
     let pins = Pins::of(&instance);
     let fresh = !pins.exist();
-    match Agent::start(config, &lock, pins.clone(), reading, hangup).await {
+    match Agent::start(program, config, &lock, pins.clone(), reading, hangup).await {
         Ok(mut agent) => {
-            let ended = tokio::select! {
-                ended = agent.live(&lock) => ended,
-                () = stop.requested() => Ok(()),
+            let ended = loop {
+                tokio::select! {
+                    ended = agent.live(&lock) => match ended {
+                        Ok(successor) => agent.make_way(&successor, &lock),
+                        Err(error) => break Err(error),
+                    },
+                    stop = stop.next() => {
+                        log::info!("stopping");
+                        break stop.context("cannot take signals");
+                    }
+                }
             };
             agent.leave().await;
             drop(agent);
@@ -101,24 +120,23 @@ fn leave_nothing(lock: InstanceLock, pins: &Pins) -> Result<()> {
     lock.remove_files().context("cannot remove the files of this instance")
 }
 
-/// SIGTERM and Ctrl-C.
-struct Stop {
-    terminate: Signal,
-    interrupt: Signal,
+/// What there is to attach to and to serve, and what the programs keep to; an error if that is not what was asked for.
+async fn look(config: &Config, interfaces: &Interfaces, netlink: &Netlink) -> Result<Found> {
+    let links = interfaces.links(netlink).await?;
+    let addresses = netlink.addresses().await?;
+    let endpoints = endpoints(&config.services, &addresses)?;
+    fits(&endpoints)?;
+    let rules = rules(&config.policies, &addresses);
+    rules.fit()?;
+    Ok(Found { links, addresses, endpoints, rules })
 }
 
-impl Stop {
-    fn new() -> io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
-    }
-
-    async fn requested(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-        log::info!("stopping");
-    }
+/// What was found on the host.
+struct Found {
+    links: Vec<Link>,
+    addresses: Vec<Address>,
+    endpoints: Endpoints,
+    rules: Rules,
 }
 
 /// Where the configuration is read from.
@@ -129,9 +147,10 @@ struct Reading {
 }
 
 struct Agent {
+    program: Program,
     config: Config,
     reading: Reading,
-    hangup: Signal,
+    hangup: Signals,
     requests: mpsc::UnboundedReceiver<Request>,
     /// What the programs keep to.
     rules: Rules,
@@ -144,6 +163,8 @@ struct Agent {
     services: Services,
     announcer: Announcer,
     state: watch::Sender<State>,
+    /// Programs that are fit to go on in the place of this one, and the way for them to come.
+    successors: (mpsc::UnboundedSender<PathBuf>, mpsc::UnboundedReceiver<PathBuf>),
     /// What the last look around could not follow, as it was logged.
     trouble: String,
 }
@@ -151,11 +172,12 @@ struct Agent {
 impl Agent {
     /// Everything that can be refused is looked at before anything is changed.
     async fn start(
-        config: Config,
+        program: Program,
+        mut config: Config,
         lock: &InstanceLock,
         pins: Pins,
         reading: Reading,
-        hangup: Signal,
+        hangup: Signals,
     ) -> Result<Self> {
         let netns = NetNs::current().context("cannot tell the network namespace")?;
         let last: Option<State> = file::read(lock.instance()).unwrap_or_else(|error| {
@@ -166,12 +188,14 @@ impl Agent {
         let watch = Watch::open().context("cannot follow changes of interfaces")?;
         let netlink = Netlink::open().context("cannot ask the kernel about interfaces")?;
         let mut interfaces = Interfaces::new(&config, netns);
-        let links = interfaces.links(&netlink).await?;
-        let addresses = netlink.addresses().await?;
-        let endpoints = endpoints(&config.services, &addresses)?;
-        fits(&endpoints)?;
-        let rules = rules(&config.policies, &addresses);
-        rules.fit()?;
+        let predecessor = last.as_ref().filter(|_| lock.came() == Came::FromPredecessor);
+        if let Some(predecessor) = predecessor {
+            match reading.kept(&config, predecessor) {
+                Ok(policies) => config.policies = policies,
+                Err(error) => log::error!("policies that were set are not kept: {error:#}"),
+            }
+        }
+        let Found { links, addresses, endpoints, rules } = look(&config, &interfaces, &netlink).await?;
         let nonce = Nonce::load_or_create(&lock.instance().nonce_path())?;
         let control = Control::bind(lock).context("cannot make the control socket")?;
 
@@ -198,10 +222,11 @@ impl Agent {
             _ => None,
         };
         let form = config.policies.form.clone();
-        let services = Services::start(config.services.clone(), &nonce, &datapath.maps, form);
+        let services = Services::start(config.services.clone(), &nonce, &datapath.maps, form, predecessor);
         let mut announcer = Announcer::default();
         announcer.interfaces(true);
         let first = State {
+            program: program.clone(),
             netns,
             interfaces: interfaces.attached().to_vec(),
             services: services.states(),
@@ -211,6 +236,7 @@ impl Agent {
         let (asked, requests) = mpsc::unbounded_channel();
         tokio::task::spawn_local(control.serve(told, asked));
         let agent = Self {
+            program,
             config,
             reading,
             hangup,
@@ -225,14 +251,15 @@ impl Agent {
             services,
             announcer,
             state,
+            successors: mpsc::unbounded_channel(),
             trouble: String::new(),
         };
         agent.tell(lock);
         Ok(agent)
     }
 
-    /// Until a claim ends for good.
-    async fn live(&mut self, lock: &InstanceLock) -> Result<()> {
+    /// Until another program is to go on in the place of this one, or a claim ends for good.
+    async fn live(&mut self, lock: &InstanceLock) -> Result<PathBuf> {
         let changed = self.services.changed();
         let mut due = Box::pin(time::sleep(IDLE));
         loop {
@@ -242,11 +269,12 @@ impl Agent {
                 Some(ended) = self.services.tasks.join_next() => ended??,
                 () = changed.notified() => self.tell(lock),
                 Some(request) = self.requests.recv() => {
+                    let Some(request) = self.begin_upgrade(request, lock) else { continue };
                     self.answer(request).await;
                     self.tell(lock);
                     due.as_mut().reset(time::Instant::now());
                 }
-                Some(()) = self.hangup.recv() => {
+                Ok(()) = self.hangup.next() => {
                     self.reload().await;
                     self.tell(lock);
                     due.as_mut().reset(time::Instant::now());
@@ -266,6 +294,7 @@ impl Agent {
                     self.announcer.interfaces(!self.interfaces.attached().is_empty());
                     self.tell(lock);
                 }
+                Some(successor) = self.successors.1.recv() => return Ok(successor),
                 () = packets(self.packet_log.as_mut()) => {}
             }
         }
@@ -306,6 +335,7 @@ impl Agent {
     /// Tells the verbs, now and for when this process is dead.
     fn tell(&self, lock: &InstanceLock) {
         let state = State {
+            program: self.program.clone(),
             netns: self.netns,
             interfaces: self.interfaces.attached().to_vec(),
             services: self.services.states(),
@@ -315,6 +345,15 @@ impl Agent {
             log::warn!("cannot write {}: {error}", lock.instance().state_path().display());
         }
         self.state.send_replace(state);
+    }
+
+    /// Has another program go on in this process, with all that this one holds. If this returns, it could not.
+    fn make_way(&self, successor: &Path, lock: &InstanceLock) {
+        self.tell(lock);
+        lines::STDOUT.finish();
+        lines::STDERR.finish();
+        let why = succession::succeed(successor, upgrade::arguments(), lock);
+        log::error!("cannot go on as {}: {why}; going on as before", successor.display());
     }
 
     /// Releases all names, then takes the programs off.

@@ -10,6 +10,7 @@ use crate::{
     datapath::{PolicyError, Rules},
     host::{addresses::Address, control},
     set::{Reply, Request},
+    state::State,
 };
 
 /// Policies as the programs keep to them, on a host with these addresses.
@@ -33,6 +34,15 @@ impl Reading {
         Ok(self.at_origin(|| config::changed(policies, changes))??)
     }
 
+    /// The policies that were in force in the predecessor, whatever the configuration says now.
+    pub(super) fn kept(&self, config: &Config, predecessor: &State) -> Result<Policies> {
+        let settings = predecessor.policies.settings();
+        let changes = settings.iter().map(|setting| setting.parse()).collect::<Result<Vec<Change>, _>>()?;
+        let policies = self.changed(&config.policies, &changes)?;
+        policies.fit(&config.services)?;
+        Ok(policies)
+    }
+
     fn at_origin<T: Send>(&self, read: impl FnOnce() -> T + Send) -> Result<T> {
         self.origin.read(read).context("cannot look files up where the agent was started")
     }
@@ -40,7 +50,7 @@ impl Reading {
 
 impl Agent {
     /// Answers `nsid set`.
-    pub(super) async fn answer(&mut self, control::Request { text, answer }: control::Request) {
+    pub(super) async fn answer(&mut self, control::Request { text, answer, .. }: control::Request) {
         let reply = match self.set(&text).await {
             Ok(()) => {
                 log::info!("policies set by `nsid set`");

@@ -13,9 +13,10 @@ use tokio::{
 };
 
 use crate::{
-    claim::{self, Event, Report},
+    claim::{self, Event, Inherited, Report},
+    clock::Deadline,
     config::{Nsid, Service, StoreConfig},
-    datapath::{Maps, ServiceVoice},
+    datapath::{Maps, Said, ServiceVoice},
     form::Form,
     host::instance::RUN_ROOT,
     state::{ServiceState, State},
@@ -34,8 +35,14 @@ pub(super) struct Services {
 }
 
 impl Services {
-    /// Starts to claim.
-    pub(super) fn start(configured: Vec<Service>, nonce: &Nonce, maps: &Rc<Maps>, form: Form) -> Self {
+    /// Starts to claim; goes on with what the predecessor held, if there is one.
+    pub(super) fn start(
+        configured: Vec<Service>,
+        nonce: &Nonce,
+        maps: &Rc<Maps>,
+        form: Form,
+        predecessor: Option<&State>,
+    ) -> Self {
         let form = Rc::new(RefCell::new(form));
         let (stop, stopped) = watch::channel(false);
         let (sender, events) = mpsc::unbounded_channel();
@@ -50,11 +57,15 @@ impl Services {
             let (progress, status) = Progress::new(kind, service.store.source());
             let report = Report { progress, events: sender.clone() };
             let voice = ServiceVoice::new(Rc::clone(maps), index, Rc::clone(&form));
+            let inherited = predecessor
+                .and_then(|state| state.services.get(index as usize))
+                .and_then(|state| inherited(service, state, maps, index));
             tasks.spawn_local(claim(
                 service.clone(),
                 nonce.of_service(index),
                 voice,
                 report,
+                inherited,
                 stopped.clone(),
             ));
             tokio::task::spawn_local(forward(status.clone(), Rc::clone(&changed)));
@@ -113,6 +124,7 @@ async fn claim(
     nonce: Nonce,
     voice: ServiceVoice,
     report: Report,
+    inherited: Option<Inherited>,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), ClaimError> {
     match service.store {
@@ -123,14 +135,27 @@ async fn claim(
         StoreConfig::Local { pattern, ttl } => {
             let directory = std::path::Path::new(RUN_ROOT).join("local").join(pattern.pool());
             let store = Local::new(directory, nonce, pattern.limit().get(), ttl);
-            claim::hold(store, &pattern, voice, &report, &mut stop).await
+            claim::hold(store, &pattern, voice, &report, inherited, &mut stop).await
         }
         StoreConfig::Etcd { cluster, pattern, ttl } => {
             let store = Etcd::new(cluster, &pattern.pool(), nonce, pattern.limit().get(), ttl);
             // On the heap: the other stores need not reserve what this one takes.
-            Box::pin(claim::hold(store, &pattern, voice, &report, &mut stop)).await
+            Box::pin(claim::hold(store, &pattern, voice, &report, inherited, &mut stop)).await
         }
     }
+}
+
+/// What a service goes on with: the claim of the same source, if its name is still said.
+fn inherited(service: &Service, state: &ServiceState, maps: &Maps, index: u32) -> Option<Inherited> {
+    let (StoreConfig::Local { pattern, .. } | StoreConfig::Etcd { pattern, .. }) = &service.store else {
+        return None;
+    };
+    let (slot, token) = state.claim.slot.zip(state.claim.token)?;
+    let Said { name, until: Deadline::At(until), .. } = maps.said(index)? else { return None };
+    let same = state.source == service.store.source()
+        && slot < pattern.limit().get()
+        && name == pattern.name(slot).as_str();
+    same.then_some(Inherited { slot, token, until })
 }
 
 /// Until the claim has ended.

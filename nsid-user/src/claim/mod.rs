@@ -45,6 +45,17 @@ pub enum Event {
     Lost(NodeName),
 }
 
+/// What an earlier process of the claimant was granted: its name is still being said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inherited {
+    /// The place in the pool.
+    pub slot: u32,
+    /// The fencing token.
+    pub token: u64,
+    /// The deadline that the kernel was told.
+    pub until: BootTime,
+}
+
 /// Where a claim reports to.
 #[derive(Debug)]
 pub struct Report {
@@ -61,7 +72,7 @@ impl Report {
     }
 }
 
-/// Claims a slot and keeps it, again and again, until `stop` becomes true or its sender is gone; then takes the
+/// Goes on with the claim that was inherited, if there is one; claims a slot and keeps it, again and again, until `stop` becomes true or its sender is gone; then takes the
 /// name off the wire, and only after that gives the slot back.
 ///
 /// Ends early only with an error that no waiting mends; no name is being said then.
@@ -70,13 +81,14 @@ pub async fn hold<S: Store, V: Voice>(
     pattern: &Pattern,
     voice: V,
     report: &Report,
+    inherited: Option<Inherited>,
     stop: &mut watch::Receiver<bool>,
 ) -> Result<(), ClaimError> {
     let mut claimant = Claimant { store, pattern, voice, report, name: None };
     tokio::select! {
         biased;
         () = stopped(stop) => {}
-        error = claimant.live() => match error? {},
+        error = claimant.live(inherited) => match error? {},
     }
     claimant.leave().await;
     Ok(())
@@ -96,6 +108,15 @@ struct Claimant<'a, S, V> {
     name: Option<NodeName>,
 }
 
+/// What the store is asked more time for.
+#[derive(Clone, Copy)]
+enum Ask {
+    /// The slot that it granted.
+    Renew,
+    /// One that it granted an earlier process.
+    Resume { slot: u32, token: u64 },
+}
+
 /// Why a name is no longer ours.
 enum End {
     /// The store says so.
@@ -105,7 +126,11 @@ enum End {
 }
 
 impl<S: Store, V: Voice> Claimant<'_, S, V> {
-    async fn live(&mut self) -> Result<Infallible, ClaimError> {
+    async fn live(&mut self, inherited: Option<Inherited>) -> Result<Infallible, ClaimError> {
+        if let Some(inherited) = inherited {
+            let end = self.go_on(inherited).await;
+            self.lose(&end);
+        }
         let mut backoff = Backoff::new();
         loop {
             let grant = self.store.claim(&self.report.progress).await?;
@@ -117,6 +142,17 @@ impl<S: Store, V: Voice> Claimant<'_, S, V> {
             backoff = Backoff::new();
             let end = self.keep(grant.lease).await;
             self.lose(&end);
+        }
+    }
+
+    /// Holds what was inherited for as long as that works.
+    async fn go_on(&mut self, Inherited { slot, token, until }: Inherited) -> End {
+        self.name = Some(self.pattern.name(slot));
+        let limit = until.left() / RENEWALS;
+        match self.insist(Ask::Resume { slot, token }, until, limit).await {
+            Ok(lease) if self.say(&Grant { slot, token, lease }) => self.keep(lease).await,
+            Ok(_) => End::Lapsed,
+            Err(end) => end,
         }
     }
 
@@ -140,7 +176,7 @@ impl<S: Store, V: Voice> Claimant<'_, S, V> {
         loop {
             let due = lease.sent().saturating_add(jittered(lease.ttl() / RENEWALS));
             until(due.min(lease.deadline())).await;
-            lease = match self.renew(lease).await {
+            lease = match self.insist(Ask::Renew, lease.deadline(), lease.ttl() / RENEWALS).await {
                 Ok(lease) => lease,
                 Err(end) => return end,
             };
@@ -149,10 +185,9 @@ impl<S: Store, V: Voice> Claimant<'_, S, V> {
         }
     }
 
-    /// Asks for a new lease until there is one, or the old one's deadline passes.
-    async fn renew(&mut self, old: Lease) -> Result<Lease, End> {
-        let deadline = old.deadline();
-        let limit = old.ttl() / RENEWALS;
+    /// Asks for a new lease until there is one, or the old one's deadline passes; each time, waits for the answer no
+    /// longer than `limit`.
+    async fn insist(&mut self, ask: Ask, deadline: BootTime, limit: Duration) -> Result<Lease, End> {
         let mut backoff = Backoff::new();
         loop {
             if deadline.passed() {
@@ -161,7 +196,7 @@ impl<S: Store, V: Voice> Claimant<'_, S, V> {
             // Counted from this request: after one that hung, the next is due at once.
             let again = backoff.next();
             let give_up = BootTime::now().saturating_add(limit).min(deadline);
-            let answer = within(give_up, self.store.renew()).await;
+            let answer = within(give_up, self.ask(ask)).await;
             if deadline.passed() {
                 return Err(End::Lapsed);
             }
@@ -173,6 +208,13 @@ impl<S: Store, V: Voice> Claimant<'_, S, V> {
             };
             self.report.progress.unreachable(&reason);
             until(again.min(deadline)).await;
+        }
+    }
+
+    async fn ask(&mut self, ask: Ask) -> Result<Lease, RenewError> {
+        match ask {
+            Ask::Renew => self.store.renew().await,
+            Ask::Resume { slot, token } => self.store.resume(slot, token).await,
         }
     }
 

@@ -19,6 +19,7 @@ enum Act {
     Claimed,
     Said(String, Deadline),
     RenewalSent,
+    Resumed(u32, u64),
     Extended(BootTime),
     Silenced,
     ReleaseSent,
@@ -131,6 +132,11 @@ impl Store for Scripted {
         Self::lease(self.renewals.pop_front().unwrap_or(AT_ONCE)).await
     }
 
+    async fn resume(&mut self, slot: u32, token: u64) -> Result<Lease, RenewError> {
+        self.diary.note(Act::Resumed(slot, token));
+        Self::lease(self.renewals.pop_front().unwrap_or(AT_ONCE)).await
+    }
+
     async fn release(&mut self) -> Result<(), Unreachable> {
         self.diary.note(Act::ReleaseSent);
         match Self::lease(self.releases.pop_front().unwrap_or(AT_ONCE)).await {
@@ -156,17 +162,26 @@ impl Held {
             [claims, renewals, releases].map(|fates| fates.iter().copied().collect());
         let diary = Diary::default();
         let store = Scripted { diary: diary.clone(), slots: 0, claims, renewals, releases };
-        Self::start(store, diary)
+        Self::start(store, diary, None)
     }
 
-    fn start(store: impl Store + 'static, diary: Diary) -> Self {
+    /// Starts it with slot 3, token 9, for half a lease more; these are the fates of being resumed, and then renewed.
+    fn inheriting(renewals: &[Fate]) -> Self {
+        let diary = Diary::default();
+        let (claims, renewals) = (VecDeque::new(), renewals.iter().copied().collect());
+        let store = Scripted { diary: diary.clone(), slots: 0, claims, renewals, releases: VecDeque::new() };
+        let until = BootTime::now().saturating_add(TTL / 2);
+        Self::start(store, diary, Some(Inherited { slot: 3, token: 9, until }))
+    }
+
+    fn start(store: impl Store + 'static, diary: Diary, inherited: Option<Inherited>) -> Self {
         let (progress, status) = Progress::new(Kind::Local, "worker{id}.tf.local");
         let (report, events) = report(progress);
         let (stop, mut stopped) = watch::channel(false);
         let voice = diary.clone();
         let driver = tokio::spawn(async move {
             let pattern = Pattern::parse("worker{id}.tf.local", NonZeroU32::new(10).unwrap()).unwrap();
-            hold(store, &pattern, voice, &report, &mut stopped).await
+            hold(store, &pattern, voice, &report, inherited, &mut stopped).await
         });
         Self { diary, status, events, stop, driver }
     }
@@ -226,6 +241,41 @@ async fn a_stop_takes_the_name_off_the_wire_before_the_slot_is_given_back() {
         panic!("{acts:#?}")
     };
     assert!(*released >= silenced.saturating_add(clock::jiffy() * 6), "{acts:#?}");
+}
+
+#[tokio::test]
+async fn what_was_inherited_is_resumed_and_no_slot_is_claimed() {
+    let mut held = Held::inheriting(&[Fate::Unreachable]);
+    held.expect("ready", "worker3.tf.local").await;
+    assert_eq!(held.state(), (State::Held, Some(3), Some(9)));
+    tokio::time::sleep(TTL).await;
+    let diary = held.stop().await;
+    assert_eq!(diary.when(|act| *act == Act::Claimed), []);
+    let acts: Vec<_> = diary.acts().into_iter().map(|(_, act)| act).take(3).collect();
+    let [Act::Resumed(3, 9), Act::Resumed(3, 9), Act::Said(name, Deadline::At(_))] = &acts[..] else {
+        panic!("{acts:#?}")
+    };
+    assert_eq!(name, "worker3.tf.local");
+    assert!(diary.extended().len() >= 2, "renewed since: {:#?}", diary.acts());
+}
+
+#[tokio::test]
+async fn what_was_inherited_and_is_lost_is_silenced_before_another_slot_is_claimed() {
+    let mut held = Held::inheriting(&[Fate::Lost]);
+    held.expect("lost", "worker3.tf.local").await;
+    held.expect("ready", "worker0.tf.local").await;
+    let acts: Vec<_> = held.stop().await.acts().into_iter().map(|(_, act)| act).collect();
+    let [Act::Resumed(3, 9), Act::Silenced, Act::Claimed, ..] = &acts[..] else { panic!("{acts:#?}") };
+}
+
+#[tokio::test]
+async fn what_was_inherited_is_lost_at_its_deadline_if_the_store_does_not_answer() {
+    let start = BootTime::now();
+    let mut held = Held::inheriting(&[Fate::NoAnswer; 10]);
+    let lost = held.expect("lost", "worker3.tf.local").await;
+    let (earliest, latest) = (start.saturating_add(TTL / 2), start.saturating_add(TTL / 2 + TTL / 10));
+    assert!((earliest..latest).contains(&lost), "{start:?} {lost:?}");
+    held.stop().await;
 }
 
 #[tokio::test]
@@ -405,7 +455,7 @@ async fn over_the_local_store_the_next_holder_speaks_only_when_the_last_is_silen
     let directory = tempfile::tempdir().unwrap();
     let start = || {
         let store = Local::new(directory.path().join("pool"), Nonce::random().unwrap(), 1, TTL);
-        Held::start(store, Diary::default())
+        Held::start(store, Diary::default(), None)
     };
     let mut killed = start();
     killed.expect("ready", "worker0.tf.local").await;

@@ -185,7 +185,10 @@ impl Datapath {
             // No frame is sent to it.
             Answering::ByServer => u64::MAX,
         };
-        place.index.set(0);
+        // What is known already stays known throughout: no packet is passed for want of it.
+        if place.index.get() != u64::from(link.index) {
+            place.index.set(0);
+        }
         place.mac.set(mac);
         place.mtu.set(u64::from(link.mtu));
         place.index.set(u64::from(link.index));

@@ -19,6 +19,7 @@ use rustix::thread::{CapabilitySet, capabilities};
 use thiserror::Error;
 
 use super::{
+    abi,
     maps::{Maps, OpenError},
     pins::{Pins, Place},
 };
@@ -55,7 +56,9 @@ pub struct Datapath {
     pub(super) made: Vec<PathBuf>,
     /// Links of the last run go on with these programs.
     pub(super) taken_over: bool,
-    /// The directory of the maps, if this process made it.
+    /// The directory of the maps.
+    pub(super) directory: PathBuf,
+    /// The same, if this process made it.
     pub(super) new_maps: Option<PathBuf>,
     options: Options,
     /// The maps.
@@ -83,6 +86,9 @@ pub enum LoadError {
         /// The end of its log.
         verdict: String,
     },
+    /// The object is none.
+    #[error("cannot read the BPF object: {0}")]
+    Malformed(#[from] aya_obj::ParseError),
     /// The object could not be brought into the kernel.
     #[error("cannot load the BPF object: {0}")]
     Object(#[from] EbpfError),
@@ -107,11 +113,12 @@ impl Datapath {
     /// instance has to be locked by the caller.
     pub fn load(pins: Pins, options: Options) -> Result<Self, LoadError> {
         check_capabilities()?;
-        let directory = pins.maps_of(OBJECT);
+        let directory = pins.maps_of(abi::of(OBJECT)?);
         // Looked at before there are ours.
         let before = pins.maps_in_use().map_err(OpenError::Pins)?.filter(|before| *before != directory);
         let new_maps = (!directory.exists()).then(|| directory.clone());
-        let loaded = load_onto(&directory, options).and_then(|ebpf| Ok((ebpf, Maps::open(&directory)?)));
+        let loaded =
+            load_onto_pinned(&directory, options).and_then(|ebpf| Ok((ebpf, Maps::open(&directory)?)));
         let (ebpf, maps) = loaded.inspect_err(|_| {
             if let Some(directory) = &new_maps {
                 let _ = fs::remove_dir_all(directory);
@@ -128,6 +135,7 @@ impl Datapath {
             filters: BTreeMap::new(),
             made: Vec::new(),
             taken_over: false,
+            directory,
             new_maps,
             options,
             maps: Rc::new(maps),
@@ -139,9 +147,16 @@ impl Datapath {
         self.maps.begin(self.options.observe, note_ticks());
     }
 
+    /// Whether the kernel takes the programs: they are verified with maps of their own, and let go.
+    pub fn check(options: Options) -> Result<(), LoadError> {
+        check_capabilities()?;
+        let mut ebpf = load(&[], options)?;
+        Prog::ALL.into_iter().try_for_each(|prog| verify(&mut ebpf, prog))
+    }
+
     /// The maps of other versions; those that cannot be opened are left out, with a warning.
     pub fn other_maps(&self) -> io::Result<Vec<Maps>> {
-        let others = self.pins.all_maps()?.into_iter().filter(|path| *path != self.pins.maps_of(OBJECT));
+        let others = self.pins.all_maps()?.into_iter().filter(|path| *path != self.directory);
         let open = |path: PathBuf| {
             Maps::open(&path).inspect_err(|error| log::warn!("of another version of nsid: {error}")).ok()
         };
@@ -150,19 +165,23 @@ impl Datapath {
 
     /// Removes the maps of other versions, which no link's programs use any more.
     pub fn remove_other_maps(&self) -> io::Result<()> {
-        self.pins.remove_maps_but(&self.pins.maps_of(OBJECT))
+        self.pins.remove_maps_but(&self.directory)
     }
 }
 
-fn load_onto(directory: &Path, options: Options) -> Result<Ebpf, LoadError> {
+fn load_onto_pinned(directory: &Path, options: Options) -> Result<Ebpf, LoadError> {
     let pin_error = |source| LoadError::Pin { path: directory.to_owned(), source };
     fs::create_dir_all(directory).map_err(pin_error)?;
+    load(&Maps::NAMES.map(|name| (name, directory.join(name))), options)
+}
+
+/// Onto the maps that are pinned at those paths, where there are any.
+fn load(pins: &[(&str, PathBuf)], options: Options) -> Result<Ebpf, LoadError> {
     let mut loader = EbpfLoader::new();
     let log_level: u8 = if options.log_packets { aya_log::Level::Debug as u8 } else { 0 };
     loader.override_global(aya_log::LEVEL, &log_level, true);
     loader.verifier_log_level(VerifierLogLevel::DEBUG | VerifierLogLevel::STATS);
-    let paths = Maps::NAMES.map(|name| (name, directory.join(name)));
-    for (name, path) in &paths {
+    for (name, path) in pins {
         loader.map_pin_path(name, path.as_path());
     }
     let ebpf = loader.load(OBJECT)?;
@@ -212,19 +231,23 @@ impl Prog {
     }
 }
 
+fn verify(ebpf: &mut Ebpf, prog: Prog) -> Result<(), LoadError> {
+    let loaded = match prog {
+        Prog::Xdp | Prog::XdpBoth | Prog::XdpEdit => program::<Xdp>(ebpf, prog).load(),
+        Prog::Queries | Prog::Responses => program::<SchedClassifier>(ebpf, prog).load(),
+    };
+    return_memory();
+    match loaded {
+        Ok(()) | Err(ProgramError::AlreadyLoaded) => Ok(()),
+        Err(error) => Err(refused(prog.name(), error)),
+    }
+}
+
 impl Datapath {
     /// Has the kernel verify a program, if it has not yet: most interfaces need two of them.
     pub fn prepare(&mut self, prog: Prog) -> Result<(), LoadError> {
-        let loaded = match prog {
-            Prog::Xdp | Prog::XdpBoth | Prog::XdpEdit => self.xdp(prog).load(),
-            Prog::Queries | Prog::Responses => self.tc(prog).load(),
-        };
-        return_memory();
-        match loaded {
-            Ok(()) if prog == Prog::XdpBoth => self.chain(),
-            Ok(()) | Err(ProgramError::AlreadyLoaded) => Ok(()),
-            Err(error) => Err(refused(prog.name(), error)),
-        }
+        verify(&mut self.ebpf, prog)?;
+        if prog == Prog::XdpBoth { self.chain() } else { Ok(()) }
     }
 
     /// Has [`Prog::XdpBoth`] go on to its other half.

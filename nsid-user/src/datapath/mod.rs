@@ -8,7 +8,9 @@
 //!
 //! **Invariant:** no store is known here; a name and a deadline are all that comes in.
 
+mod abi;
 mod attach;
+mod bypass;
 mod load;
 mod maps;
 mod packets;
@@ -21,6 +23,7 @@ mod test_run;
 mod voice;
 
 pub use attach::{Answering, AttachError, Chains, Ingress, IngressMode, Mode, Tc, Wanted, remove_filters};
+pub use bypass::{Bypass, bypass};
 pub use load::{Datapath, LoadError, OBJECT, Options, Prog};
 pub use maps::{Maps, OpenError, Said};
 pub use packets::PacketLog;

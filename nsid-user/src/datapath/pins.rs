@@ -1,14 +1,12 @@
 //! Where the pins of an instance are: by them maps and links outlive the agent, and are found again.
 //!
 //! ```text
-//! /sys/fs/bpf/nsid/INSTANCE/maps-HASH/NAME        HASH: of the object, so that another version has maps of its own
+//! /sys/fs/bpf/nsid/INSTANCE/maps-ABI/NAME         ABI: what they are, so that a version of others has maps of its own
 //! /sys/fs/bpf/nsid/INSTANCE/NETNS-IFINDEX-PLACE   a link: PLACE is of `Place`
 //! ```
 
 use std::{
-    fs,
-    hash::{DefaultHasher, Hash, Hasher},
-    io,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -76,11 +74,9 @@ impl Pins {
         self.root.exists()
     }
 
-    /// The directory of the maps that this object's programs use.
-    pub(super) fn maps_of(&self, object: &[u8]) -> PathBuf {
-        let mut hasher = DefaultHasher::new();
-        object.hash(&mut hasher);
-        self.root.join(format!("maps-{:016x}", hasher.finish()))
+    /// The directory of the maps of that [ABI](super::abi).
+    pub(super) fn maps_of(&self, abi: u64) -> PathBuf {
+        self.root.join(format!("maps-{abi:016x}"))
     }
 
     /// The directories of the maps that are there: one, or several while another version takes over, and after a run

@@ -13,7 +13,7 @@ use aya::{
 use thiserror::Error;
 
 use super::{
-    load::{Datapath, OBJECT, Prog},
+    load::{Datapath, Prog},
     maps::Maps,
 };
 
@@ -81,10 +81,9 @@ impl Datapath {
 
     /// Loads the programs for measuring onto the maps of these.
     pub fn load_bench(&self) -> Result<Bench, TestRunError> {
-        let directory = self.pins.maps_of(OBJECT);
         let mut loader = EbpfLoader::new();
         loader.override_global(aya_log::LEVEL, &0_u8, true);
-        let paths = Maps::NAMES.map(|name| (name, directory.join(name)));
+        let paths = Maps::NAMES.map(|name| (name, self.directory.join(name)));
         for (name, path) in &paths {
             loader.map_pin_path(name, path.as_path());
         }

@@ -94,6 +94,8 @@ pub struct Request {
     pub text: Vec<u8>,
     /// Where it waits.
     pub answer: oneshot::Sender<Vec<u8>>,
+    /// Closed when the answer was told, or nobody waits any more.
+    pub told: oneshot::Receiver<()>,
 }
 
 /// Bytes that a verb may ask in.
@@ -105,15 +107,16 @@ async fn answer(
     requests: mpsc::UnboundedSender<Request>,
 ) -> Option<()> {
     let mut text = Vec::new();
+    let (_until_told, told) = oneshot::channel();
     time::timeout(LIMIT, (&mut verb).take(REQUEST_MAX).read_to_end(&mut text)).await.ok()?.ok()?;
-    let told = if text.is_empty() {
+    let answer = if text.is_empty() {
         state
     } else {
         let (answer, answered) = oneshot::channel();
-        requests.send(Request { text, answer }).ok()?;
+        requests.send(Request { text, answer, told }).ok()?;
         answered.await.ok()?
     };
-    time::timeout(LIMIT, verb.write_all(&told)).await.ok()?.ok()
+    time::timeout(LIMIT, verb.write_all(&answer)).await.ok()?.ok()
 }
 
 /// What came of asking.
@@ -168,6 +171,7 @@ pub fn request<T: DeserializeOwned>(
             | ErrorKind::NotFound
             | ErrorKind::WouldBlock
             | ErrorKind::TimedOut
+            | ErrorKind::BrokenPipe
             | ErrorKind::ConnectionReset => Vec::new(),
             _ => return Err(io(error)),
         },

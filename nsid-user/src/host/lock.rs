@@ -13,7 +13,7 @@ use std::{
 
 use thiserror::Error;
 
-use super::instance::Instance;
+use super::{instance::Instance, succession};
 
 /// Who asks whether the lock is held takes it for a moment, and so does who removes it: an agent tries again.
 const ATTEMPTS: u32 = 10;
@@ -83,10 +83,29 @@ impl std::fmt::Display for Holder {
 #[derive(Debug)]
 pub struct InstanceLock {
     instance: Instance,
-    _file: File,
+    file: File,
+    came: Came,
+}
+
+/// How the instance came to be ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Came {
+    /// Nobody had it.
+    Free,
+    /// The program that this process ran before had it, and let go of it at no time.
+    FromPredecessor,
 }
 
 impl InstanceLock {
+    /// Goes on with the instance where this process had it before it ran this program, and takes it otherwise.
+    pub fn inherit_or_acquire(instance: &Instance) -> Result<Self, LockError> {
+        let inherited = succession::inherited().map(File::from);
+        match inherited.and_then(|file| try_lock(instance, file).ok().flatten()) {
+            Some(file) => Ok(Self { instance: instance.clone(), file, came: Came::FromPredecessor }),
+            None => Self::acquire(instance),
+        }
+    }
+
     /// Takes the instance, and makes its directory.
     pub fn acquire(instance: &Instance) -> Result<Self, LockError> {
         let io = |source| LockError::Io {
@@ -96,7 +115,7 @@ impl InstanceLock {
         };
         for _ in 0..ATTEMPTS {
             if let Some(file) = try_acquire(instance).map_err(io)? {
-                return Ok(Self { instance: instance.clone(), _file: file });
+                return Ok(Self { instance: instance.clone(), file, came: Came::Free });
             }
             thread::sleep(BETWEEN_ATTEMPTS);
         }
@@ -106,6 +125,16 @@ impl InstanceLock {
     /// What is locked.
     pub fn instance(&self) -> &Instance {
         &self.instance
+    }
+
+    /// How it came to be ours.
+    pub fn came(&self) -> Came {
+        self.came
+    }
+
+    /// The open file that is locked.
+    pub(super) fn file(&self) -> &File {
+        &self.file
     }
 
     /// Removes the instance's files, then lets go. Pins are not touched.

@@ -36,6 +36,8 @@ macro_rules! behaves_as_a_store {
             a_crowd_that_starts_at_once_gets_the_lowest_slots_one_each,
             a_newcomer_gets_the_lowest_slot_that_was_given_back,
             who_comes_back_within_its_lease_gets_its_own_slot_and_a_greater_token,
+            a_successor_goes_on_under_the_same_token,
+            nothing_is_resumed_that_is_no_longer_held_under_that_token,
             tokens_grow_from_grant_to_grant,
             a_released_slot_goes_to_who_waits_in_line_at_once,
             a_dead_holders_slot_is_handed_on_when_its_lease_is_over_and_no_sooner,
@@ -103,6 +105,49 @@ pub(crate) async fn who_comes_back_within_its_lease_gets_its_own_slot_and_a_grea
     assert!(after.token > before.token, "{before:?} {after:?}");
     // The incarnation that died, were it to wake up, is no longer the holder.
     assert!(matches!(dead.renew().await, Err(RenewError::Lost)));
+}
+
+pub(crate) async fn a_successor_goes_on_under_the_same_token<P: Pool>() {
+    let pool = P::new(2);
+    let nonce = Nonce::random().unwrap();
+    let grant = claim(&mut pool.claimant(nonce)).await;
+    let (line, _) = {
+        claim(&mut newcomer(&pool)).await;
+        in_line(&pool).await
+    };
+    let mut successor = pool.claimant(nonce);
+    let mut deadline = successor.resume(grant.slot, grant.token).await.unwrap().deadline();
+    assert!(deadline > grant.lease.deadline());
+    // Longer than the lease lasts that was granted.
+    for _ in 0..4 {
+        tokio::time::sleep(P::TTL / 3).await;
+        let renewed = successor.renew().await.unwrap().deadline();
+        assert!(renewed > deadline);
+        deadline = renewed;
+    }
+    // It is what a third one resumes, and what is given back then.
+    let mut third = pool.claimant(nonce);
+    third.resume(grant.slot, grant.token).await.unwrap();
+    third.release().await.unwrap();
+    assert!(matches!(successor.renew().await, Err(RenewError::Lost)));
+    line.abort();
+}
+
+pub(crate) async fn nothing_is_resumed_that_is_no_longer_held_under_that_token<P: Pool>() {
+    let pool = P::new(3);
+    let nonce = Nonce::random().unwrap();
+    let mut first = pool.claimant(nonce);
+    let grant = claim(&mut first).await;
+    for (slot, token) in [(grant.slot, grant.token + 1), (grant.slot + 1, grant.token)] {
+        assert!(matches!(pool.claimant(nonce).resume(slot, token).await, Err(RenewError::Lost)));
+    }
+    let stranger = newcomer(&pool).resume(grant.slot, grant.token).await;
+    assert!(matches!(stranger, Err(RenewError::Lost)));
+    first.release().await.unwrap();
+    let mut late = pool.claimant(nonce);
+    assert!(matches!(late.resume(grant.slot, grant.token).await, Err(RenewError::Lost)));
+    let anew = claim(&mut late).await;
+    assert!(anew.slot == grant.slot && anew.token > grant.token, "{grant:?} {anew:?}");
 }
 
 pub(crate) async fn tokens_grow_from_grant_to_grant<P: Pool>() {

@@ -53,6 +53,12 @@ pub trait Store: Send {
     /// say, keeps a shorter limit of its own.
     fn renew(&mut self) -> impl Future<Output = Result<Lease, RenewError>> + Send;
 
+    /// Goes on with a slot that an earlier process of this claimant was granted, under the same token, and asks for more
+    /// time for it, as [`renew`](Store::renew) does.
+    ///
+    /// [`RenewError::Lost`]: it is not held under that token any more; who asks may [`claim`](Store::claim).
+    fn resume(&mut self, slot: u32, token: u64) -> impl Future<Output = Result<Lease, RenewError>> + Send;
+
     /// Gives back whatever this claimant holds, or may hold after a call that was dropped, so that the next in
     /// line gets it at once. Nothing to give back is no error.
     fn release(&mut self) -> impl Future<Output = Result<(), Unreachable>> + Send;

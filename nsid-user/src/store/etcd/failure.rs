@@ -5,7 +5,7 @@ use std::error::Error as _;
 use etcd_client::Error;
 use tonic::{Code, Status};
 
-use crate::store::Unreachable;
+use crate::store::{RenewError, Unreachable};
 
 /// Why a request was not carried out, or may not have been.
 #[derive(Debug)]
@@ -21,6 +21,16 @@ pub(super) enum Failure {
 impl From<Unreachable> for Failure {
     fn from(reason: Unreachable) -> Self {
         Self::Unreachable(reason)
+    }
+}
+
+impl From<Failure> for RenewError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Lost => Self::Lost,
+            Failure::Refused(reason) => Unreachable::new(reason).into(),
+            Failure::Unreachable(reason) => reason.into(),
+        }
     }
 }
 

@@ -147,6 +147,17 @@ impl Etcd {
         }
     }
 
+    /// Goes on with a slot, and with the lease that etcd has it with.
+    async fn take_over(&mut self, held: Held) -> Result<Lease, Failure> {
+        if !self.session.has_lease() {
+            let answer = self.session.read(self.keys.slot(held.slot)).await?;
+            let slot = answer.kvs().first().filter(|slot| self.keys.is_as_put(slot, held.revision));
+            self.session.take_over(slot.ok_or(Failure::Lost)?.lease());
+        }
+        self.held = Some(held);
+        self.prolong(held).await
+    }
+
     /// More time for the slot, if it is still ours.
     async fn prolong(&mut self, held: Held) -> Result<Lease, Failure> {
         let (lease, ()) = Lease::ask(self.ttl, |_| async {
@@ -189,11 +200,12 @@ impl Store for Etcd {
 
     async fn renew(&mut self) -> Result<Lease, RenewError> {
         let held = self.held.ok_or(RenewError::Lost)?;
-        self.prolong(held).await.map_err(|failure| match failure {
-            Failure::Lost => RenewError::Lost,
-            Failure::Refused(reason) => Unreachable::new(reason).into(),
-            Failure::Unreachable(reason) => reason.into(),
-        })
+        Ok(self.prolong(held).await?)
+    }
+
+    async fn resume(&mut self, slot: u32, token: u64) -> Result<Lease, RenewError> {
+        let revision = token.try_into().map_err(|_| RenewError::Lost)?;
+        Ok(self.take_over(Held { slot, revision }).await?)
     }
 
     async fn release(&mut self) -> Result<(), Unreachable> {

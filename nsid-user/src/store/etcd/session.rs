@@ -60,6 +60,11 @@ impl Session {
         (self.lease, self.keep_alive) = (None, None);
     }
 
+    /// Goes on with a lease that an earlier process of this claimant was granted.
+    pub(super) fn take_over(&mut self, lease: LeaseId) {
+        (self.lease, self.keep_alive) = (Some(lease), None);
+    }
+
     /// Asks for a new lease. Its number is known before the answer, which may get lost.
     pub(super) async fn grant(&mut self) -> Result<Lease, Failure> {
         let id = random_id().map_err(Unreachable::new)?;

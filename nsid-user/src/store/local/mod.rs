@@ -220,6 +220,13 @@ impl Store for Local {
         Ok(lease)
     }
 
+    async fn resume(&mut self, slot: u32, token: u64) -> Result<Lease, RenewError> {
+        let boot = boot().map_err(Unreachable::new)?;
+        let record = Record { boot, holder: Some(self.nonce), token, expires: 0 };
+        self.held = Some(Held { slot, record });
+        self.renew().await
+    }
+
     async fn release(&mut self) -> Result<(), Unreachable> {
         let Some(held) = &self.held else { return Ok(()) };
         let files = self.slot(held.slot);

@@ -1,0 +1,83 @@
+//! `nsid upgrade`, the agent's side: has the other version check whether it could go on.
+
+use std::{env, ffi::OsString, path::PathBuf, process::Stdio, time::Duration};
+
+use tokio::{process::Command, sync::mpsc, time};
+
+use super::{Agent, check::Fit};
+use crate::{
+    host::{control, lock::InstanceLock, succession},
+    upgrade::{Reply, Request},
+};
+
+/// How long the other version may take to check: it loads its programs, on a host that may have much to do.
+pub(crate) const CHECK_LIMIT: Duration = Duration::from_secs(20);
+
+/// What the other version is given: our own arguments.
+pub(super) fn arguments() -> impl Iterator<Item = OsString> {
+    env::args_os().skip(1)
+}
+
+impl Agent {
+    /// Begins an upgrade, if that is what a verb asks for; any other request is returned.
+    pub(super) fn begin_upgrade(
+        &self,
+        request: control::Request,
+        lock: &InstanceLock,
+    ) -> Option<control::Request> {
+        let Ok(Request { upgrade }) = serde_json::from_slice(&request.text) else { return Some(request) };
+        let (instance, fit) = (lock.instance().name().to_owned(), self.successors.0.clone());
+        tokio::task::spawn_local(serve(upgrade, request, instance, fit));
+        None
+    }
+}
+
+/// A binary that is fit goes to who makes way for it, after the verb was told.
+async fn serve(
+    binary: PathBuf,
+    control::Request { answer, told, .. }: control::Request,
+    instance: String,
+    fit: mpsc::UnboundedSender<PathBuf>,
+) {
+    let found = check(&binary, &instance).await;
+    let reply = match &found {
+        Ok(_) => Reply::Accepted,
+        Err(why) => Reply::Refused { why: why.clone() },
+    };
+    // Fails if nobody waits any more: then nothing is done.
+    if answer.send(serde_json::to_vec(&reply).unwrap_or_default()).is_err() {
+        return;
+    }
+    // Closed, and that is what is waited for.
+    let _ = told.await;
+    match found {
+        Ok(found) => {
+            log::info!("going on as nsid {} ({})", found.nsid, binary.display());
+            // Fails if the agent is ending.
+            let _ = fit.send(binary);
+        }
+        Err(why) => log::warn!("not upgraded to {}: {why}", binary.display()),
+    }
+}
+
+async fn check(binary: &PathBuf, instance: &str) -> Result<Fit, String> {
+    let mut check = Command::new(binary);
+    check.args(arguments()).arg("--check").env_remove(succession::VARIABLE);
+    check.stdin(Stdio::null()).kill_on_drop(true);
+    let output = match time::timeout(CHECK_LIMIT, check.output()).await {
+        Ok(Ok(output)) => output,
+        Ok(Err(error)) => return Err(format!("it cannot be run: {error}")),
+        Err(_) => return Err(format!("it has not checked itself in {CHECK_LIMIT:?}")),
+    };
+    if !output.status.success() {
+        let told = String::from_utf8_lossy(&output.stderr);
+        let why = told.lines().find_map(|line| line.strip_prefix("error: ")).unwrap_or(told.trim());
+        return Err(if why.is_empty() { output.status.to_string() } else { why.to_owned() });
+    }
+    let fit: Fit =
+        serde_json::from_slice(&output.stdout).map_err(|_| "it does not answer as nsid does".to_owned())?;
+    if fit.instance != instance {
+        return Err(format!("its configuration is now that of instance '{}'", fit.instance));
+    }
+    Ok(fit)
+}

@@ -1,0 +1,270 @@
+//! `nsid upgrade`: an agent goes on as another version, and nobody who asks notices.
+
+use std::{
+    env, fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Stdio,
+    thread,
+    time::Duration,
+};
+
+use nsid_tests::{
+    agent::{Agent, Instance, binary, binary_without_fence, nsid, run_command},
+    asker::{Asker, Asks, Tally},
+    attached::{Attached, attached, directories},
+    boot_clock,
+    cluster::{Cluster, Store},
+    message::Query,
+    patience::until,
+    servers::{PRESENT, Software},
+    site::Site,
+    unique::Prefix,
+    wire::{INTERFACE, Wire},
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const NAME: &str = "ns1.example.net";
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Upgrades under load, to each binary in turn.
+const UPGRADES: usize = 12;
+
+/// A directory for binaries, in which they may be executed.
+fn scratch() -> TempDir {
+    tempfile::Builder::new().prefix("nsid-t-").tempdir_in(env::temp_dir()).expect("a temporary directory")
+}
+
+/// The agent's own binary by another name, and one with other programs on the same maps.
+fn versions(directory: &TempDir) -> [PathBuf; 2] {
+    let copy = directory.path().join("nsid-copy");
+    fs::copy(binary(), &copy).expect("room for a copy");
+    [binary_without_fence(), copy]
+}
+
+fn upgrade(instance: &Instance, to: &Path) -> Value {
+    let output = instance.upgrade(to);
+    assert!(output.status.success(), "{output:?}");
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
+}
+
+/// The programs of an agent's interface, by their ids.
+fn programs(wire: &Wire) -> (String, String) {
+    let xdp = wire.server.ip_shows("-d -o link show dev eth0");
+    let id = xdp.split_once("prog/xdp id ").map(|(_, rest)| rest.split(' ').next().unwrap_or_default());
+    (id.unwrap_or_default().to_owned(), format!("{:?}", attached(&wire.server, INTERFACE)))
+}
+
+/// The kernel detaches a link some time after its last holder is gone (`bpf_link_put`, kernel/bpf/syscall.c).
+fn until_nothing_is_attached(wire: &Wire) {
+    until(PATIENCE, "the programs to be gone", || attached(&wire.server, INTERFACE) == Attached::default());
+}
+
+fn under_load(software: Software) {
+    let directory = scratch();
+    let versions = versions(&directory);
+    let mut site = Site::new(software, NAME);
+    let pid = site.agent.id();
+    let askers: Vec<_> = site
+        .wire
+        .addresses
+        .both()
+        .into_iter()
+        .flat_map(|server| [(server, Asks::WithNsid), (server, Asks::WithNsid), (server, Asks::IdServer)])
+        .map(|(server, asks)| Asker::start(&site.wire.client, server, asks, NAME))
+        .collect();
+    let mut before = programs(&site.wire);
+    let mut upgrades = Vec::new();
+    for to in versions.iter().cycle().take(UPGRADES) {
+        let began = boot_clock::now();
+        let told = upgrade(site.agent.instance(), to);
+        upgrades.push(began..=boot_clock::now());
+        let status = site.agent.status();
+        assert_eq!((&status["agent"], &status["version"]), (&json!("running"), &told["to"]), "{status}");
+        let after = programs(&site.wire);
+        assert_ne!(after.0, before.0, "the program is another one");
+        assert_eq!(after.1, before.1, "attached once");
+        before = after;
+    }
+    let tallies: Vec<Tally> = askers.into_iter().map(Asker::stop).collect();
+    for tally in &tallies {
+        assert!(tally.named > 100, "{tallies:?}");
+        assert!(tally.others.is_empty() && tally.lost.is_empty(), "{tallies:?}, upgraded in {upgrades:?}");
+    }
+    assert_eq!(site.agent.ready(), NAME);
+    assert_eq!(site.agent.stdout(), format!("ready: {NAME}\n").repeat(UPGRADES + 1));
+    assert_eq!(site.agent.id(), pid);
+    let (ended, instance) = site.agent.terminate();
+    assert!(ended.success(), "{ended}");
+    until_nothing_is_attached(&site.wire);
+    assert_eq!(directories(instance.name()), Vec::<String>::new());
+}
+
+#[test]
+fn no_answer_of_nsd_is_lost_or_without_the_name_while_programs_are_swapped() {
+    under_load(Software::Nsd);
+}
+
+#[test]
+fn no_answer_of_unbound_is_lost_or_without_the_name_while_programs_are_swapped() {
+    under_load(Software::Unbound);
+}
+
+fn keeps_slot_and_token(store: Store) {
+    const TTL: Duration = Duration::from_secs(3);
+    let directory = scratch();
+    let versions = versions(&directory);
+    let cluster = Cluster::with_servers(store, 2);
+    let mut agent = cluster.spawn(0, &["--ttl", "3s", "--limit", "1"]);
+    let name = agent.ready();
+    let next = cluster.spawn(1, &["--ttl", "3s", "--limit", "1"]);
+    next.until_claim_is("waiting");
+    let claim = |status: &Value| {
+        let service = &status["services"][0];
+        (service["slot"].clone(), service["token"].clone(), service["store"]["state"].clone())
+    };
+    let held = claim(&agent.status());
+    let asker =
+        Asker::start(&cluster.star.hub, cluster.star.nodes[0].addresses.v4.into(), Asks::WithNsid, &name);
+    for to in versions.iter().cycle().take(4) {
+        let told = upgrade(agent.instance(), to);
+        assert_eq!(
+            (&told["services"][0]["slot"], &told["services"][0]["token"]),
+            (&held.0, &held.1),
+            "{told}"
+        );
+        assert_eq!(claim(&agent.status()), held);
+    }
+    // Longer than what the first program was granted: the last one renews.
+    thread::sleep(2 * TTL);
+    assert_eq!(claim(&agent.status()), held);
+    assert_eq!(next.is_ready(), None, "the next in line was given the slot");
+    let tally = asker.stop();
+    assert!(tally.named > 100 && tally.others.is_empty() && tally.lost.is_empty(), "{tally:?}");
+    if store == Store::Etcd {
+        let leases = cluster.etcd().ctl(&cluster.star.hub, &["lease", "list"]).expect("etcd answers");
+        assert!(leases.contains("found 2 leases"), "one each: {leases}");
+    }
+    let (ended, _instance) = agent.terminate();
+    assert!(ended.success(), "{ended}");
+    let mut next = next;
+    assert_eq!(next.ready(), name, "what was taken over is given back");
+}
+
+#[test]
+fn a_name_of_the_local_store_keeps_its_slot_and_token() {
+    keeps_slot_and_token(Store::Local);
+}
+
+#[test]
+fn a_name_from_etcd_keeps_its_slot_token_and_lease() {
+    keeps_slot_and_token(Store::Etcd);
+}
+
+fn script(directory: &TempDir, name: &str, text: &str) -> PathBuf {
+    let path = directory.path().join(name);
+    fs::write(&path, format!("#!/bin/sh\n{text}\n")).expect("room for a script");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("our own file");
+    path
+}
+
+#[test]
+fn what_is_not_fit_is_refused_with_its_reason_and_the_agent_goes_on() {
+    let directory = scratch();
+    let site = Site::new(Software::Nsd, NAME);
+    let before = programs(&site.wire);
+    let path = binary();
+    let path = path.display();
+    for (to, reason) in [
+        (PathBuf::from("/bin/true"), "does not answer as nsid does"),
+        (PathBuf::from("/etc/passwd"), "cannot be run"),
+        (directory.path().join("absent"), "No such file"),
+        (script(&directory, "older", "echo 'error: unexpected argument' >&2; exit 2"), "unexpected argument"),
+        // The kernel refuses its programs.
+        (
+            script(&directory, "bare", &format!("exec setpriv --bounding-set=-bpf,-sys_admin {path} \"$@\"")),
+            "capability",
+        ),
+    ] {
+        let output = site.agent.instance().upgrade(&to);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{to:?}: {stderr}");
+        assert!(stderr.contains(reason) && stderr.lines().count() == 1, "{to:?}: {stderr}");
+        assert_eq!(programs(&site.wire), before, "{to:?}");
+        for client in site.clients() {
+            assert_eq!(client.ask(&Query::a(PRESENT).with_nsid()).nsid().as_deref(), Some(NAME));
+        }
+    }
+    assert_eq!(site.agent.stdout(), format!("ready: {NAME}\n"));
+}
+
+#[test]
+fn an_agent_whose_configuration_is_broken_meanwhile_is_not_upgraded() {
+    let directory = scratch();
+    let wire = Wire::direct();
+    let config = directory.path().join("nsid.toml");
+    let good = format!("iface = [\"{INTERFACE}\"]\n[[services]]\nstore = \"static:{NAME}\"\n");
+    fs::write(&config, &good).expect("a temporary file");
+    let instance = Instance::new(Prefix::Test);
+    let arguments = ["--config", config.to_str().expect("a path in UTF-8")];
+    let command = run_command(&binary(), &instance, &wire.server, &arguments);
+    let mut agent = Agent::spawn_command(instance, &wire.server, command);
+    assert_eq!(agent.ready(), NAME);
+    for (text, reason) in
+        [(good.replace("iface", "ifaces"), "ifaces"), (good.replace(INTERFACE, "eth7"), "eth7")]
+    {
+        fs::write(&config, &text).expect("a temporary file");
+        let output = agent.instance().upgrade(&binary());
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && stderr.contains(reason), "{text}: {stderr}");
+        assert_eq!(agent.stdout(), format!("ready: {NAME}\n"));
+    }
+}
+
+#[test]
+fn policies_that_were_set_meanwhile_are_kept() {
+    let site = Site::new(Software::Nsd, NAME);
+    let instance = site.agent.instance();
+    let set =
+        ["nsid=hex:6e7332", "allow=10.77.0.0/16", "own-nsid=keep", "max-udp-size=1400", "answer-rate=5000"];
+    let output = nsid(&[&["set", "--instance", instance.name()], &set[..]].concat());
+    assert!(output.status.success(), "{output:?}");
+    let policies = || instance.status()["policies"].clone();
+    let before = policies();
+    let [v4, _] = site.wire.addresses.both();
+    let asker = Asker::start(&site.wire.client, v4, Asks::WithNsid, "ns2");
+    upgrade(instance, &binary());
+    assert_eq!(policies(), before);
+    let tally = asker.stop();
+    assert!(tally.named > 10 && tally.others.is_empty() && tally.lost.is_empty(), "{tally:?}");
+}
+
+#[test]
+fn nobody_there_is_nobody_to_upgrade() {
+    let instance = Instance::new(Prefix::Test);
+    let output = instance.upgrade(&binary());
+    assert_eq!(output.status.code(), Some(1));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.contains(instance.name()) && stderr.contains("nsid run"), "{stderr}");
+}
+
+/// Whichever of the two programs is told.
+#[test]
+fn sigterm_in_the_midst_of_an_upgrade_ends_the_agent_in_good_order() {
+    for after in (0..12).map(|step| Duration::from_millis(25 * step)) {
+        let wire = Wire::direct();
+        let store = format!("static:{NAME}");
+        let agent = Agent::start(&wire.server, &["--iface", INTERFACE, "--store", &store]);
+        let mut verb = std::process::Command::new(binary());
+        verb.args(["upgrade", "--instance", agent.instance().name()]);
+        let mut verb = verb.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("nsid can be run");
+        thread::sleep(after);
+        let (ended, instance) = agent.terminate();
+        let _either_way = verb.wait().expect("our own child");
+        assert_eq!(ended.code(), Some(0), "told after {after:?}: {ended}");
+        until_nothing_is_attached(&wire);
+        assert_eq!(directories(instance.name()), Vec::<String>::new(), "told after {after:?}");
+    }
+}

@@ -310,11 +310,6 @@ macro_rules! edits {
                     let (service, udp_size) = (service as usize, usize::from(udp_size));
                     Outcome::from_code($noted(self.context, tags, version, service, udp_size))
                 }
-
-                #[inline(always)]
-                fn tagged_response(self) -> Outcome {
-                    Outcome::from_code($tagged(self.context))
-                }
             };
         }
     };

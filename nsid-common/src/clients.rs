@@ -16,7 +16,7 @@ use crate::{
 /// Intervals of one table, at most.
 pub const INTERVALS: u32 = 1 << STEPS;
 /// Halvings of the largest table.
-const STEPS: u32 = 9;
+const STEPS: u32 = 10;
 
 /// The kernel answers it.
 pub const ANSWERED: u64 = 1;

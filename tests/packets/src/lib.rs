@@ -21,7 +21,7 @@ mod mutants;
 pub use both::{Both, State};
 pub use kernel::{Action, Kernel, Run};
 pub use mutants::Mutants;
-pub use row::{Hook, Row};
+pub use row::{Hook, INTERFACE, Place, Row, Sent, Unsendable, Wired};
 
 /// All rows.
 pub fn table() -> Vec<Row> {

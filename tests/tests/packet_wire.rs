@@ -59,20 +59,19 @@ impl Link {
             "link set eth0 up".into(),
         ]);
         client.ip("link set eth0 up");
-        // Behind tcx programs.
-        let tc = |arguments: &str| {
-            run(server.command("tc").args(arguments.split_whitespace()));
+        // What passes XDP is seen by a socket where it arrives; what passes tc is taken from behind tcx programs.
+        let passed = if place == Place::Ingress {
+            redirect(&server);
+            "behind"
+        } else {
+            "eth0"
         };
-        tc("qdisc add dev eth0 clsact");
-        // It compares bytes of the MAC addresses: they are in the shortest frame.
-        tc("filter add dev eth0 ingress protocol all u32 match u32 0 0 at -12 \
-            action mirred egress redirect dev sink");
         server.enter(|| kernel.attach(prog, place, "eth0"));
         let from = if place == Place::Egress { &server } else { &client };
         Self {
             from: PacketSocket::open(from, "eth0"),
             client: PacketSocket::open(&client, "eth0"),
-            behind: PacketSocket::open(&server, "behind"),
+            behind: PacketSocket::open(&server, passed),
             place,
             _peer: PassProgram::attach(&client, "eth0"),
             _namespaces: [server, client],
@@ -98,6 +97,17 @@ impl Link {
             wait([&self.client, &self.behind], left).expect("sockets that can be waited for");
         }
     }
+}
+
+/// Has all that arrives and passes the tcx programs leave by another link.
+fn redirect(server: &Namespace) {
+    let tc = |arguments: &str| {
+        run(server.command("tc").args(arguments.split_whitespace()));
+    };
+    tc("qdisc add dev eth0 clsact");
+    // It compares bytes of the MAC addresses: they are in the shortest frame.
+    tc("filter add dev eth0 ingress protocol all u32 match u32 0 0 at -12 \
+        action mirred egress redirect dev sink");
 }
 
 impl Wired for Link {

@@ -99,8 +99,10 @@ impl Row {
         kernel.fill(&model);
         decide(prog, &mut model, &mut self.frame.clone());
         let _counted_before = kernel.newly_counted();
-        let (action, left) = wire.send(&self.frame).map_err(|error| self.described(prog, &error))?;
+        let sent = wire.send(&self.frame);
         let outcome = kernel.newly_counted();
+        let (action, left) =
+            sent.map_err(|error| self.described(prog, &format!("\n  {outcome:?}{error}")))?;
         if self.may_lack_room(place) && outcome == Some(self.without_room()) {
             let untouched = action == Action::Passed && left == self.frame;
             return if untouched {

@@ -120,7 +120,8 @@ impl Wired for Link {
     }
 }
 
-/// Sends the whole table to a program. As many rows as `at_least` are sent, and hold.
+/// Sends all rows that a program sees. `at_least` so many can be sent and hold: the rest is for want of room, or one of
+/// the reasons of `Unsendable`.
 fn every_row_holds(prog: Prog, place: Place, at_least: usize) {
     let mut kernel = Kernel::load();
     let mut link = Link::new(&mut kernel, prog, place);
@@ -137,40 +138,41 @@ fn every_row_holds(prog: Prog, place: Place, at_least: usize) {
     println!("{prog:?} at {place:?}: {sent} rows hold, {without_room} have no room; not sent: {not_sent:?}");
     assert!(wrong.is_empty(), "{} rows do not hold at {place:?}:\n{}", wrong.len(), wrong.join("\n"));
     assert_eq!(link.arrived(), None, "a frame behind the last row's");
+    assert!(without_room * 10 <= sent, "{without_room} of {sent} rows had no room");
     assert!(sent >= at_least, "{sent} rows were sent, less than {at_least}");
 }
 
 #[test]
-fn native_xdp() {
-    every_row_holds(Prog::Xdp, Place::Native, 100);
+fn queries_hold_in_native_xdp() {
+    every_row_holds(Prog::Xdp, Place::Native, 190);
 }
 
 #[test]
-fn native_xdp_of_both() {
-    every_row_holds(Prog::XdpBoth, Place::Native, 100);
+fn queries_and_responses_hold_in_native_xdp() {
+    every_row_holds(Prog::XdpBoth, Place::Native, 310);
 }
 
 #[test]
-fn generic_xdp() {
-    every_row_holds(Prog::Xdp, Place::Generic, 100);
+fn queries_hold_in_generic_xdp() {
+    every_row_holds(Prog::Xdp, Place::Generic, 190);
 }
 
 #[test]
-fn generic_xdp_of_both() {
-    every_row_holds(Prog::XdpBoth, Place::Generic, 100);
+fn queries_and_responses_hold_in_generic_xdp() {
+    every_row_holds(Prog::XdpBoth, Place::Generic, 310);
 }
 
 #[test]
-fn queries_at_tc_ingress() {
-    every_row_holds(Prog::Queries, Place::Ingress, 100);
+fn queries_hold_at_tc_ingress() {
+    every_row_holds(Prog::Queries, Place::Ingress, 185);
 }
 
 #[test]
-fn responses_at_tc_ingress() {
-    every_row_holds(Prog::Responses, Place::Ingress, 100);
+fn responses_hold_at_tc_ingress() {
+    every_row_holds(Prog::Responses, Place::Ingress, 125);
 }
 
 #[test]
-fn responses_at_tc_egress() {
-    every_row_holds(Prog::Responses, Place::Egress, 100);
+fn responses_hold_at_tc_egress() {
+    every_row_holds(Prog::Responses, Place::Egress, 130);
 }

@@ -2,17 +2,19 @@
 
 use aya_ebpf::{
     bindings::{__sk_buff, BPF_F_MARK_MANGLED_0, BPF_F_PSEUDO_HDR},
-    helpers::generated::{bpf_l4_csum_replace, bpf_skb_change_tail, bpf_skb_pull_data},
+    helpers::generated::{bpf_l4_csum_replace, bpf_redirect, bpf_skb_change_tail, bpf_skb_pull_data},
 };
 use aya_log_ebpf::debug;
 use nsid_common::{
     answer,
     asked::{self, Asked},
     checksum::{self, Sum},
+    clients,
     dns::{self, Compression, Message, Stop},
     hook::{Answer, Covered, Edit, Hook, Walk},
     insert,
     ip::{Ip, UDP_LEN, V4, V6},
+    maps::Address,
     memory::{self, Bytes as _, MAX_OFFSET},
     outcome::Outcome,
     pending::Exchange,
@@ -21,7 +23,7 @@ use nsid_common::{
 
 use crate::{
     frame::{Context as _, Frame},
-    maps::{count, image},
+    maps::{self, count, image},
     subprogram::{decisions_on_queries, edits, result, subprograms, word},
 };
 
@@ -46,6 +48,13 @@ fn counted(context: Context, outcome: Outcome) -> Outcome {
         debug!(context, target: "tc", "{} {}", outcome as u8, context.interface_index());
     }
     outcome
+}
+
+/// Sends the frame out where it came in.
+#[inline(always)]
+pub fn send_back(context: Context) -> i32 {
+    // SAFETY: the helper takes numbers only.
+    unsafe { bpf_redirect(context.interface_index(), 0) as i32 }
 }
 
 /// The frame, with as many headers in one piece as there are.
@@ -76,7 +85,7 @@ fn up_to(context: Context, bytes: usize) -> Frame<Context> {
 }
 
 subprograms!(Context: tc_name, tc_record, tc_records, tc_nsid, tc_asked, tc_walk, tc_image);
-decisions_on_queries!(Context: tc_query4, tc_query6, tc_answer4, tc_answer6, tc_tagged_query);
+decisions_on_queries!(Context: tc_query4, tc_query6, tc_answer4, tc_answer6, tc_hidden, tc_tagged_query);
 edits!(
     Context: tc_sum, tc_move_back, tc_opt, tc_own_nsid, tc_take_out_nsid, tc_response4, tc_response6, tc_noted,
     tc_tagged_response

@@ -28,7 +28,7 @@ impl PacketSocket {
     }
 
     fn bound(interface: u32) -> io::Result<Self> {
-        let every = (libc::ETH_P_ALL as u16).to_be();
+        let every = u16::try_from(libc::ETH_P_ALL).map_err(io::Error::other)?.to_be();
         // Bound first, it receives nothing of other interfaces.
         let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
         // SAFETY: the call takes numbers only.
@@ -40,19 +40,18 @@ impl PacketSocket {
         }
         // SAFETY: integers and an array of them.
         let mut address: libc::sockaddr_ll = unsafe { zeroed() };
-        address.sll_family = libc::AF_PACKET as u16;
+        address.sll_family = libc::sa_family_t::try_from(libc::AF_PACKET).map_err(io::Error::other)?;
         address.sll_protocol = every;
         address.sll_ifindex = interface.cast_signed();
+        let size = size_of_value(&address)?;
         // SAFETY: the address is a `sockaddr_ll` of that size and lives as long as the call.
-        done(unsafe {
-            libc::bind(fd, (&raw const address).cast(), size_of_val(&address) as libc::socklen_t)
-        })?;
+        done(unsafe { libc::bind(fd, (&raw const address).cast(), size) })?;
         Ok(socket)
     }
 
     fn turn_on(&self, option: i32) -> io::Result<()> {
         let on: i32 = 1;
-        let size = size_of_val(&on) as libc::socklen_t;
+        let size = size_of_value(&on)?;
         // SAFETY: the value is an `int` of that size and lives as long as the call.
         done(unsafe {
             libc::setsockopt(self.0.as_raw_fd(), libc::SOL_PACKET, option, (&raw const on).cast(), size)
@@ -105,14 +104,21 @@ pub fn wait(sockets: [&PacketSocket; 2], patience: Duration) -> io::Result<()> {
 /// The VLAN tag that the stack has taken off the frame: it tells of it beside the frame.
 fn tag(message: &libc::msghdr) -> Option<[u8; 4]> {
     // SAFETY: the kernel has filled the message's control buffer, which is alive.
-    let header = unsafe { libc::CMSG_FIRSTHDR(message).as_ref() }?;
-    assert_eq!((header.cmsg_level, header.cmsg_type), (libc::SOL_PACKET, libc::PACKET_AUXDATA));
-    // SAFETY: the data behind that header is a `tpacket_auxdata`, at any alignment.
-    let told: libc::tpacket_auxdata =
-        unsafe { libc::CMSG_DATA(header).cast::<libc::tpacket_auxdata>().read_unaligned() };
+    let header = unsafe { libc::CMSG_FIRSTHDR(message) };
+    // SAFETY: it is null, or points into that buffer, to a header.
+    let kind = unsafe { header.as_ref() }.map(|header| (header.cmsg_level, header.cmsg_type))?;
+    assert_eq!(kind, (libc::SOL_PACKET, libc::PACKET_AUXDATA));
+    // SAFETY: there is a header.
+    let told = unsafe { libc::CMSG_DATA(header) }.cast::<libc::tpacket_auxdata>();
+    // SAFETY: behind a header of that kind is a `tpacket_auxdata`, at any alignment.
+    let told = unsafe { told.read_unaligned() };
     let is_there = told.tp_status & libc::TP_STATUS_VLAN_VALID != 0;
     let [tpid, tci] = [told.tp_vlan_tpid, told.tp_vlan_tci].map(u16::to_be_bytes);
     is_there.then_some([tpid[0], tpid[1], tci[0], tci[1]])
+}
+
+fn size_of_value<T>(value: &T) -> io::Result<libc::socklen_t> {
+    size_of_val(value).try_into().map_err(io::Error::other)
 }
 
 fn done(result: i32) -> io::Result<i32> {

@@ -9,6 +9,7 @@ mod setup;
 
 mod bench;
 mod build;
+mod conformance;
 mod kernels;
 mod lint;
 mod run;
@@ -49,6 +50,8 @@ enum Verb {
     /// Measure on this machine what the kernel programs cost, what a DNS server loses by them, and how long a start and
     /// the claims of a crowd take
     Bench(bench::Arguments),
+    /// Ask every DNS server everything and write docs/conformance.md anew
+    Conformance,
     /// Check formatting, lints, dependencies and the rules of the source text
     Lint,
 }
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
         Verb::Test(arguments) => test::test(&arguments, consent),
         Verb::Kernels(arguments) => kernels::kernels(&arguments, consent),
         Verb::Bench(arguments) => bench::bench(&arguments, consent),
+        Verb::Conformance => conformance::conformance(consent),
         Verb::Lint => lint::lint(consent),
     };
     match done {

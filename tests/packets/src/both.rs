@@ -1,7 +1,8 @@
 //! The kernel and the model in the same state, on any frame: what becomes of it has to be the same.
 
 use nsid_common::{
-    maps::{Address, CLIENT_ANSWERED},
+    clients::{ANSWERED, NAMED},
+    maps::Address,
     model::{Client, Model, Segments},
     outcome::Outcome,
     pending::SETS,
@@ -51,8 +52,9 @@ impl Both {
         let mut kernel = Kernel::load();
         let mut model = stage();
         (model.jiffies, model.boot_time) = kernel.now();
-        model.clients =
-            vec![Client { network: Address { high: 0, low: 0 }, prefix_len: 0, value: CLIENT_ANSWERED }];
+        let everybody =
+            Client { network: Address { high: 0, low: 0 }, prefix_len: 0, says: ANSWERED | NAMED };
+        model.set_clients(&[everybody]);
         // The model's clock stands.
         model.control.pending_ticks.set(u16::MAX.into());
         kernel.fill(&model);

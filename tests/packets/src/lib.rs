@@ -12,6 +12,7 @@ mod row;
 mod answers;
 mod datagrams;
 mod insertions;
+mod policies;
 mod queries;
 mod responses;
 
@@ -25,8 +26,15 @@ pub use row::{Hook, INTERFACE, Place, Row, Sent, Unsendable, Wired};
 
 /// All rows.
 pub fn table() -> Vec<Row> {
-    [datagrams::rows(), queries::rows(), answers::rows(), responses::rows(), insertions::rows()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        datagrams::rows(),
+        queries::rows(),
+        answers::rows(),
+        responses::rows(),
+        insertions::rows(),
+        policies::rows(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }

@@ -102,6 +102,7 @@ pub fn wait(sockets: [&PacketSocket; 2], patience: Duration) -> io::Result<()> {
 }
 
 /// The VLAN tag that the stack has taken off the frame: it tells of it beside the frame.
+#[expect(clippy::cast_ptr_alignment, reason = "it is read unaligned")]
 fn tag(message: &libc::msghdr) -> Option<[u8; 4]> {
     // SAFETY: the kernel has filled the message's control buffer, which is alive.
     let header = unsafe { libc::CMSG_FIRSTHDR(message) };

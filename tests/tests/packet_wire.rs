@@ -3,8 +3,9 @@
 //!
 //! ```text
 //! client namespace   server namespace
-//! eth0 ───────────── eth0 [XDP, tc ingress] ─▶ redirected ─▶ sink ──── behind
-//!      ◀──────────── eth0 [tc egress]
+//! eth0 ───────────▶ eth0 [XDP] ─▶ a socket
+//! eth0 ───────────▶ eth0 [tc ingress] ─▶ redirected ─▶ sink ───▶ behind
+//! eth0 ◀─────────── eth0 [tc egress]
 //! ```
 //!
 //! No interface has an address: nothing else flows.
@@ -36,6 +37,7 @@ struct Link {
     /// Whence frames come.
     from: PacketSocket,
     client: PacketSocket,
+    /// Where what passes is seen: behind the programs.
     behind: PacketSocket,
     place: Place,
     _peer: PassProgram,
@@ -59,7 +61,8 @@ impl Link {
             "link set eth0 up".into(),
         ]);
         client.ip("link set eth0 up");
-        // What passes XDP is seen by a socket where it arrives; what passes tc is taken from behind tcx programs.
+        // What passes XDP is seen by a socket where it arrives; what passes tc, behind tcx programs.
+        // Behind generic XDP, a redirected frame has no Ethernet header (seen on Linux 6.18).
         let passed = if place == Place::Ingress {
             redirect(&server);
             "behind"
@@ -144,35 +147,35 @@ fn every_row_holds(prog: Prog, place: Place, at_least: usize) {
 
 #[test]
 fn queries_hold_in_native_xdp() {
-    every_row_holds(Prog::Xdp, Place::Native, 190);
+    every_row_holds(Prog::Xdp, Place::Native, 215);
 }
 
 #[test]
 fn queries_and_responses_hold_in_native_xdp() {
-    every_row_holds(Prog::XdpBoth, Place::Native, 310);
+    every_row_holds(Prog::XdpBoth, Place::Native, 350);
 }
 
 #[test]
 fn queries_hold_in_generic_xdp() {
-    every_row_holds(Prog::Xdp, Place::Generic, 190);
+    every_row_holds(Prog::Xdp, Place::Generic, 215);
 }
 
 #[test]
 fn queries_and_responses_hold_in_generic_xdp() {
-    every_row_holds(Prog::XdpBoth, Place::Generic, 310);
+    every_row_holds(Prog::XdpBoth, Place::Generic, 350);
 }
 
 #[test]
 fn queries_hold_at_tc_ingress() {
-    every_row_holds(Prog::Queries, Place::Ingress, 185);
+    every_row_holds(Prog::Queries, Place::Ingress, 210);
 }
 
 #[test]
 fn responses_hold_at_tc_ingress() {
-    every_row_holds(Prog::Responses, Place::Ingress, 125);
+    every_row_holds(Prog::Responses, Place::Ingress, 135);
 }
 
 #[test]
 fn responses_hold_at_tc_egress() {
-    every_row_holds(Prog::Responses, Place::Egress, 130);
+    every_row_holds(Prog::Responses, Place::Egress, 140);
 }

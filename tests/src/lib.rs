@@ -13,6 +13,7 @@ pub mod unique;
 mod bpf;
 pub mod link;
 pub mod netns;
+pub mod packet_socket;
 pub mod peer_xdp;
 pub mod star;
 pub mod wire;

@@ -5,7 +5,10 @@ use std::collections::{BTreeSet, HashMap};
 use aya::{
     Ebpf, EbpfLoader, Pod,
     maps::{Array, MapData, PerCpuArray, PerCpuValues, ProgramArray},
-    programs::{Program, TestRun as _, TestRunOptions, Xdp},
+    programs::{
+        LinkOrder, Program, TcAttachType, TestRun as _, TestRunOptions, Xdp, tc::TcAttachOptions,
+        xdp::XdpMode,
+    },
     util::nr_cpus,
 };
 use nsid_common::{
@@ -23,7 +26,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::{
     message::asking,
-    row::{note, query4, stage},
+    row::{Place, note, query4, stage},
 };
 
 /// What became of a frame in the kernel.
@@ -60,7 +63,7 @@ const SHORTEST_AT_TC: usize = 14 + 40;
 const SK_BUFF: usize = 192;
 const GSO_SIZE: usize = 176;
 
-/// The programs and their maps. Nothing is attached or pinned.
+/// The programs and their maps. Nothing is pinned, and nothing attached but by [`Kernel::attach`].
 pub struct Kernel {
     ebpf: Ebpf,
     /// The counters as they were last read.
@@ -161,6 +164,23 @@ impl Kernel {
         Self { ebpf, counted, written: HashMap::new(), used: BTreeSet::new() }
     }
 
+    /// Attaches a program to an interface of the calling thread's namespace, for as long as this is kept.
+    pub fn attach(&mut self, prog: Prog, place: Place, interface: &str) {
+        let tcx = TcAttachOptions::TcxOrder(LinkOrder::first());
+        let attached = match (self.ebpf.program_mut(prog.name()).expect("is there"), place) {
+            (Program::Xdp(xdp), Place::Native) => xdp.attach(interface, XdpMode::Driver).map(drop),
+            (Program::Xdp(xdp), Place::Generic) => xdp.attach(interface, XdpMode::Skb).map(drop),
+            (Program::SchedClassifier(tc), Place::Ingress) => {
+                tc.attach_with_options(interface, TcAttachType::Ingress, tcx).map(drop)
+            }
+            (Program::SchedClassifier(tc), Place::Egress) => {
+                tc.attach_with_options(interface, TcAttachType::Egress, tcx).map(drop)
+            }
+            (other, place) => panic!("{other:?} cannot be at {place:?}"),
+        };
+        attached.unwrap_or_else(|error| panic!("{prog:?} at {place:?} of {interface}: {error:?}"));
+    }
+
     /// The clocks of a model that is to agree with the kernel: jiffies, to a tick of the pending table, and
     /// `CLOCK_BOOTTIME`.
     pub(crate) fn now(&mut self) -> (u64, u64) {
@@ -252,7 +272,7 @@ impl Kernel {
     }
 
     /// The one outcome that has been counted since this was last asked; `None` if it is not exactly one.
-    fn newly_counted(&mut self) -> Option<Outcome> {
+    pub(crate) fn newly_counted(&mut self) -> Option<Outcome> {
         let counters: PerCpuArray<&mut MapData, u64> =
             PerCpuArray::try_from(self.ebpf.map_mut("COUNTERS").expect("a map")).expect("of that kind");
         let mut newly = vec![];

@@ -3,7 +3,7 @@
 //! A frame goes through the programs in the kernel (`BPF_PROG_TEST_RUN`) and through the same decisions in a model. One
 //! state serves both: the model's, copied into the kernel's maps. Of a row of the [`table`], outcome, action and bytes
 //! are known, and both have to agree with them; of any other frame nothing is known, and [`Both`] have to agree with
-//! each other. The rows are also what the fuzzer starts from.
+//! each other. The rows are also what the fuzzer starts from, and what is sent over a real interface ([`Row::check_on`]).
 
 mod kernel;
 mod message;
@@ -22,7 +22,7 @@ mod mutants;
 pub use both::{Both, State};
 pub use kernel::{Action, Kernel, Run};
 pub use mutants::Mutants;
-pub use row::{Hook, Row};
+pub use row::{Hook, INTERFACE, Place, Row, Sent, Unsendable, Wired};
 
 /// All rows.
 pub fn table() -> Vec<Row> {

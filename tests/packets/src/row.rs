@@ -17,6 +17,10 @@ use super::{
     message::{Message, asking},
 };
 
+mod wire;
+
+pub use wire::{INTERFACE, Place, Sent, Unsendable, Wired};
+
 /// Which program sees the frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hook {
@@ -212,12 +216,18 @@ impl Row {
         }
     }
 
-    fn check_in(&self, prog: Prog, kernel: &mut Kernel) -> Result<(), String> {
+    /// The state that the frame meets, now.
+    fn state(&self, kernel: &mut Kernel) -> Model {
         let mut model = stage();
         (model.jiffies, model.boot_time) = kernel.now();
         for change in &self.changes {
             change(&mut model);
         }
+        model
+    }
+
+    fn check_in(&self, prog: Prog, kernel: &mut Kernel) -> Result<(), String> {
+        let mut model = self.state(kernel);
         if model.segments == Segments::Several && !at_tc(prog) {
             return Ok(());
         }

@@ -9,6 +9,7 @@ mod setup;
 
 mod bench;
 mod build;
+mod fuzz;
 mod kernels;
 mod lint;
 mod run;
@@ -49,11 +50,16 @@ enum Verb {
     /// Measure on this machine what the kernel programs cost, what a DNS server loses by them, and how long a start and
     /// the claims of a crowd take
     Bench(bench::Arguments),
+    /// Feed the code whatever bytes reach new parts of it, and compare: parser, kernel programs, configuration, control
+    Fuzz(fuzz::Arguments),
     /// Check formatting, lints, dependencies and the rules of the source text
     Lint,
 }
 
 fn main() -> ExitCode {
+    if let Some(ended) = fuzz::as_rustc() {
+        return ended;
+    }
     let Arguments { yes, verb } = Arguments::parse();
     let consent = if yes { Consent::Given } else { Consent::AskOnTerminal };
     let done = match verb {
@@ -63,6 +69,7 @@ fn main() -> ExitCode {
         Verb::Test(arguments) => test::test(&arguments, consent),
         Verb::Kernels(arguments) => kernels::kernels(&arguments, consent),
         Verb::Bench(arguments) => bench::bench(&arguments, consent),
+        Verb::Fuzz(arguments) => fuzz::fuzz(&arguments, consent),
         Verb::Lint => lint::lint(consent),
     };
     match done {

@@ -20,7 +20,7 @@ use nsid_user::datapath::OBJECT;
 use rustix::time::{ClockId, clock_gettime};
 
 use super::{
-    message::asking,
+    message::{ID, asking},
     row::{Hook, note, query4, stage},
 };
 
@@ -128,7 +128,7 @@ impl Kernel {
     pub(crate) fn now(&mut self) -> (u64, u64) {
         let model = stage();
         self.fill_but_notes(&model);
-        note(&model, 512);
+        note(&model, ID.to_be_bytes(), 512);
         let set = model.sets_used()[0];
         let asking = query4(&asking()).frame();
         assert_eq!(self.run(Hook::Queries, &asking, &model).outcome, Some(Outcome::QueryNoted));

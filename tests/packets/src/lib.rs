@@ -18,10 +18,11 @@ mod insertions;
 mod both;
 mod mutants;
 
-pub use both::{Both, State};
+pub use both::{Both, State, open_stage};
 pub use kernel::{Action, Kernel, Run};
 pub use mutants::Mutants;
-pub use row::{Hook, Row};
+pub use row::{CLIENT4, CLIENT6, Hook, Row, SERVER4, SERVER6, note};
+pub use message::ID;
 
 /// All rows.
 pub fn table() -> Vec<Row> {

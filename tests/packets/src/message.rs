@@ -10,7 +10,7 @@ pub(crate) struct Message {
 }
 
 /// The id of every message that is not told another.
-pub(crate) const ID: u16 = 0x1234;
+pub const ID: u16 = 0x1234;
 /// Owner: a pointer to the question.
 const POINTER: [u8; 2] = [0xc0, 12];
 const ROOT: [u8; 1] = [0];

@@ -3,6 +3,7 @@
 use std::{fmt::Write as _, net::SocketAddr};
 
 use nsid_common::{
+    ip::{Ip as _, V4, V6},
     maps::{Address, CLIENT_ANSWERED, CLIENT_PASSED},
     model::{Client, Datagram, Model},
     outcome::Outcome,
@@ -11,7 +12,7 @@ use nsid_common::{
 
 use super::{
     kernel::{Action, Kernel},
-    message::{Message, asking},
+    message::{ID, Message, asking},
 };
 
 /// Which program sees the frame.
@@ -25,7 +26,7 @@ pub enum Hook {
 
 impl Hook {
     /// What the model makes of a frame; the frame is changed to what leaves.
-    pub(crate) fn decide(self, model: &Model, frame: &mut Vec<u8>) -> Outcome {
+    pub fn decide(self, model: &Model, frame: &mut Vec<u8>) -> Outcome {
         match self {
             Self::Queries => model.queries(frame),
             Self::Responses => model.responses(frame),
@@ -49,10 +50,14 @@ pub(crate) const OTHER_NAME: &[u8] = b"ns2.example";
 /// The UDP size of noted queries that are not told another.
 pub(crate) const UDP_SIZE: u16 = 1232;
 
-pub(crate) const CLIENT4: &str = "10.0.0.1:4242";
-pub(crate) const CLIENT6: &str = "[fd00::1]:4242";
-pub(crate) const SERVER4: &str = "10.0.0.2:53";
-pub(crate) const SERVER6: &str = "[fd00::2]:53";
+/// A client.
+pub const CLIENT4: &str = "10.0.0.1:4242";
+/// A client, over IPv6.
+pub const CLIENT6: &str = "[fd00::1]:4242";
+/// Where the first service is.
+pub const SERVER4: &str = "10.0.0.2:53";
+/// Where the first service is, too.
+pub const SERVER6: &str = "[fd00::2]:53";
 /// Where the second service is.
 pub(crate) const OTHER_SERVER4: &str = "10.0.0.3:5353";
 
@@ -173,7 +178,18 @@ impl Row {
 
     /// After a query of either version of IP that asked, with this UDP size.
     pub(crate) fn noted(self, udp_size: u16) -> Self {
-        self.with(move |model| note(model, udp_size))
+        self.with(move |model| note(model, ID.to_be_bytes(), udp_size))
+    }
+
+    /// The DNS message, where the frame has no tags and is long enough for one.
+    pub fn message(&self) -> Option<&[u8]> {
+        const ETHER_TYPE: usize = 12;
+        let at = match self.frame.get(ETHER_TYPE..ETHER_TYPE + 2)? {
+            [0x08, 0x00] => V4::DNS,
+            [0x86, 0xdd] => V6::DNS,
+            _ => return None,
+        };
+        self.frame.get(at..)
     }
 
     /// Runs the row in the model and in the kernel; what does not hold is described.
@@ -238,10 +254,10 @@ fn mapped(address: SocketAddr) -> Address {
     }
 }
 
-/// Has the model note a query of either version of IP.
-pub(crate) fn note(model: &Model, udp_size: u16) {
+/// Has the model note a query of either version of IP, with this id and UDP size.
+pub fn note(model: &Model, id: [u8; 2], udp_size: u16) {
     for (client, server) in [(CLIENT4, SERVER4), (CLIENT6, SERVER6)] {
-        let mut asking = datagram(client, server, &asking());
+        let mut asking = datagram(client, server, &asking().id(u16::from_be_bytes(id)));
         let size_at = asking.payload.len() - 12;
         asking.payload[size_at..size_at + 2].copy_from_slice(&udp_size.to_be_bytes());
         assert_eq!(model.queries(&mut asking.frame()), Outcome::QueryNoted);

@@ -1,0 +1,49 @@
+//! What the targets start from: the rows of the packet table, and the texts in `seeds/`.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use nsid_packets::table;
+
+use crate::frame::Input;
+
+/// Writes the inputs that each target starts from, each into a directory of its name.
+pub fn write(below: &Path) -> io::Result<()> {
+    for target in ["parser", "kernel"] {
+        let directory = emptied(below, target)?;
+        for row in table() {
+            put(&directory, &row.name, &Input::seed(row.hook, &row.frame))?;
+        }
+    }
+    let directory = emptied(below, "hickory")?;
+    for row in table() {
+        if let Some(message) = row.message() {
+            // A name of ten bytes, for a requestor that takes 1232.
+            put(&directory, &row.name, &[&[9, 4, 208], message].concat())?;
+        }
+    }
+    for target in ["config", "control"] {
+        let directory = emptied(below, target)?;
+        for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join(target))? {
+            let entry = entry?;
+            fs::copy(entry.path(), directory.join(entry.file_name()))?;
+        }
+    }
+    Ok(())
+}
+
+/// A directory that is there and in which nothing is.
+fn emptied(below: &Path, target: &str) -> io::Result<PathBuf> {
+    let directory = below.join(target);
+    match fs::remove_dir_all(&directory) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => fs::create_dir_all(&directory)?,
+    }
+    Ok(directory)
+}
+
+fn put(directory: &Path, name: &str, input: &[u8]) -> io::Result<()> {
+    fs::write(directory.join(name.replace(['/', ' '], "-")), input)
+}

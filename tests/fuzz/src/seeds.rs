@@ -6,6 +6,7 @@ use std::{
 };
 
 use nsid_packets::table;
+use nsid_user::probe::Question;
 
 use crate::frame::Input;
 
@@ -26,12 +27,34 @@ pub fn write(below: &Path) -> io::Result<()> {
     }
     for target in ["config", "control"] {
         let directory = emptied(below, target)?;
+        if target == "control" {
+            answers(&directory)?;
+        }
         for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join(target))? {
             let entry = entry?;
             fs::copy(entry.path(), directory.join(entry.file_name()))?;
         }
     }
     Ok(())
+}
+
+/// What servers say to a probe with the id 0.
+fn answers(directory: &Path) -> io::Result<()> {
+    const QR: u8 = 0x80;
+    const TXT: &[u8] = b"\xc0\x0c\0\x10\0\x03\0\0\0\0\0\x04\x03ns1";
+    let mut nsid = Question::Nsid.encode(0);
+    let mut id_server = Question::IdServer.encode(0);
+    for answer in [&mut nsid, &mut id_server] {
+        answer[2] |= QR;
+    }
+    put(directory, "probe without a name", &[b"p", &nsid[..]].concat())?;
+    // RDLENGTH and the option's, which are those of nothing.
+    let empty = nsid.len() - 6;
+    nsid.splice(empty.., *b"\0\x07\0\x03\0\x03ns1");
+    put(directory, "probe", &[b"p", &nsid[..]].concat())?;
+    put(directory, "probe for id.server without an answer", &[b"q", &id_server[..]].concat())?;
+    id_server[7] = 1;
+    put(directory, "probe for id.server", &[b"q", &id_server[..], TXT].concat())
 }
 
 /// A directory that is there and in which nothing is.

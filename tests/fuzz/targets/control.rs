@@ -9,7 +9,10 @@ use libfuzzer_sys::fuzz_target;
 use nsid_user::{
     probe::{Answer, Question},
     state::State,
-    store::{Kind, Local, Nonce, Progress, Store as _},
+    store::{
+        Kind, Local, Nonce, Progress, Store as _,
+        etcd::{Keys, Taken, Turn, View},
+    },
 };
 use tempfile::TempDir;
 use tokio::{
@@ -24,6 +27,7 @@ fuzz_target!(|bytes: &[u8]| {
         b'p' => probe(Question::Nsid, bytes),
         b'q' => probe(Question::IdServer, bytes),
         b'n' => SITE.with(|site| nonce(site, bytes)),
+        b'e' => pool(bytes),
         b'r' => SITE.with(|site| slot(site, bytes)),
         _ => {}
     }
@@ -46,6 +50,32 @@ fn probe(question: Question, datagram: &[u8]) {
         assert!(said <= datagram.len());
     }
 }
+
+/// In etcd: keys and values of a pool, one pair on a line.
+fn pool(bytes: &[u8]) {
+    const LIMIT: u32 = 4;
+    let nonce: Nonce = NONCE.parse().expect("32 digits");
+    let keys = Keys::new("a{id}", nonce);
+    let mut view = View::default();
+    for (line, revision) in bytes.split(|byte| *byte == b'\n').zip(1..) {
+        let (key, value) = line.split_at(line.iter().position(|byte| *byte == b' ').unwrap_or(line.len()));
+        view.tickets.extend(keys.waiting(key));
+        if let Some(taken) = keys.taken(key, value.strip_prefix(b" ").unwrap_or_default(), revision) {
+            assert_eq!(keys.slot(taken.slot).as_bytes(), key);
+            view.slots.push(taken);
+        }
+    }
+    let holder = |slot: u32| view.slots.iter().filter(move |taken| taken.slot == slot);
+    match view.turn(nonce, LIMIT) {
+        Turn::Keep(Taken { slot, holder, .. }) => assert!(slot < LIMIT && holder == Some(nonce)),
+        Turn::Take(slot) => assert!(slot < LIMIT && holder(slot).next().is_none()),
+        Turn::Wait { departures } => assert!((1..=view.tickets.len()).contains(&departures)),
+        Turn::Absent => assert!(!view.tickets.contains(&nonce)),
+    }
+}
+
+/// The claimant's.
+const NONCE: &str = "0123456789abcdef0123456789abcdef";
 
 thread_local!(static SITE: Site = Site::new());
 
@@ -86,7 +116,7 @@ fn slot(site: &Site, record: &[u8]) {
     fs::create_dir_all(&pool).expect("there is room in memory");
     fs::write(&path, record).expect("there is room in memory");
     let before: Option<serde_json::Value> = serde_json::from_slice(record).ok();
-    let nonce: Nonce = "0123456789abcdef0123456789abcdef".parse().expect("32 digits");
+    let nonce: Nonce = NONCE.parse().expect("32 digits");
     let mut local = Local::new(pool.into(), nonce, 1, Duration::from_secs(10));
     let (progress, _status) = Progress::new(Kind::Local, "fuzzed");
     let claim = async { timeout(Duration::ZERO, local.claim(&progress)).await };

@@ -9,20 +9,20 @@ mod kernel;
 mod message;
 mod row;
 
-mod datagrams;
-mod queries;
 mod answers;
-mod responses;
+mod datagrams;
 mod insertions;
+mod queries;
+mod responses;
 
 mod both;
 mod mutants;
 
 pub use both::{Both, State, open_stage};
 pub use kernel::{Action, Kernel, Run};
+pub use message::ID;
 pub use mutants::Mutants;
 pub use row::{CLIENT4, CLIENT6, Hook, Row, SERVER4, SERVER6, note};
-pub use message::ID;
 
 /// All rows.
 pub fn table() -> Vec<Row> {

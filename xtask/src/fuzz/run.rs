@@ -68,9 +68,8 @@ impl Fuzzer {
         }
         let lines: Vec<_> = text.lines().collect();
         let tail = lines[lines.len().saturating_sub(LAST_LINES)..].join("\n");
-        let again = artifact(&text).map_or_else(String::new, |input| {
-            format!("\nto run it again: cargo xtask fuzz {name} {input}")
-        });
+        let again = artifact(&text)
+            .map_or_else(String::new, |input| format!("\nto run it again: cargo xtask fuzz {name} {input}"));
         bail!("{name} failed ({status}):\n{tail}{again}")
     }
 
@@ -83,7 +82,11 @@ impl Fuzzer {
     }
 
     fn command(&self) -> Result<std::process::Command> {
-        if self.needs_root { as_root(&self.program, &[]) } else { Ok(std::process::Command::new(&self.program)) }
+        if self.needs_root {
+            as_root(&self.program, &[])
+        } else {
+            Ok(std::process::Command::new(&self.program))
+        }
     }
 }
 

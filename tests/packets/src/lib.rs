@@ -11,9 +11,11 @@ mod row;
 
 mod answers;
 mod datagrams;
+mod headers;
 mod insertions;
 mod queries;
 mod responses;
+mod series;
 
 mod both;
 mod mutants;
@@ -26,8 +28,16 @@ pub use row::{CLIENT4, CLIENT6, Hook, Row, SERVER4, SERVER6, note};
 
 /// All rows.
 pub fn table() -> Vec<Row> {
-    [datagrams::rows(), queries::rows(), answers::rows(), responses::rows(), insertions::rows()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        datagrams::rows(),
+        headers::rows(),
+        queries::rows(),
+        answers::rows(),
+        responses::rows(),
+        insertions::rows(),
+        series::rows(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }

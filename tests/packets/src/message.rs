@@ -49,6 +49,11 @@ pub(crate) fn question(name: &[u8], qtype: u16, class: u16) -> Vec<u8> {
     [name, &qtype.to_be_bytes(), &class.to_be_bytes()].concat()
 }
 
+/// A question for the address of a name.
+pub(crate) fn question_of_labels(labels: &[&[u8]]) -> Vec<u8> {
+    question(&name(labels), TYPE_A, CLASS_IN)
+}
+
 /// `www.example. IN A`.
 pub(crate) fn www() -> Vec<u8> {
     question(&name(&[b"www", b"example"]), TYPE_A, CLASS_IN)

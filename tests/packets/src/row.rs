@@ -118,6 +118,18 @@ impl Row {
         Self { name: name.into(), rule, hook, frame, changes: vec![], outcome, action, left }
     }
 
+    /// A frame that leaves as another.
+    pub(crate) fn became(
+        hook: Hook,
+        name: impl Into<String>,
+        rule: &'static str,
+        frame: Vec<u8>,
+        left: Vec<u8>,
+        outcome: Outcome,
+    ) -> Self {
+        Self { left, ..Self::passed(hook, name, rule, frame, outcome) }
+    }
+
     /// A query that is answered: the answer goes back to where it came from.
     pub(crate) fn answered(
         name: impl Into<String>,
@@ -157,6 +169,21 @@ impl Row {
     pub(crate) fn patched(mut self, at: usize, bytes: &[u8]) -> Self {
         for frame in [&mut self.frame, &mut self.left] {
             frame[at..at + bytes.len()].copy_from_slice(bytes);
+        }
+        self
+    }
+
+    /// With other bytes of the frame that comes alone.
+    pub(crate) fn arriving_with(mut self, at: usize, bytes: &[u8]) -> Self {
+        self.frame[at..at + bytes.len()].copy_from_slice(bytes);
+        self
+    }
+
+    /// With a checksum that is wrong by as much in the frame that comes and in the one that leaves (RFC 1624).
+    pub(crate) fn off_by(mut self, at: usize, difference: u16) -> Self {
+        for frame in [&mut self.frame, &mut self.left] {
+            let (sum, carry) = u16::from_be_bytes([frame[at], frame[at + 1]]).overflowing_add(difference);
+            frame[at..at + 2].copy_from_slice(&(sum + u16::from(carry)).to_be_bytes());
         }
         self
     }

@@ -14,6 +14,7 @@ const SEED: u64 = 5001;
 #[test]
 fn every_row_holds_in_the_kernel_and_in_the_model() {
     let mut kernel = Kernel::load();
+    println!("{} rows", table().len());
     let wrong: Vec<String> = table().iter().filter_map(|row| row.check(&mut kernel).err()).collect();
     assert!(wrong.is_empty(), "{} of {} rows do not hold:\n{}", wrong.len(), table().len(), wrong.join("\n"));
 }

@@ -14,6 +14,7 @@ use nsid_user::{
         etcd::{Keys, Taken, Turn, View},
     },
 };
+use serde::Deserialize;
 use tempfile::TempDir;
 use tokio::{
     runtime::{Builder, Runtime},
@@ -110,12 +111,20 @@ fn nonce(site: &Site, bytes: &[u8]) {
     }
 }
 
+/// What a slot's record has to have.
+#[derive(Deserialize)]
+struct Token {
+    token: u64,
+    #[serde(rename = "holder", deserialize_with = "Option::deserialize")]
+    _holder: Option<String>,
+}
+
 /// In a slot's record: it is taken or left, and left as it is if it cannot be read.
 fn slot(site: &Site, record: &[u8]) {
     let (pool, path) = (site.path("pool"), site.path("pool/slot-0"));
     fs::create_dir_all(&pool).expect("there is room in memory");
     fs::write(&path, record).expect("there is room in memory");
-    let before: Option<serde_json::Value> = serde_json::from_slice(record).ok();
+    let before: Option<Token> = serde_json::from_slice(record).ok();
     let nonce: Nonce = NONCE.parse().expect("32 digits");
     let mut local = Local::new(pool.into(), nonce, 1, Duration::from_secs(10));
     let (progress, _status) = Progress::new(Kind::Local, "fuzzed");
@@ -125,8 +134,7 @@ fn slot(site: &Site, record: &[u8]) {
         Err(_waits) => assert_eq!(left(), record),
         Ok(grant) => {
             let grant = grant.expect("the directory can be used");
-            let before = before.expect("nothing is taken that cannot be read");
-            let token = before["token"].as_u64().expect("a record has a token");
+            let Token { token, .. } = before.expect("nothing is taken that cannot be read");
             assert!(grant.slot == 0 && (grant.token > token || token == u64::MAX));
             let after: serde_json::Value = serde_json::from_slice(&left()).expect("our own record is read");
             assert_eq!(after["holder"], nonce.to_string());

@@ -14,6 +14,7 @@ mod datagrams;
 mod headers;
 mod insertions;
 mod queries;
+mod records;
 mod responses;
 mod series;
 
@@ -32,6 +33,7 @@ pub fn table() -> Vec<Row> {
         datagrams::rows(),
         headers::rows(),
         queries::rows(),
+        records::rows(),
         answers::rows(),
         responses::rows(),
         insertions::rows(),

@@ -91,6 +91,11 @@ pub(crate) fn answer(question: &[u8], said: &[u8]) -> Message {
     answer.record(&POINTER, TYPE_TXT, CLASS_CH, 0, &text)
 }
 
+/// An A record of that owner.
+pub(crate) fn a_record_of(owner: &[u8]) -> Vec<u8> {
+    [owner, &[0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 1]].concat()
+}
+
 impl Message {
     pub(crate) fn id(mut self, id: u16) -> Self {
         self.id = id;

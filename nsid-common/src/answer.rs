@@ -2,9 +2,10 @@
 
 use crate::{
     asked::{Asked, AskedEdns, Identity, Question},
+    checksum::Sum,
     dns::{AA, DnsHdr, MIN_UDP_SIZE, OPTION_FIXED, OPTION_NSID, QR, RD, RECORD_FIXED},
     fence,
-    hook::Answer,
+    hook::{Answer, Covered},
     image::{self, Variant},
     ip::{ETH_LEN, Headers, Ip, MACS_LEN, Requestor, TAG_LEN, UDP_LEN},
     maps::{CLIENT_ANSWERED, Maps, interface},
@@ -83,6 +84,8 @@ pub fn decide<V: Ip, H: Answer>(
 }
 
 /// Whether OPT, which stands at `opt` and ends the message, holds options to its end. Up to its first NSID it does.
+///
+/// Nobody asks more than twice: behind a third NSID is not looked, and the server has the query.
 #[inline(always)]
 fn are_options<H: Answer>(frame: &H, opt: usize) -> bool {
     let rdata = opt + 1 + RECORD_FIXED;
@@ -92,11 +95,18 @@ fn are_options<H: Answer>(frame: &H, opt: usize) -> bool {
         let first: [u8; OPTION_FIXED] = frame.load(rdata)?;
         // Most of the time it is the first, and the only one.
         let nsid = if first == NSID { rdata } else { frame.find_nsid(rdata, end)? };
-        let length: [u8; 2] = frame.load(nsid + 2)?;
-        let behind = nsid + OPTION_FIXED + u16::from_be_bytes(length) as usize;
-        if behind == end { Some(end) } else { frame.find_nsid(behind, end) }
+        let second = behind_nsid(frame, nsid, end)?;
+        if second == end { Some(true) } else { Some(behind_nsid(frame, second, end)? == end) }
     };
-    options().is_some()
+    options().unwrap_or(false)
+}
+
+/// Where the next NSID stands behind the one at `nsid`; `end` if there is none.
+#[inline(always)]
+fn behind_nsid<H: Answer>(frame: &H, nsid: usize, end: usize) -> Option<usize> {
+    let length: [u8; 2] = frame.load(nsid + 2)?;
+    let behind = nsid + OPTION_FIXED + u16::from_be_bytes(length) as usize;
+    if behind == end { Some(end) } else { frame.find_nsid(behind, end) }
 }
 
 /// An NSID option as a query has it: without data (RFC 5001 2.1).
@@ -149,6 +159,8 @@ fn reply<V: Ip, H: Answer>(frame: H, reply: Reply) -> Option<H> {
     let addresses = V::words(headers, Requestor::Source);
     let (requestor, server, id) = (headers.udp.src, headers.udp.dst, headers.dns.id);
     let flags = [headers.dns.flags[0] & RD | QR | AA, 0];
+    let udp = tags + V::DNS - UDP_LEN;
+    let before = frame.covered(udp)?;
 
     let mut frame = frame.remake(length)?;
     // Nothing below fails: the frame is as long as what is written.
@@ -163,10 +175,7 @@ fn reply<V: Ip, H: Answer>(frame: H, reply: Reply) -> Option<H> {
     headers.udp.src = server;
     headers.udp.dst = requestor;
     headers.udp.len = udp_len;
-    headers.udp.check = covered
-        .word(server)
-        .word(requestor)
-        .word(udp_len)
+    let message = Sum::default()
         .word(id)
         .word(flags)
         .word(one)
@@ -174,11 +183,16 @@ fn reply<V: Ip, H: Answer>(frame: H, reply: Reply) -> Option<H> {
         .word(arcount)
         .plus(sum)
         .plus(image_sum)
-        .udp_checksum();
+        .fold();
+    let check = covered.word(server).word(requestor).word(udp_len).plus(message).udp_checksum();
+    headers.udp.check = if before.check == [0, 0] { check } else { before.check };
     headers.dns = DnsHdr { id, flags, qdcount: one, ancount: one, nscount: [0, 0], arcount };
     frame.store(at, parts[0])?;
     frame.store(middle, parts[1])?;
     frame.store(last, parts[2])?;
     frame.write_image(at + question.len(), index)?;
+    if before.check != [0, 0] {
+        frame.mend_answer(udp, before, Covered { check, len: udp_len, message })?;
+    }
     Some(frame)
 }

@@ -53,8 +53,22 @@ pub trait Walk: Bytes + Sized {
 
 /// A frame at a hook, with the maps.
 pub trait Hook: Walk + Maps {
+    /// Whether all bytes of the frame can be reached, as far as their offsets are low enough.
+    fn whole(&self) -> bool;
+
     /// Copies an image to `at`.
     fn write_image(&mut self, at: usize, index: u32) -> Option<()>;
+}
+
+/// A query's UDP checksum and what it covers of the query, before an answer overwrites both.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Covered {
+    /// The field; 0: what it will be does not depend on what it was.
+    pub check: [u8; 2],
+    /// The UDP length.
+    pub len: [u8; 2],
+    /// The folded sum of the message.
+    pub message: u16,
 }
 
 /// A hook that sees queries, and can send a frame back.
@@ -62,6 +76,19 @@ pub trait Answer: Hook {
     /// Makes the frame `length` bytes long, wherever there is room. What it holds then is anything, and all of it has
     /// to be written; `None`: nothing has changed.
     fn remake(self, length: usize) -> Option<Self>;
+
+    /// What the checksum covers of a query with its UDP header at `udp`. At XDP an answer's is computed anew.
+    #[inline(always)]
+    fn covered(&self, _udp: usize) -> Option<Covered> {
+        Some(Covered::default())
+    }
+
+    /// Mends the checksum of the answer whose UDP header is at `udp`, where the field holds still what it did
+    /// [`before`](Covered::check): at tc, a device may have to complete it, which only that value tells.
+    #[inline(always)]
+    fn mend_answer(&mut self, _udp: usize, _before: Covered, _after: Covered) -> Option<()> {
+        Some(())
+    }
 
     /// Decides on a datagram to a served port, behind `tags` bytes of VLAN tags.
     #[inline(always)]

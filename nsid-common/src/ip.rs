@@ -40,7 +40,7 @@ pub struct Headers<Ip> {
 }
 
 /// Bytes of a UDP header (RFC 768).
-pub(crate) const UDP_LEN: usize = UdpHdr::LEN;
+pub const UDP_LEN: usize = UdpHdr::LEN;
 
 /// Bytes of destination and source.
 pub const MACS_LEN: usize = 12;

@@ -41,6 +41,8 @@ outcomes! {
     QueryNot = "query_not",
     /// A query that cannot be read, or with QDCOUNT other than 1: passed.
     QueryMalformed = "query_malformed",
+    /// A query of which a part is where the program cannot reach it (a frame of several buffers): passed.
+    QueryTooLarge = "query_too_large",
     /// A query with TSIG or SIG(0): passed, since the response is signed, too.
     QuerySigned = "query_signed",
     /// A query that does not ask for NSID: passed.

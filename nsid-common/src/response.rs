@@ -17,6 +17,12 @@ pub fn responses<H: Edit>(frame: H) -> Outcome {
     route::untagged::<Responses, H>(frame)
 }
 
+/// As [`responses`], with less to verify, and dearer.
+#[inline(always)]
+pub fn responses_compact<H: Edit>(frame: H) -> Outcome {
+    route::compact::<Responses, H>(frame)
+}
+
 /// As [`responses`], behind VLAN tags.
 #[inline(always)]
 pub fn tagged<H: Edit>(frame: H) -> Outcome {

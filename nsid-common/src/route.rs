@@ -31,6 +31,30 @@ pub(crate) fn untagged<S: Side<H>, H: Hook>(frame: H) -> Outcome {
     if ip::is_tag(headers.ether_type) { S::tagged(frame) } else { behind::<S, H>(frame, 0) }
 }
 
+/// Decides on a frame, by subprograms that take VLAN tags and none: less to verify, and a call more for what is ours.
+#[inline(always)]
+pub(crate) fn compact<S: Side<H>, H: Hook>(frame: H) -> Outcome {
+    let Some(headers) = ip::headers::<V4, H>(&frame, 0) else { return Outcome::NotOurs };
+    if ip::is_tag(headers.ether_type) {
+        return S::tagged(frame);
+    }
+    if headers.ether_type == ip::ether_type(EtherType::Ipv4) {
+        called::<V4, S, H>(frame)
+    } else if headers.ether_type == ip::ether_type(EtherType::Ipv6) {
+        called::<V6, S, H>(frame)
+    } else {
+        Outcome::NotOurs
+    }
+}
+
+#[inline(always)]
+fn called<V: Ip, S: Side<H>, H: Hook>(frame: H) -> Outcome {
+    match is_ours::<V, S, H>(&frame, 0) {
+        Ok(()) => S::behind_tags::<V>(frame, 0),
+        Err(outcome) => outcome,
+    }
+}
+
 /// Decides on a frame with VLAN tags.
 #[inline(always)]
 pub(crate) fn tagged<S: Side<H>, H: Hook>(frame: H) -> Outcome {
@@ -54,11 +78,17 @@ fn behind<S: Side<H>, H: Hook>(frame: H, tags: usize) -> Outcome {
 
 #[inline(always)]
 fn over<V: Ip, S: Side<H>, H: Hook>(frame: H, tags: usize) -> Outcome {
-    let Some(headers) = ip::headers::<V, H>(&frame, tags) else { return Outcome::NotOurs };
-    match V::is_udp(headers) {
+    match is_ours::<V, S, H>(&frame, tags) {
         Err(outcome) => outcome,
-        Ok(()) if !port_served(&frame, S::server_port::<V>(headers)) => Outcome::NotOurs,
         Ok(()) if tags == 0 => S::untagged::<V>(frame),
         Ok(()) => S::behind_tags::<V>(frame, tags),
     }
+}
+
+/// Whether it is UDP whose server's port is served by someone.
+#[inline(always)]
+fn is_ours<V: Ip, S: Side<H>, H: Hook>(frame: &H, tags: usize) -> Result<(), Outcome> {
+    let headers = ip::headers::<V, H>(frame, tags).ok_or(Outcome::NotOurs)?;
+    V::is_udp(headers)?;
+    if port_served(frame, S::server_port::<V>(headers)) { Ok(()) } else { Err(Outcome::NotOurs) }
 }

@@ -69,7 +69,7 @@ impl Context for *mut __sk_buff {
 #[derive(Clone, Copy, Debug)]
 pub struct Frame<C> {
     /// The program's context.
-    pub context: C,
+    pub(crate) context: C,
     data: usize,
     data_end: usize,
 }

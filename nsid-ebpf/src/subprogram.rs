@@ -94,10 +94,205 @@ macro_rules! subprograms {
 
         impl Hook for Frame<$context> {
             #[inline(always)]
+            fn whole(&self) -> bool {
+                self.reachable() >= all_bytes(self.context)
+            }
+
+            #[inline(always)]
             fn write_image(&mut self, at: usize, index: u32) -> Option<()> {
                 result($image(self.context, at, index as usize)).map(|_| ())
             }
         }
     };
 }
+
+/// The subprograms of [`Answer`](nsid_common::hook::Answer)'s decisions for one kind of context.
+macro_rules! decisions_on_queries {
+    ($context:ty: $query4:ident, $query6:ident, $answer4:ident, $answer6:ident, $tagged:ident) => {
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $query4(context: $context, tags: usize) -> u64 {
+            query::decide::<V4, _>(readable(context), tags) as u64
+        }
+
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $query6(context: $context, tags: usize) -> u64 {
+            query::decide::<V6, _>(readable(context), tags) as u64
+        }
+
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $answer4(
+            context: $context,
+            tags: usize,
+            service: usize,
+            asked: u64,
+            exchange: u64,
+        ) -> u64 {
+            let (asked, exchange) = (Asked::unpack(asked), Exchange::from_word(exchange));
+            answer::decide::<V4, _>(Frame::new(context), tags, service as u32, asked, exchange) as u64
+        }
+
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $answer6(
+            context: $context,
+            tags: usize,
+            service: usize,
+            asked: u64,
+            exchange: u64,
+        ) -> u64 {
+            let (asked, exchange) = (Asked::unpack(asked), Exchange::from_word(exchange));
+            answer::decide::<V6, _>(Frame::new(context), tags, service as u32, asked, exchange) as u64
+        }
+
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $tagged(context: $context) -> u64 {
+            query::tagged(Frame::new(context)) as u64
+        }
+
+        /// The methods of that trait which call them.
+        macro_rules! call_decisions_on_queries {
+            () => {
+                #[inline(always)]
+                fn query<V: Ip>(self, tags: usize) -> Outcome {
+                    Outcome::from_code(match V::VERSION {
+                        4 => $query4(self.context, tags),
+                        _ => $query6(self.context, tags),
+                    })
+                }
+
+                #[inline(always)]
+                fn answer<V: Ip>(
+                    self,
+                    tags: usize,
+                    service: u32,
+                    asked: Asked,
+                    exchange: Exchange,
+                ) -> Outcome {
+                    let (service, asked, exchange) = (service as usize, asked.pack(), exchange.word());
+                    Outcome::from_code(match V::VERSION {
+                        4 => $answer4(self.context, tags, service, asked, exchange),
+                        _ => $answer6(self.context, tags, service, asked, exchange),
+                    })
+                }
+
+                #[inline(always)]
+                fn tagged_query(self) -> Outcome {
+                    Outcome::from_code($tagged(self.context))
+                }
+            };
+        }
+    };
+}
+pub(crate) use decisions_on_queries;
+
+/// The subprograms of [`Edit`](nsid_common::hook::Edit) for one kind of context.
+macro_rules! edits {
+    ($context:ty: $sum:ident, $move:ident, $own:ident, $take:ident,
+     $response4:ident, $response6:ident, $noted4:ident, $noted6:ident, $tagged:ident) => {
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $sum(context: $context, at: usize, length: usize) -> u64 {
+            word(checksum::of_frame(&Frame::new(context), at, length).map(u64::from))
+        }
+
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $move(context: $context, from: usize, to: usize, length: usize) -> u64 {
+            word(memory::move_back(&mut Frame::new(context), from, to, length).map(|()| 0))
+        }
+
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $own(context: $context, first: usize, end: usize) -> u64 {
+            word(insert::own_nsid(&Frame::new(context), first, end).map(|bytes| bytes as u64))
+        }
+
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $take(context: $context, first: usize, end: usize) -> u64 {
+            word(insert::take_out_nsid(&mut Frame::new(context), first, end).map(|()| 0))
+        }
+
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $response4(context: $context, tags: usize) -> u64 {
+            response::decide::<V4, _>(Frame::new(context), tags) as u64
+        }
+
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $response6(context: $context, tags: usize) -> u64 {
+            response::decide::<V6, _>(Frame::new(context), tags) as u64
+        }
+
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $noted4(context: $context, tags: usize, service: usize, udp_size: usize) -> u64 {
+            response::noted::<V4, _>(Frame::new(context), tags, service as u32, udp_size as u16) as u64
+        }
+
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $noted6(context: $context, tags: usize, service: usize, udp_size: usize) -> u64 {
+            response::noted::<V6, _>(Frame::new(context), tags, service as u32, udp_size as u16) as u64
+        }
+
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $tagged(context: $context) -> u64 {
+            response::tagged(Frame::new(context)) as u64
+        }
+
+        /// The methods of that trait which call them.
+        macro_rules! call_edits {
+            () => {
+                #[inline(always)]
+                fn sum(&self, at: usize, length: usize) -> Option<u16> {
+                    result($sum(self.context, at, length)).map(|sum| sum as u16)
+                }
+
+                #[inline(always)]
+                fn move_back(&mut self, from: usize, to: usize, length: usize) -> Option<()> {
+                    result($move(self.context, from, to, length)).map(|_| ())
+                }
+
+                #[inline(always)]
+                fn own_nsid(&self, first: usize, end: usize) -> Option<usize> {
+                    result($own(self.context, first, end)).map(|bytes| bytes as usize)
+                }
+
+                #[inline(always)]
+                fn take_out_nsid(&mut self, first: usize, end: usize) -> Option<()> {
+                    result($take(self.context, first, end)).map(|_| ())
+                }
+
+                #[inline(always)]
+                fn response<V: Ip>(self, tags: usize) -> Outcome {
+                    Outcome::from_code(match V::VERSION {
+                        4 => $response4(self.context, tags),
+                        _ => $response6(self.context, tags),
+                    })
+                }
+
+                #[inline(always)]
+                fn noted<V: Ip>(self, tags: usize, service: u32, udp_size: u16) -> Outcome {
+                    Outcome::from_code(match V::VERSION {
+                        4 => $noted4(self.context, tags, service as usize, usize::from(udp_size)),
+                        _ => $noted6(self.context, tags, service as usize, usize::from(udp_size)),
+                    })
+                }
+
+                #[inline(always)]
+                fn tagged_response(self) -> Outcome {
+                    Outcome::from_code($tagged(self.context))
+                }
+            };
+        }
+    };
+}
+pub(crate) use edits;
 pub(crate) use subprograms;

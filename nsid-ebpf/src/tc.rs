@@ -1,4 +1,4 @@
-//! The tc hook: responses.
+//! The tc hook: responses where they leave the server's host, or arrive from behind it; queries where XDP sees none.
 
 use aya_ebpf::{
     bindings::{__sk_buff, BPF_F_MARK_MANGLED_0, BPF_F_PSEUDO_HDR},
@@ -6,28 +6,41 @@ use aya_ebpf::{
 };
 use aya_log_ebpf::debug;
 use nsid_common::{
-    checksum,
+    answer,
+    asked::Asked,
+    checksum::{self, Sum},
     dns::{self, Compression, Message, Stop},
-    hook::{Edit, Hook, Walk},
+    hook::{Answer, Covered, Edit, Hook, Walk},
     insert,
-    ip::{Ip, V4, V6},
+    ip::{Ip, UDP_LEN, V4, V6},
     memory::{self, Bytes as _, MAX_OFFSET},
     outcome::Outcome,
-    response,
+    pending::Exchange,
+    query, response,
 };
 
 use crate::{
     frame::{Context as _, Frame},
     maps::{count, image},
-    subprogram::{result, subprograms, word},
+    subprogram::{decisions_on_queries, edits, result, subprograms, word},
 };
 
 type Context = *mut __sk_buff;
 
-/// Decides on a packet, does it, and counts it.
+/// Decides on a packet that may be a response, does it, and counts it.
 #[inline(always)]
-pub fn egress(context: Context) -> Outcome {
-    let outcome = response::responses(headers(context));
+pub fn responses(context: Context) -> Outcome {
+    counted(context, response::responses(headers(context)))
+}
+
+/// Decides on a packet that may be a query, does it, and counts it.
+#[inline(always)]
+pub fn queries(context: Context) -> Outcome {
+    counted(context, query::queries_compact(headers(context)))
+}
+
+#[inline(always)]
+fn counted(context: Context, outcome: Outcome) -> Outcome {
     count(outcome);
     if outcome != Outcome::NotOurs {
         debug!(context, target: "tc", "{} {}", outcome as u8, context.interface_index());
@@ -39,71 +52,63 @@ pub fn egress(context: Context) -> Outcome {
 #[inline(always)]
 fn headers(context: Context) -> Frame<Context> {
     const HEADERS: usize = 82;
+    up_to(context, HEADERS)
+}
+
+/// The frame as a query is read: in one piece.
+#[inline(always)]
+fn readable(context: Context) -> Frame<Context> {
+    up_to(context, MAX_OFFSET)
+}
+
+/// The frame with its first bytes in one piece, as far as there are so many.
+#[inline(always)]
+fn up_to(context: Context, bytes: usize) -> Frame<Context> {
     let frame = Frame::new(context);
-    if frame.reachable() >= HEADERS {
+    if frame.reachable() >= bytes {
         return frame;
     }
     let length = frame.length();
     if length <= frame.reachable() {
         return frame;
     }
-    pull(context, if length < HEADERS { length } else { HEADERS }).unwrap_or(Frame::new(context))
+    pull(context, if length < bytes { length } else { bytes }).unwrap_or(Frame::new(context))
 }
 
 subprograms!(Context: tc_name, tc_record, tc_records, tc_nsid, tc_walk, tc_image);
+decisions_on_queries!(Context: tc_query4, tc_query6, tc_answer4, tc_answer6, tc_tagged_query);
+edits!(
+    Context: tc_sum, tc_move_back, tc_own_nsid, tc_take_out_nsid, tc_response4, tc_response6, tc_noted4, tc_noted6,
+    tc_tagged_response
+);
 
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn tc_sum(context: Context, at: usize, length: usize) -> u64 {
-    word(checksum::of_frame(&Frame::new(context), at, length).map(u64::from))
+/// Bytes of the frame, wherever they are.
+#[inline(always)]
+fn all_bytes(context: Context) -> usize {
+    context.length()
 }
 
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn tc_move_back(context: Context, from: usize, to: usize, length: usize) -> u64 {
-    word(memory::move_back(&mut Frame::new(context), from, to, length).map(|()| 0))
-}
+impl Answer for Frame<Context> {
+    #[inline(always)]
+    fn remake(self, length: usize) -> Option<Self> {
+        if self.segmented() { None } else { self.resize(length) }
+    }
 
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn tc_own_nsid(context: Context, first: usize, end: usize) -> u64 {
-    word(insert::own_nsid(&Frame::new(context), first, end).map(|bytes| bytes as u64))
-}
+    #[inline(always)]
+    fn covered(&self, udp: usize) -> Option<Covered> {
+        let check: [u8; 2] = self.load(udp + UDP_CHECK)?;
+        let len: [u8; 2] = self.load(udp + UDP_CHECK - 2)?;
+        let message_len = usize::from(u16::from_be_bytes(len)).checked_sub(UDP_LEN)?;
+        Some(Covered { check, len, message: self.sum(udp + UDP_LEN, message_len)? })
+    }
 
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn tc_take_out_nsid(context: Context, first: usize, end: usize) -> u64 {
-    word(insert::take_out_nsid(&mut Frame::new(context), first, end).map(|()| 0))
-}
+    #[inline(always)]
+    fn mend_answer(&mut self, udp: usize, before: Covered, after: Covered) -> Option<()> {
+        let difference = Sum::of_folded(after.message).minus(before.message).fold();
+        self.mend_udp_checksum(udp, before.len, after.len, difference)
+    }
 
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn tc_response4(context: Context, tags: usize) -> u64 {
-    response::decide::<V4, _>(Frame::new(context), tags) as u64
-}
-
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn tc_response6(context: Context, tags: usize) -> u64 {
-    response::decide::<V6, _>(Frame::new(context), tags) as u64
-}
-
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn tc_noted4(context: Context, tags: usize, service: usize, udp_size: usize) -> u64 {
-    response::noted::<V4, _>(Frame::new(context), tags, service as u32, udp_size as u16) as u64
-}
-
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn tc_noted6(context: Context, tags: usize, service: usize, udp_size: usize) -> u64 {
-    response::noted::<V6, _>(Frame::new(context), tags, service as u32, udp_size as u16) as u64
-}
-
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn tc_tagged(context: Context) -> u64 {
-    response::tagged(Frame::new(context)) as u64
+    call_decisions_on_queries!();
 }
 
 impl Edit for Frame<Context> {
@@ -141,51 +146,12 @@ impl Edit for Frame<Context> {
         if old != new {
             replace(self.context, field, u64::from(old), u64::from(new), pseudo)?;
         }
-        let others = checksum::Sum::of_folded(difference).plus(new).minus(old).fold();
+        let others = Sum::of_folded(difference).plus(new).minus(old).fold();
         // With a `from` of 0 and a size of 0, `to` is a difference.
         replace(self.context, field, 0, u64::from(others), u64::from(BPF_F_MARK_MANGLED_0))
     }
 
-    #[inline(always)]
-    fn sum(&self, at: usize, length: usize) -> Option<u16> {
-        result(tc_sum(self.context, at, length)).map(|sum| sum as u16)
-    }
-
-    #[inline(always)]
-    fn move_back(&mut self, from: usize, to: usize, length: usize) -> Option<()> {
-        result(tc_move_back(self.context, from, to, length)).map(|_| ())
-    }
-
-    #[inline(always)]
-    fn own_nsid(&self, first: usize, end: usize) -> Option<usize> {
-        result(tc_own_nsid(self.context, first, end)).map(|bytes| bytes as usize)
-    }
-
-    #[inline(always)]
-    fn take_out_nsid(&mut self, first: usize, end: usize) -> Option<()> {
-        result(tc_take_out_nsid(self.context, first, end)).map(|_| ())
-    }
-
-    #[inline(always)]
-    fn response<V: Ip>(self, tags: usize) -> Outcome {
-        Outcome::from_code(match V::VERSION {
-            4 => tc_response4(self.context, tags),
-            _ => tc_response6(self.context, tags),
-        })
-    }
-
-    #[inline(always)]
-    fn noted<V: Ip>(self, tags: usize, service: u32, udp_size: u16) -> Outcome {
-        Outcome::from_code(match V::VERSION {
-            4 => tc_noted4(self.context, tags, service as usize, usize::from(udp_size)),
-            _ => tc_noted6(self.context, tags, service as usize, usize::from(udp_size)),
-        })
-    }
-
-    #[inline(always)]
-    fn tagged_response(self) -> Outcome {
-        Outcome::from_code(tc_tagged(self.context))
-    }
+    call_edits!();
 }
 
 const UDP_CHECK: usize = 6;

@@ -1,34 +1,50 @@
-//! The XDP hook: queries.
+//! The XDP hook: queries, and responses where a frame's checksum is complete.
 
 use aya_ebpf::{
     bindings::xdp_md,
-    helpers::generated::{bpf_xdp_adjust_head, bpf_xdp_adjust_tail},
+    helpers::generated::{bpf_xdp_adjust_head, bpf_xdp_adjust_tail, bpf_xdp_get_buff_len},
 };
 use aya_log_ebpf::debug;
 use nsid_common::{
     answer,
     asked::Asked,
+    checksum::{self, Sum},
     dns::{self, Compression, Message, Stop},
-    hook::{Answer, Hook, Walk},
+    hook::{Answer, Edit, Hook, Walk},
+    insert,
     ip::{Ip, V4, V6},
-    memory::Bytes as _,
+    memory::{self, Bytes as _, MAX_OFFSET},
     outcome::Outcome,
     pending::Exchange,
-    query,
+    query, response,
 };
 
 use crate::{
     frame::{Context as _, Frame},
     maps::{count, image},
-    subprogram::{result, subprograms, word},
+    subprogram::{decisions_on_queries, edits, result, subprograms, word},
 };
 
 type Context = *mut xdp_md;
 
-/// Decides on a frame, does it, and counts it.
+/// Decides on a frame that may be a query, does it, and counts it.
 #[inline(always)]
-pub fn ingress(context: Context) -> Outcome {
-    let outcome = query::queries(Frame::new(context));
+pub fn queries(context: Context) -> Outcome {
+    counted(context, query::queries(Frame::new(context)))
+}
+
+/// As [`queries`], and on one that may be a response.
+#[inline(always)]
+pub fn both(context: Context) -> Outcome {
+    let outcome = match query::queries_compact(Frame::new(context)) {
+        Outcome::NotOurs => response::responses_compact(Frame::new(context)),
+        outcome => outcome,
+    };
+    counted(context, outcome)
+}
+
+#[inline(always)]
+fn counted(context: Context, outcome: Outcome) -> Outcome {
     count(outcome);
     if outcome != Outcome::NotOurs {
         debug!(context, target: "XDP", "{} {}", outcome as u8, context.interface_index());
@@ -37,37 +53,23 @@ pub fn ingress(context: Context) -> Outcome {
 }
 
 subprograms!(Context: xdp_name, xdp_record, xdp_records, xdp_nsid, xdp_walk, xdp_image);
+decisions_on_queries!(Context: xdp_query4, xdp_query6, xdp_answer4, xdp_answer6, xdp_tagged_query);
+edits!(
+    Context: xdp_sum, xdp_move_back, xdp_own_nsid, xdp_take_out_nsid, xdp_response4, xdp_response6, xdp_noted4, xdp_noted6,
+    xdp_tagged_response
+);
 
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn xdp_query4(context: Context, tags: usize) -> u64 {
-    query::decide::<V4, _>(Frame::new(context), tags) as u64
+/// The frame as a query is read.
+#[inline(always)]
+fn readable(context: Context) -> Frame<Context> {
+    Frame::new(context)
 }
 
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn xdp_query6(context: Context, tags: usize) -> u64 {
-    query::decide::<V6, _>(Frame::new(context), tags) as u64
-}
-
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn xdp_answer4(context: Context, tags: usize, service: usize, asked: u64, exchange: u64) -> u64 {
-    let (asked, exchange) = (Asked::unpack(asked), Exchange::from_word(exchange));
-    answer::decide::<V4, _>(Frame::new(context), tags, service as u32, asked, exchange) as u64
-}
-
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn xdp_answer6(context: Context, tags: usize, service: usize, asked: u64, exchange: u64) -> u64 {
-    let (asked, exchange) = (Asked::unpack(asked), Exchange::from_word(exchange));
-    answer::decide::<V6, _>(Frame::new(context), tags, service as u32, asked, exchange) as u64
-}
-
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn xdp_tagged(context: Context) -> u64 {
-    query::tagged(Frame::new(context)) as u64
+/// Bytes of the frame, in all of its buffers.
+#[inline(always)]
+fn all_bytes(context: Context) -> usize {
+    // SAFETY: the kernel gave the context.
+    unsafe { bpf_xdp_get_buff_len(context) as usize }
 }
 
 /// By how much a frame is made longer at its head, at most: on veth more did not work.
@@ -78,6 +80,10 @@ impl Answer for Frame<Context> {
     #[inline(always)]
     #[expect(clippy::cast_possible_wrap, reason = "no frame has 2 GiB")]
     fn remake(self, length: usize) -> Option<Self> {
+        // Of several buffers, the last one's tail would be moved.
+        if !self.whole() {
+            return None;
+        }
         let more = length as i32 - self.length() as i32;
         if more == 0 || adjust_tail(self.context, more) {
             return Some(Self::new(self.context));
@@ -93,27 +99,42 @@ impl Answer for Frame<Context> {
         Some(Self::new(self.context))
     }
 
+    call_decisions_on_queries!();
+}
+
+/// Only where the frame's checksum is complete: on a NIC with native XDP.
+impl Edit for Frame<Context> {
     #[inline(always)]
-    fn query<V: Ip>(self, tags: usize) -> Outcome {
-        Outcome::from_code(match V::VERSION {
-            4 => xdp_query4(self.context, tags),
-            _ => xdp_query6(self.context, tags),
-        })
+    fn linear(self) -> Option<Self> {
+        if self.length() <= MAX_OFFSET && self.whole() { Some(self) } else { None }
     }
 
     #[inline(always)]
-    fn answer<V: Ip>(self, tags: usize, service: u32, asked: Asked, exchange: Exchange) -> Outcome {
-        let (service, asked, exchange) = (service as usize, asked.pack(), exchange.word());
-        Outcome::from_code(match V::VERSION {
-            4 => xdp_answer4(self.context, tags, service, asked, exchange),
-            _ => xdp_answer6(self.context, tags, service, asked, exchange),
-        })
+    fn segmented(&self) -> bool {
+        false
     }
 
     #[inline(always)]
-    fn tagged_query(self) -> Outcome {
-        Outcome::from_code(xdp_tagged(self.context))
+    #[expect(clippy::cast_possible_wrap, reason = "no frame has 2 GiB")]
+    fn resize(self, length: usize) -> Option<Self> {
+        let more = length as i32 - self.length() as i32;
+        if adjust_tail(self.context, more) { Some(Self::new(self.context)) } else { None }
     }
+
+    /// RFC 1624, equation 3. The length counts twice, in the pseudo-header and in the UDP header.
+    #[inline(always)]
+    fn mend_udp_checksum(&mut self, udp: usize, old: [u8; 2], new: [u8; 2], difference: u16) -> Option<()> {
+        const UDP_CHECK: usize = 6;
+        let check: [u8; 2] = self.load(udp + UDP_CHECK)?;
+        if check == [0, 0] {
+            return Some(());
+        }
+        let old = u16::from_le_bytes(old);
+        let sum = Sum::of_folded(!u16::from_le_bytes(check)).plus(difference);
+        self.store(udp + UDP_CHECK, sum.word(new).minus(old).word(new).minus(old).udp_checksum())
+    }
+
+    call_edits!();
 }
 
 #[inline(always)]

@@ -10,7 +10,7 @@ use rustix::{
 
 use crate::{
     config::InstanceName,
-    datapath::{Egress, Pins, remove_filter},
+    datapath::{Pins, Tc, remove_filters},
     host::{
         control,
         instance::Instance,
@@ -32,7 +32,7 @@ pub fn detach(instance: &InstanceName) -> Result<()> {
     let lock = InstanceLock::acquire(&instance)?;
     // One of another version is no hindrance: pins tell all but the filters of kernels without tcx.
     if let Ok(Some(state)) = file::read::<State>(&instance) {
-        remove_filters(&state)?;
+        remove_all_filters(&state)?;
     }
     pins.remove().context("cannot remove the pins")?;
     lock.remove_files().context("cannot remove the files")
@@ -59,8 +59,8 @@ fn end(instance: &Instance) -> Result<()> {
     Ok(())
 }
 
-fn remove_filters(state: &State) -> Result<()> {
-    let filters = state.interfaces.iter().filter(|attached| attached.egress == Egress::Clsact);
+fn remove_all_filters(state: &State) -> Result<()> {
+    let filters = state.interfaces.iter().filter(|attached| attached.tc == Tc::Clsact);
     let filters: Vec<_> = filters.collect();
     if filters.is_empty() {
         return Ok(());
@@ -70,7 +70,7 @@ fn remove_filters(state: &State) -> Result<()> {
         return Ok(());
     }
     for attached in filters {
-        remove_filter(&attached.name);
+        remove_filters(&attached.name);
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    datapath::{Egress, IngressMode},
+    datapath::{Chains, IngressMode, Tc},
     host::namespaces::NetNs,
     store::ClaimStatus,
 };
@@ -26,10 +26,16 @@ pub struct Attached {
     pub name: String,
     /// Its index.
     pub index: u32,
-    /// How queries are seen; `None`: the kernel does not tell.
+    /// A server is on this host: how queries that arrive are seen. `None`: every server is behind the link.
     pub ingress: Option<IngressMode>,
-    /// How responses are seen.
-    pub egress: Egress,
+    /// Why queries are seen at tc where XDP was tried first.
+    pub why_tc: Option<String>,
+    /// A server is behind the link.
+    pub behind: bool,
+    /// How the programs at tc are attached.
+    pub tc: Tc,
+    /// Ours and others', as the agent last saw them.
+    pub tcx: Chains,
 }
 
 /// A service.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::{
     clock::{BootTime, Deadline},
     config::InstanceName,
-    datapath::{Egress, IngressMode, Maps},
+    datapath::{Chains, IngressMode, Maps, Tc},
     host::{
         control::{self, Answer},
         instance::Instance,
@@ -56,19 +56,22 @@ struct Store {
 #[derive(Debug, Serialize)]
 struct Interface {
     name: String,
-    ingress: Ingress,
-    egress: Hook<Egress>,
+    /// Where queries are seen that arrive, to a server on this host.
+    ingress: Option<Ingress>,
+    /// Why not at XDP.
+    reason: Option<String>,
+    /// Whether queries are noted that leave, and responses edited that arrive: to and from a server behind the link.
+    behind: bool,
+    /// How what is at tc is attached.
+    tc: Tc,
+    /// The programs at tcx, ours and others', in the order in which they run.
+    tcx: Chains,
 }
 
 #[derive(Debug, Serialize)]
 struct Ingress {
     hook: &'static str,
-    mode: Option<IngressMode>,
-}
-
-#[derive(Debug, Serialize)]
-struct Hook<T> {
-    hook: T,
+    mode: IngressMode,
 }
 
 impl Status {
@@ -130,8 +133,15 @@ fn milliseconds_left(point: BootTime) -> i64 {
 }
 
 impl From<Attached> for Interface {
-    fn from(Attached { name, ingress, egress, .. }: Attached) -> Self {
-        Self { name, ingress: Ingress { hook: "xdp", mode: ingress }, egress: Hook { hook: egress } }
+    fn from(Attached { name, ingress, why_tc, behind, tc, tcx, .. }: Attached) -> Self {
+        let ingress = ingress.map(|mode| {
+            let hook = match mode {
+                IngressMode::Native | IngressMode::Generic => "xdp",
+                IngressMode::Tc => "tc",
+            };
+            Ingress { hook, mode }
+        });
+        Self { name, ingress, reason: why_tc, behind, tc, tcx }
     }
 }
 
@@ -157,16 +167,38 @@ impl fmt::Display for Status {
             }
             writeln!(f)?;
         }
-        for Interface { name, ingress, egress } in interfaces {
-            let mode = ingress.mode.as_ref().map_or_else(|| "unknown".to_owned(), word);
-            writeln!(
-                f,
-                "interface  {name}: queries at XDP ({mode}), responses at tc ({})",
-                word(&egress.hook)
-            )?;
+        for interface in interfaces {
+            writeln!(f, "interface  {interface}")?;
         }
         for (outcome, count) in outcomes.iter().filter(|(_, count)| **count != 0) {
             writeln!(f, "outcome    {outcome}: {count}")?;
+        }
+        Ok(())
+    }
+}
+
+/// `eth0: queries at XDP (native), responses at tc (tcx)`.
+impl fmt::Display for Interface {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, ingress, reason, behind, tc, tcx } = self;
+        let tc = word(tc);
+        write!(f, "{name}: ")?;
+        match ingress.as_ref().map(|ingress| ingress.mode) {
+            Some(IngressMode::Tc) => write!(f, "queries and responses at tc ({tc})")?,
+            Some(mode) => write!(f, "queries at XDP ({}), responses at tc ({tc})", word(&mode))?,
+            None => {}
+        }
+        if *behind {
+            let also = if ingress.is_some() { "; " } else { "" };
+            write!(f, "{also}of a server behind it, queries and responses at tc ({tc})")?;
+        }
+        if let Some(reason) = reason {
+            write!(f, "; not at XDP: {reason}")?;
+        }
+        for (hook, chain) in [("ingress", &tcx.ingress), ("egress", &tcx.egress)] {
+            if chain.iter().any(|program| !program.starts_with("nsid_")) {
+                write!(f, "; tcx {hook}, in order: {}", chain.join(", "))?;
+            }
         }
         Ok(())
     }

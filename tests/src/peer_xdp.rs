@@ -26,6 +26,11 @@ impl PassProgram {
         Self::at(namespace, interface, &TCX_EGRESS)
     }
 
+    /// Attaches tc to the ingress of an interface, by tcx.
+    pub fn attach_ingress(namespace: &Namespace, interface: &str) -> Self {
+        Self::at(namespace, interface, &TCX_INGRESS)
+    }
+
     fn at(namespace: &Namespace, interface: &str, hook: &'static Hook) -> Self {
         let link = namespace.enter(|| link_create(&load(hook)?, interface_index(interface)?, hook));
         Self {
@@ -38,6 +43,7 @@ impl PassProgram {
 const BPF_PROG_TYPE_SCHED_CLS: u32 = 3;
 const BPF_PROG_TYPE_XDP: u32 = 6;
 const BPF_XDP: u32 = 37;
+const BPF_TCX_INGRESS: u32 = 46;
 const BPF_TCX_EGRESS: u32 = 47;
 const XDP_FLAGS_DRV_MODE: u32 = 1 << 2;
 
@@ -65,6 +71,8 @@ static TCX_EGRESS: Hook = Hook {
     flags: 0,
     program: [0xffff_ffff_0000_00b7, 0x95],
 };
+
+static TCX_INGRESS: Hook = Hook { attach_type: BPF_TCX_INGRESS, ..TCX_EGRESS };
 
 /// The program's name, as the kernel tells it.
 pub const PROGRAM: &str = "nsid_test_pass";

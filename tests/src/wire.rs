@@ -11,17 +11,21 @@ use crate::{
 /// The interface that the server's and the client's namespace each have.
 pub const INTERFACE: &str = "eth0";
 
+/// The interface of a router towards the server, as a host has one towards a container.
+pub const NEAR: &str = "near";
+
 /// A server's and a client's namespace, connected.
 #[derive(Debug)]
 pub struct Wire {
-    _peer: PassProgram,
+    _peer: Option<PassProgram>,
     /// Where the server and the agent run.
     pub server: Namespace,
     /// Where the questions come from.
     pub client: Namespace,
     /// The server's addresses.
     pub addresses: Addresses,
-    _router: Option<Namespace>,
+    /// Where a router between them is, if there is one: its interface towards the server is called [`NEAR`].
+    pub router: Option<Namespace>,
 }
 
 impl Wire {
@@ -34,19 +38,27 @@ impl Wire {
             End { namespace: &client, interface: INTERFACE, addresses: Addresses::new(1, 1) },
         );
         let peer = PassProgram::attach(&client, INTERFACE);
-        Self { _peer: peer, server, client, addresses, _router: None }
+        Self { _peer: Some(peer), server, client, addresses, router: None }
     }
 
     /// `server - router - client`: the router's link to the client has no offload, so that a checksum left
     /// unfinished by the server's host is finished there, and the client checks it.
     pub fn routed() -> Self {
+        let mut wire = Self::container();
+        wire._peer = wire.router.as_ref().map(|router| PassProgram::attach(router, NEAR));
+        wire
+    }
+
+    /// The same, but that nobody has a program there: the server is in a container, the router is its host, and the
+    /// agent runs there, at the host's end of the container's link.
+    pub fn container() -> Self {
         let [server, router, client] =
             ["server", "router", "client"].map(|role| Namespace::new(Prefix::Test, role));
         let addresses = Addresses::new(1, 2);
         let (near, far, asking) = (Addresses::new(1, 1), Addresses::new(2, 1), Addresses::new(2, 2));
         veth(
             End { namespace: &server, interface: INTERFACE, addresses },
-            End { namespace: &router, interface: "near", addresses: near },
+            End { namespace: &router, interface: NEAR, addresses: near },
         );
         veth(
             End { namespace: &router, interface: "far", addresses: far },
@@ -59,8 +71,7 @@ impl Wire {
             namespace.ip(&format!("-6 route add default via {}", gateway.v6));
         }
         set_tx_checksum(&router, "far", TxChecksum::Computed);
-        let peer = PassProgram::attach(&router, "near");
-        Self { _peer: peer, server, client, addresses, _router: Some(router) }
+        Self { _peer: None, server, client, addresses, router: Some(router) }
     }
 
     /// A client for each of the server's addresses.

@@ -167,6 +167,7 @@ fn a_start_that_is_refused_leaves_a_dead_run_as_it_was() {
     let [client4, client6] = wire.clients();
     assert!(answers(&client4) && !answers(&client6));
     let second = ["--iface", INTERFACE, "--iface", "eth2", "--store", "static:other", &v6[0], &v6[1]];
+    let second = [&second[..], &["--ingress", "native"]].concat();
     let output = run_refused(&wire.server, &instance, &second);
     assert!(!answers(&client6), "the old name, at the address of the run that was refused: {output:?}");
     assert!(answers(&client4), "silent where the dead run spoke: {output:?}");
@@ -193,7 +194,8 @@ fn another_version_takes_over_what_a_dead_run_left_and_a_refused_one_leaves_it()
     let old = ours.with_file_name("maps-old");
     fs::rename(&ours, &old).expect("bpffs renames");
 
-    run_refused(&wire.server, &instance, &[&ARGUMENTS[..], &["--iface", "eth2"]].concat());
+    let refused = [&ARGUMENTS[..], &["--iface", "eth2", "--ingress", "native"]].concat();
+    run_refused(&wire.server, &instance, &refused);
     assert_eq!(map_directories(&instance), [old]);
     assert!(wire.clients().iter().all(answers), "silent though the start was refused");
     instance.verb("off");
@@ -216,7 +218,7 @@ fn a_program_that_is_detached_by_hand_is_attached_again() {
     let agent = Agent::start(&wire.server, &ARGUMENTS);
     let pins = Path::new("/sys/fs/bpf/nsid").join(agent.instance().name());
     let pins = fs::read_dir(pins).expect("pins of the instance").map(|pin| pin.expect("a pin").path());
-    let ingress = pins.into_iter().find(|pin| pin.to_string_lossy().ends_with("-ingress"));
+    let ingress = pins.into_iter().find(|pin| pin.to_string_lossy().ends_with("-xdp"));
     fs::remove_file(ingress.expect("a pinned XDP link")).expect("it can be removed");
     until(PATIENCE, "the kernel to detach it", || attached(&wire.server, INTERFACE).xdp == 0);
     until(2 * PATIENCE, "an answer", || wire.clients().iter().all(answers));

@@ -103,9 +103,9 @@ fn status_tells_the_agent_running_frozen_and_dead() {
         (&status, &["instance", "enabled", "agent", "services", "interfaces", "outcomes"][..]),
         (service, &["name", "listen", "store", "slot", "token", "deadline_ms"]),
         (&service["store"], &["kind", "state"]),
-        (&status["interfaces"][0], &["name", "ingress", "egress"]),
+        (&status["interfaces"][0], &["name", "ingress", "reason", "behind", "tc", "tcx"]),
         (&status["interfaces"][0]["ingress"], &["hook", "mode"]),
-        (&status["interfaces"][0]["egress"], &["hook"]),
+        (&status["interfaces"][0]["tcx"], &["ingress", "egress"]),
     ] {
         let found: Vec<&String> = object.as_object().into_iter().flat_map(serde_json::Map::keys).collect();
         assert!(keys.iter().all(|key| found.iter().any(|found| found == key)), "{keys:?} in {object}");

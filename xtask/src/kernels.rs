@@ -4,6 +4,11 @@
 
 mod debian;
 mod machine;
+mod report;
+
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::thread;
 
 use anyhow::{Result, bail};
 use clap::Args;
@@ -12,82 +17,128 @@ use crate::build::NSID;
 use crate::cargo::{build_release, build_tests};
 use crate::kernels::debian::Kernel;
 use crate::kernels::machine::Machine;
+use crate::kernels::report::Report;
 use crate::setup::{self, Consent, Need, Purpose, say};
 
-/// Tests of the package nsid-tests that are run on every kernel, and the word that chooses among them.
-const TESTS: [(&str, &str); 3] = [
-    // Needs no module.
-    ("kernel", ""),
-    ("answers", "dig_and_kdig"),
-    ("id_server", "dig_and_kdig"),
+/// Tests of the package nsid-tests that are run in a machine.
+struct Task {
+    /// The test program.
+    program: &'static str,
+    /// Chooses among its tests.
+    filter: &'static str,
+    /// What it takes of the kernel.
+    takes: Takes,
+    /// What they show, in a word or two.
+    shows: &'static str,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Takes {
+    /// No module.
+    BareKernel,
+    /// Modules for links and their queueing disciplines.
+    Links,
+}
+
+/// What is run on every kernel.
+const TASKS: [Task; 4] = [
+    Task { program: "kernel", filter: "", takes: Takes::BareKernel, shows: "loads" },
+    Task { program: "packet_table", filter: "", takes: Takes::BareKernel, shows: "packet tables" },
+    Task { program: "answers", filter: "dig_and_kdig", takes: Takes::Links, shows: "CoreDNS, NSD, Unbound" },
+    Task { program: "id_server", filter: "dig_and_kdig", takes: Takes::Links, shows: "answers by itself" },
 ];
 
-#[derive(Args, Default)]
+/// What `cargo xtask test` runs on the oldest and the newest: what a change of the programs breaks first, and needs no
+/// program beside the test.
+const FIRST_TASKS: [Task; 2] = [
+    Task { program: "kernel", filter: "the_verifier", takes: Takes::BareKernel, shows: "loads" },
+    Task { program: "packet_table", filter: "row", takes: Takes::BareKernel, shows: "packet tables" },
+];
+
+/// Machines at a time: two cores are what CI has.
+const MACHINES: usize = 2;
+
+#[derive(Args)]
 pub(crate) struct Arguments {
     /// Boot only the kernel of this series, such as 6.1
     series: Option<String>,
+
+    /// Only load the programs and run the tables of packets, on the oldest kernel and the newest, as `cargo xtask test` does
+    #[arg(long, conflicts_with = "series")]
+    quick: bool,
 }
 
-pub(crate) fn kernels(Arguments { series }: &Arguments, consent: Consent) -> Result<()> {
+pub(crate) fn kernels(Arguments { series, quick }: &Arguments, consent: Consent) -> Result<()> {
+    if *quick { oldest_and_newest(consent) } else { newest_of_each_series(series.as_deref(), consent) }
+}
+
+/// Everything on every kernel, or on one. Once all have passed, docs/kernels.md is written anew.
+pub(crate) fn newest_of_each_series(series: Option<&str>, consent: Consent) -> Result<()> {
     let [to_boot, to_test] = [Purpose::Kernels, Purpose::Machine].map(Need::Programs);
     setup::prepare(&[Need::Build, to_boot, to_test, Need::CoreDns], consent)?;
     let [nsid] = build_release(&[NSID])?;
-    let tests = build_tests(&TESTS.map(|(test, _)| test))?;
-    let kernels = debian::newest(series.as_deref())?;
-    let machine = Machine::new(&nsid, &tests)?;
-    say("kernel                          ingress  egress  verified instructions, at most");
-    let mut failed = Vec::new();
-    for kernel in &kernels {
-        if !passes(&machine, kernel)? {
-            failed.push(kernel.release.as_str());
-        }
-    }
-    if !failed.is_empty() {
-        bail!("failed on {}", failed.join(", "));
+    let mut machine = Machine::new(&test_programs(&TASKS)?)?;
+    machine.add_servers(&nsid)?;
+    let kernels = debian::newest_of_each_series(series)?;
+    let reports = boot_each(&kernels, &machine, &TASKS)?;
+    if series.is_none() {
+        report::write(&reports)?;
     }
     Ok(())
 }
 
-fn passes(machine: &Machine, kernel: &Kernel) -> Result<bool> {
-    let run = machine.boot(kernel, &commands(kernel.has_veth()))?;
-    let [ingress, egress] = ["ingress", "egress"].map(|program| {
-        most_verified(&run.output, program).map_or_else(|| "-".to_owned(), |count| count.to_string())
-    });
-    let remark = match (run.passed, kernel.has_veth()) {
-        (false, _) => format!("FAILED:\n{}", run.output),
-        (true, true) => "loads, serves CoreDNS, NSD and Unbound".to_owned(),
-        (true, false) => "loads (its modules are no longer in Debian)".to_owned(),
+/// The programs alone, on the oldest kernel and the newest.
+pub(crate) fn oldest_and_newest(consent: Consent) -> Result<()> {
+    setup::prepare(&[Need::Build, Need::Programs(Purpose::Kernels)], consent)?;
+    let machine = Machine::new(&test_programs(&FIRST_TASKS)?)?;
+    boot_each(&debian::oldest_and_newest()?, &machine, &FIRST_TASKS)?;
+    Ok(())
+}
+
+fn test_programs(tasks: &[Task]) -> Result<Vec<(String, PathBuf)>> {
+    build_tests(&tasks.iter().map(|task| task.program).collect::<Vec<_>>())
+}
+
+/// Boots each kernel, some at a time, and says what came of it; it is an error if one failed.
+fn boot_each(kernels: &[Kernel], machine: &Machine, tasks: &[Task]) -> Result<Vec<Report>> {
+    machine.pack()?;
+    let waiting = Mutex::new(kernels.iter().enumerate());
+    let work = || -> Result<Vec<(usize, Report)>> {
+        let mut done = Vec::new();
+        loop {
+            let next = waiting.lock().expect("nobody panics with it").next();
+            let Some((place, kernel)) = next else { return Ok(done) };
+            let report = boot(kernel, machine, tasks)?;
+            say(&report);
+            done.push((place, report));
+        }
     };
-    say(format_args!("{:30} {ingress:>8} {egress:>7}  {remark}", kernel.release));
-    Ok(run.passed)
-}
-
-/// Test programs with what chooses among their tests; without veth, those that need no module.
-fn commands(has_veth: bool) -> String {
-    let tests = TESTS.iter().filter(|(test, _)| has_veth || *test == "kernel");
-    let lines = tests.map(|(test, filter)| format!("{}/{test} {filter}\n", machine::TESTS));
-    lines.collect::<Vec<_>>().concat()
-}
-
-/// Of the lines `verified PROGRAM COUNT` that the test `kernel` prints, the highest count.
-fn most_verified(output: &str, program: &str) -> Option<u32> {
-    let counts = output.lines().filter_map(|line| {
-        let (_, count) = line.split_once(&format!("verified {program} "))?;
-        count.split_whitespace().next()?.parse().ok()
-    });
-    counts.max()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_highest_count_is_shown_wherever_it_stands_in_its_line() {
-        let output =
-            "test a ... verified ingress 17 \nverified egress 30 \nverified ingress 18 --log-packets\n";
-        assert_eq!(most_verified(output, "ingress"), Some(18));
-        assert_eq!(most_verified(output, "egress"), Some(30));
-        assert_eq!(most_verified("verified ingress none", "ingress"), None);
+    let mut reports = Vec::new();
+    thread::scope(|scope| {
+        let machines: Vec<_> = (0..MACHINES).map(|_| scope.spawn(work)).collect();
+        machines.into_iter().try_for_each(|machine| {
+            reports.extend(machine.join().expect("no machine panics")?);
+            anyhow::Ok(())
+        })
+    })?;
+    reports.sort_by_key(|(place, _)| *place);
+    let reports: Vec<_> = reports.into_iter().map(|(_, report)| report).collect();
+    let failed: Vec<_> = reports.iter().filter_map(Report::failed).collect();
+    if !failed.is_empty() {
+        bail!("failed on {}", failed.join(", "));
     }
+    Ok(reports)
+}
+
+/// Runs on a kernel those of the tasks for which it has what they take.
+fn boot(kernel: &Kernel, machine: &Machine, tasks: &[Task]) -> Result<Report> {
+    let can = |task: &&Task| task.takes == Takes::BareKernel || kernel.has_modules();
+    let tasks: Vec<_> = tasks.iter().filter(can).collect();
+    let command = |task: &&Task| format!("{}/{} --nocapture {}\n", machine::TESTS, task.program, task.filter);
+    let run = machine.boot(kernel, &tasks.iter().map(command).collect::<Vec<_>>().concat())?;
+    let mut shown: Vec<_> = tasks.iter().map(|task| task.shows).collect();
+    if !kernel.has_modules() {
+        shown.push("(Debian has no modules for it any more)");
+    }
+    Ok(Report::new(kernel.release.clone(), &shown, run))
 }

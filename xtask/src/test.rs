@@ -40,7 +40,9 @@ pub(crate) fn test(Arguments { long, filter }: &Arguments, consent: Consent) -> 
         fuzz::in_tests()?;
     }
     if *long {
-        kernels::kernels(&kernels::Arguments::default(), consent)?;
+        kernels::newest_of_each_series(None, consent)?;
+    } else {
+        kernels::oldest_and_newest(consent)?;
     }
     let mut test = cargo()?;
     if !is_root()? {

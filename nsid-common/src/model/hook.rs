@@ -2,11 +2,12 @@
 
 use std::vec::Vec;
 
-use super::{Checksums, Model, Room, Segments};
+use super::{Checksums, Model, QueriesAt, Room, Segments};
 use crate::{
-    checksum::Sum,
-    hook::{Answer, Edit, Hook, Walk},
+    checksum::{self, Sum},
+    hook::{Answer, Covered, Edit, Hook, Walk},
     image::Image,
+    ip::UDP_LEN,
     maps::{Address, Control, Interface, Maps, Record, Served, Service, Verdict},
     memory::{Bytes, Header, MAX_OFFSET, Word},
     pending::Set,
@@ -28,19 +29,29 @@ impl<'a> Frame<'a> {
     pub(super) const fn new(model: &'a Model, bytes: &'a mut Vec<u8>) -> Self {
         Self { model, bytes }
     }
+
+    /// What is in the first buffer.
+    fn reachable(&self) -> &[u8] {
+        self.bytes.get(..self.model.buffer).unwrap_or(self.bytes)
+    }
+
+    fn reachable_mut(&mut self) -> &mut [u8] {
+        let reachable = self.reachable().len();
+        &mut self.bytes[..reachable]
+    }
 }
 
 impl Bytes for Frame<'_> {
     fn length(&self) -> usize {
-        self.bytes.len()
+        self.reachable().len()
     }
 
     fn load<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
-        self.bytes[..].load(at)
+        self.reachable().load(at)
     }
 
     fn store<const N: usize>(&mut self, at: usize, bytes: [u8; N]) -> Option<()> {
-        self.bytes[..].store(at, bytes)
+        self.reachable_mut().store(at, bytes)
     }
 
     fn first<T: Header>(&self) -> Option<&T> {
@@ -48,11 +59,11 @@ impl Bytes for Frame<'_> {
     }
 
     fn view<T: Header>(&self, at: usize) -> Option<&T> {
-        self.bytes[..].view(at)
+        self.reachable().view(at)
     }
 
     fn view_mut<T: Header>(&mut self, at: usize) -> Option<&mut T> {
-        self.bytes[..].view_mut(at)
+        self.reachable_mut().view_mut(at)
     }
 }
 
@@ -119,6 +130,10 @@ impl Maps for Frame<'_> {
 impl Walk for Frame<'_> {}
 
 impl Hook for Frame<'_> {
+    fn whole(&self) -> bool {
+        self.bytes.len() <= self.model.buffer
+    }
+
     fn write_image(&mut self, at: usize, index: u32) -> Option<()> {
         self.model.images.get(index as usize)?.copy_to(self, at)
     }
@@ -126,18 +141,33 @@ impl Hook for Frame<'_> {
 
 impl Answer for Frame<'_> {
     fn remake(self, length: usize) -> Option<Self> {
-        if length > self.bytes.len() && self.model.room == Room::None {
+        if !self.whole() || length > self.bytes.len() && self.model.room == Room::None {
             return None;
         }
         self.bytes.clear();
         self.bytes.resize(length, UNWRITTEN);
         Some(self)
     }
+
+    fn covered(&self, udp: usize) -> Option<Covered> {
+        if self.model.queries_at == QueriesAt::Xdp {
+            return Some(Covered::default());
+        }
+        let ([check, len], message): ([[u8; 2]; 2], _) =
+            ([self.load(udp + CHECKSUM)?, self.load(udp + CHECKSUM - 2)?], udp + UDP_LEN);
+        let message_len = usize::from(u16::from_be_bytes(len)).checked_sub(UDP_LEN)?;
+        Some(Covered { check, len, message: checksum::of_frame(self, message, message_len)? })
+    }
+
+    fn mend_answer(&mut self, udp: usize, before: Covered, after: Covered) -> Option<()> {
+        let difference = Sum::of_folded(after.message).minus(before.message).fold();
+        self.mend_udp_checksum(udp, before.len, after.len, difference)
+    }
 }
 
 impl Edit for Frame<'_> {
     fn linear(self) -> Option<Self> {
-        if self.bytes.len() > MAX_OFFSET { None } else { Some(self) }
+        if self.bytes.len() > MAX_OFFSET || !self.whole() { None } else { Some(self) }
     }
 
     fn segmented(&self) -> bool {

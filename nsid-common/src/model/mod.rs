@@ -57,10 +57,14 @@ pub struct Model {
     pub boot_time: u64,
     /// Whether frames can be made longer.
     pub room: Room,
-    /// What is in the checksum field of responses.
+    /// What is in the checksum field of responses, and at tc of queries.
     pub checksums: Checksums,
     /// Whether responses stand for one datagram or several.
     pub segments: Segments,
+    /// Where queries are seen.
+    pub queries_at: QueriesAt,
+    /// Bytes of a frame that its first buffer holds: those that XDP reaches.
+    pub buffer: usize,
     clock_reads: Cell<u32>,
     sets_used: RefCell<Vec<u32>>,
 }
@@ -92,6 +96,15 @@ pub enum Checksums {
     Complete,
     /// The sum of the pseudo-header: the device completes it (`CHECKSUM_PARTIAL`).
     Partial,
+}
+
+/// Where queries are seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QueriesAt {
+    /// At XDP: an answer's checksum is computed anew.
+    Xdp,
+    /// At tc: it is the query's, mended.
+    Tc,
 }
 
 /// Whether a response stands for one datagram or several.
@@ -139,6 +152,8 @@ impl Model {
             room: Room::Enough,
             checksums: Checksums::Complete,
             segments: Segments::One,
+            queries_at: QueriesAt::Xdp,
+            buffer: usize::MAX,
             clock_reads: Cell::new(0),
             sets_used: RefCell::default(),
         };
@@ -196,6 +211,14 @@ impl Model {
     /// What the hook of responses does with a frame.
     pub fn responses(&self, frame: &mut Vec<u8>) -> Outcome {
         response::responses(self.frame(frame))
+    }
+
+    /// What a hook of both does with a frame.
+    pub fn both(&self, frame: &mut Vec<u8>) -> Outcome {
+        match self.queries(frame) {
+            Outcome::NotOurs => self.responses(frame),
+            outcome => outcome,
+        }
     }
 
     /// Bytes, as a frame at a hook.

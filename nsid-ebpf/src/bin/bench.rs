@@ -74,7 +74,7 @@ extern "C" fn answer6_nsid(context: *mut xdp_md) -> u32 {
 
 #[inline(always)]
 fn answer<const N: usize>(context: *mut xdp_md) -> u32 {
-    match xdp::ingress(context) {
+    match xdp::queries(context) {
         Outcome::Answered => unanswer::<N>(context).map_or(XDP_ABORTED, |()| XDP_TX),
         _ => XDP_PASS,
     }
@@ -125,7 +125,7 @@ extern "C" fn client4(context: *mut xdp_md) -> u32 {
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "classifier")]
 extern "C" fn insert4(context: *mut __sk_buff) -> i32 {
-    match tc::egress(context) {
+    match tc::responses(context) {
         Outcome::Inserted if take_back(context).is_some() => UNSPEC,
         _ => FAILED,
     }

@@ -1,7 +1,7 @@
 //! The interfaces of a run: attached at the start, and again when one comes back.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     mem,
     time::{Duration, Instant},
 };
@@ -9,9 +9,13 @@ use std::{
 use tokio::time;
 
 use crate::{
-    config,
-    datapath::{Answering, AttachError, Datapath, Egress, Ingress, IngressMode, SlotTaken, slot_taken},
+    config::{self, Listen},
+    datapath::{
+        Answering, AttachError, Chains, Datapath, Ingress, IngressMode, Mode, SlotTaken, Tc, Wanted,
+        slot_taken,
+    },
     host::{
+        addresses::Address,
         links::{Kind, Link, LinkError, Netlink},
         namespaces::NetNs,
         watch::Event,
@@ -27,9 +31,12 @@ const BEFORE_LOOKING_AGAIN: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub(super) struct Interfaces {
     wanted: Vec<String>,
-    ingress: Ingress,
+    ingress: config::Ingress,
+    listen: Vec<Listen>,
     netns: NetNs,
     attached: Vec<Attached>,
+    /// Which programs those of `attached` were given, by index.
+    given: BTreeMap<u32, Wanted>,
     /// Indices of links of which the kernel told, since the last look, that they went.
     gone: BTreeSet<u32>,
     /// Messages were missed since the last look.
@@ -40,14 +47,17 @@ pub(super) struct Interfaces {
 
 impl Interfaces {
     pub(super) fn new(config: &config::Config, netns: NetNs) -> Self {
-        let ingress = match config.ingress {
-            config::Ingress::Auto => Ingress::Auto,
-            config::Ingress::Native => Ingress::Native,
-            config::Ingress::Generic => Ingress::Generic,
-        };
-        let wanted = config.interfaces.iter().map(ToString::to_string).collect();
-        let (attached, gone, warned) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
-        Self { wanted, ingress, netns, attached, gone, in_doubt: false, warned }
+        Self {
+            wanted: config.interfaces.iter().map(ToString::to_string).collect(),
+            ingress: config.ingress,
+            listen: config.services.iter().flat_map(|service| service.listen.clone()).collect(),
+            netns,
+            attached: Vec::new(),
+            given: BTreeMap::new(),
+            gone: BTreeSet::new(),
+            in_doubt: false,
+            warned: BTreeSet::new(),
+        }
     }
 
     /// Those that are attached.
@@ -73,38 +83,87 @@ impl Interfaces {
     pub(super) async fn attach_all(
         &mut self,
         mut links: Vec<Link>,
+        addresses: &[Address],
         datapath: &mut Datapath,
         netlink: &Netlink,
     ) -> Result<(), AttachError> {
         links.sort_by_key(|link| datapath.is_left_on(link, self.netns));
         for link in &links {
-            self.attach(link, datapath, netlink).await?;
+            self.attach(link, addresses, datapath, netlink).await?;
         }
         Ok(())
+    }
+
+    /// Where the servers are, seen from a link: on this host, behind it.
+    ///
+    /// A server whose address is not this host's is behind every link, since routes change. An address may come later,
+    /// where one host of several has it at a time: so a link is prepared for it, but for the host end of a container's
+    /// veth, which XDP would cost its offloads.
+    fn roles(&self, link: &Link, addresses: &[Address]) -> (bool, bool) {
+        let is_local = |listen: &Listen| match listen {
+            Listen::EveryIpv4 { .. } | Listen::EveryIpv6 { .. } => true,
+            Listen::One { address, .. } => {
+                address.is_loopback() || addresses.iter().any(|local| local.ip == *address)
+            }
+        };
+        let here = link.kind != Kind::Veth || self.listen.iter().any(is_local);
+        (here, !self.listen.iter().all(is_local))
     }
 
     async fn attach(
         &mut self,
         link: &Link,
+        addresses: &[Address],
         datapath: &mut Datapath,
         netlink: &Netlink,
     ) -> Result<(), AttachError> {
+        let (here, behind) = self.roles(link, addresses);
+        let wanted = |ingress| Wanted { here: here.then_some(ingress), behind };
+        let first = match self.ingress {
+            config::Ingress::Auto | config::Ingress::Native => Ingress::Xdp(Mode::Native),
+            config::Ingress::Generic => Ingress::Xdp(Mode::Generic),
+            config::Ingress::Tc => Ingress::Tc,
+        };
+        if here && first != Ingress::Tc {
+            self.warn_of_xdp(link);
+        }
+        let tried = self.attach_when_free(link, wanted(first), datapath, netlink).await;
+        let (given, tc, why_tc) = match tried {
+            Ok(tc) => (wanted(first), tc, None),
+            Err(error @ (AttachError::NotNative { .. } | AttachError::Taken { .. }))
+                if self.ingress == config::Ingress::Auto =>
+            {
+                let (given, why) = (wanted(Ingress::Tc), why(&error));
+                log::info!("{}: no XDP: {why}; queries are seen at tc", link.name);
+                (given, datapath.attach(link, self.netns, given)?, Some(why))
+            }
+            Err(error) => return Err(error),
+        };
+        let ingress = match given.here {
+            None => None,
+            Some(Ingress::Tc) => Some(IngressMode::Tc),
+            // Asked for native XDP, a kernel may give generic.
+            Some(Ingress::Xdp(_)) => IngressMode::of(&netlink.link(&link.name).await?),
+        };
+        let tcx = Chains::of(&link.name);
+        let attached =
+            Attached { name: link.name.clone(), index: link.index, ingress, why_tc, behind, tc, tcx };
+        log::info!("{}: attached, {ingress:?}, tc by {tc:?}", link.name);
+        self.attached.retain(|other| other.index != link.index);
+        self.attached.push(attached);
+        self.given.insert(link.index, given);
+        Ok(())
+    }
+
+    fn warn_of_xdp(&mut self, link: &Link) {
         if !matches!(link.kind, Kind::Veth | Kind::Loopback) && self.warned.insert(link.index) {
-            let reset =
-                if self.ingress == Ingress::Generic { "" } else { ", and the driver may reset the link" };
+            let reset = match self.ingress {
+                config::Ingress::Generic => "",
+                _ => ", and the driver may reset the link",
+            };
             // `dev_disable_lro` and `dev_disable_gro_hw`, net/core/dev.c.
             log::warn!("{}: attaching XDP, which turns LRO and hardware GRO off{reset}", link.name);
         }
-        let egress = match datapath.attach(link, self.netns, self.ingress) {
-            Err(AttachError::Busy { .. }) => self.attach_when_free(link, datapath, netlink).await?,
-            attached => attached?,
-        };
-        let now = netlink.link(&link.name).await?;
-        let ingress = IngressMode::of(&now);
-        log::info!("{}: attached, XDP {ingress:?}, tc by {egress:?}", link.name);
-        self.attached.retain(|attached| attached.index != link.index);
-        self.attached.push(Attached { name: link.name.clone(), index: link.index, ingress, egress });
-        Ok(())
     }
 
     /// Tells who has the slot, unless it becomes free at once. An agent that starts with us may not have pinned its
@@ -112,24 +171,24 @@ impl Interfaces {
     async fn attach_when_free(
         &self,
         link: &Link,
+        wanted: Wanted,
         datapath: &mut Datapath,
         netlink: &Netlink,
-    ) -> Result<Egress, AttachError> {
+    ) -> Result<Tc, AttachError> {
         let patience = Instant::now() + TO_PIN;
-        loop {
+        let mut tried = datapath.attach(link, self.netns, wanted);
+        while let Err(AttachError::Busy { .. }) = tried {
             let now = netlink.link(&link.name).await?;
-            let taken = slot_taken(&now);
             let late = Instant::now() >= patience;
-            match taken {
-                None => match datapath.attach(&now, self.netns, self.ingress) {
-                    Err(AttachError::Busy { .. }) if !late => {}
-                    attached => return attached,
-                },
+            match slot_taken(&now) {
+                None if late => break,
+                None => tried = datapath.attach(&now, self.netns, wanted),
                 Some(SlotTaken::ByNoInstanceYet(_)) if !late => {}
                 Some(taken) => return Err(taken.error(&now.name)),
             }
             time::sleep(BEFORE_LOOKING_AGAIN).await;
         }
+        tried
     }
 
     /// Notes what a later look at the links does not show: one that was made again with its old index.
@@ -147,6 +206,7 @@ impl Interfaces {
     /// being followed; the first error is returned.
     pub(super) async fn follow(
         &mut self,
+        addresses: &[Address],
         datapath: &mut Datapath,
         netlink: &Netlink,
     ) -> Result<(), AttachError> {
@@ -169,11 +229,14 @@ impl Interfaces {
                 log::warn!("{}: renamed to {}; it stays attached", attached.name, link.name);
                 attached.name.clone_from(&link.name);
             }
-            let detached = !datapath.runs_on(link);
+            let at_xdp = matches!(attached.ingress, Some(IngressMode::Native | IngressMode::Generic));
+            let detached = at_xdp && !datapath.runs_on(link);
             if detached {
                 log::warn!("{}: somebody detached our XDP program; attaching it again", link.name);
             }
-            if detached || in_doubt {
+            let (here, behind) = self.roles(link, addresses);
+            let moved = here != attached.ingress.is_some() || behind != attached.behind;
+            if detached || moved || in_doubt {
                 to_attach.push(link);
             } else {
                 self.attached.push(attached);
@@ -188,23 +251,44 @@ impl Interfaces {
         }
         let mut followed = Ok(());
         for link in to_attach {
-            followed = followed.and(self.attach(link, datapath, netlink).await);
+            followed = followed.and(self.attach(link, addresses, datapath, netlink).await);
         }
         followed.and(self.refresh(datapath, netlink).await)
     }
 
-    /// Tells the programs what the interfaces are like now.
-    pub(super) async fn refresh(&self, datapath: &Datapath, netlink: &Netlink) -> Result<(), AttachError> {
+    /// Tells the programs what the interfaces are like now, and takes off them what is not needed there any more.
+    pub(super) async fn refresh(
+        &mut self,
+        datapath: &mut Datapath,
+        netlink: &Netlink,
+    ) -> Result<(), AttachError> {
         let links = netlink.links().await?;
+        for attached in &mut self.attached {
+            attached.tcx = Chains::of(&attached.name);
+        }
         let mut told = Ok(());
         for link in
             links.iter().filter(|link| self.attached.iter().any(|attached| attached.index == link.index))
         {
+            if let Some(given) = self.given.get(&link.index) {
+                datapath.detach_unwanted(link, self.netns, *given);
+            }
             // Whether the device takes tags off the frames is not asked: that there are VLANs is reason enough.
             let tagged = links.iter().any(|vlan| vlan.kind == Kind::Vlan && vlan.lower == Some(link.index));
-            let answering = if tagged { Answering::ByServer } else { Answering::ByXdp };
+            let answering = if tagged { Answering::ByServer } else { Answering::ByUs };
             told = told.and(datapath.set_interface(link, answering));
         }
         Ok(told?)
+    }
+}
+
+/// Why it is not XDP, without the interface, which is named beside it.
+fn why(error: &AttachError) -> String {
+    match error {
+        AttachError::NotNative { source, .. } => format!("the driver has none ({source})"),
+        AttachError::Taken { program, id, .. } => {
+            format!("the slot is taken by the program '{program}' (id {id})")
+        }
+        other => other.to_string(),
     }
 }

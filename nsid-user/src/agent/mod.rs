@@ -32,7 +32,7 @@ use self::{
 use crate::{
     clock,
     config::{Answer, Config, Service},
-    datapath::{Datapath, Options, PacketLog, Pins, fits},
+    datapath::{AttachError, Datapath, Options, PacketLog, Pins, fits},
     host::{
         bpffs,
         clients::{self, Policy},
@@ -154,7 +154,7 @@ impl Agent {
         bpffs::ensure_mounted()?;
         let options = Options { observe: config.observe, log_packets: config.log_packets };
         let mut datapath = Datapath::load(pins, options)?;
-        if let Err(error) = interfaces.attach_all(links, &mut datapath, &netlink).await {
+        if let Err(error) = interfaces.attach_all(links, &addresses, &mut datapath, &netlink).await {
             datapath.undo();
             return Err(error.into());
         }
@@ -167,7 +167,7 @@ impl Agent {
             log::warn!("{error}");
         }
         datapath.maps.serve(&endpoints)?;
-        interfaces.refresh(&datapath, &netlink).await?;
+        interfaces.refresh(&mut datapath, &netlink).await?;
         let indices: Vec<_> = interfaces.attached().iter().map(|attached| attached.index).collect();
         datapath.detach_all_but(netns, &indices).context("cannot remove the links of the last run")?;
         datapath.remove_other_maps().context("cannot remove the maps of another version")?;
@@ -229,7 +229,7 @@ impl Agent {
 
     /// Follows changes of links and addresses; whether all could be followed. The same trouble is told once.
     async fn look_around(&mut self) -> bool {
-        let attached = self.interfaces.follow(&mut self.datapath, &self.netlink).await;
+        let attached = self.follow_links().await;
         let served = self.serve().await;
         let errors = [attached.err().map(Into::into), served.err()];
         let trouble: Vec<_> =
@@ -242,6 +242,11 @@ impl Agent {
             }
         }
         followed
+    }
+
+    async fn follow_links(&mut self) -> Result<(), AttachError> {
+        let addresses = self.netlink.addresses().await?;
+        self.interfaces.follow(&addresses, &mut self.datapath, &self.netlink).await
     }
 
     async fn serve(&self) -> Result<()> {

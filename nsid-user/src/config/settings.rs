@@ -29,7 +29,7 @@ pub struct Settings {
     #[arg(long, value_name = "WHO")]
     pub answer: Option<Answer>,
 
-    /// How the XDP program is attached [default: auto]
+    /// Where queries that arrive are seen [default: auto]
     #[arg(long, value_name = "MODE")]
     pub ingress: Option<Ingress>,
 
@@ -119,15 +119,17 @@ pub enum Answer {
     Off,
 }
 
-/// How the ingress program is attached.
+/// Where queries that arrive are seen.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ingress {
-    /// Native XDP where the driver has it, else generic
+    /// At XDP in the driver; at tc where the driver has none, or somebody else's program is there
     #[default]
     Auto,
     /// Native XDP, or fail; can reset the link of a NIC
     Native,
     /// Generic XDP: works on every driver, slower
     Generic,
+    /// At tc, and never XDP
+    Tc,
 }

@@ -19,15 +19,12 @@ use thiserror::Error;
 
 use super::{
     maps::{Maps, OpenError},
-    pins::Pins,
+    pins::{Pins, Place},
 };
 use crate::clock;
 
 /// The programs, as built for the kernel.
 pub static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/nsid-ebpf"));
-
-pub(super) const INGRESS: &str = "nsid_ingress";
-pub(super) const EGRESS: &str = "nsid_egress";
 
 /// How long a query is remembered: more than any client waits for its response.
 const NOTE_VALID: Duration = Duration::from_secs(10);
@@ -51,8 +48,8 @@ pub struct Datapath {
     pub(super) pins: Pins,
     /// Indices of those that are attached.
     pub(super) interfaces: BTreeSet<u32>,
-    /// Filters by interface, where the kernel has no tcx: they cannot be pinned, and go with this object.
-    pub(super) filters: BTreeMap<u32, SchedClassifierLink>,
+    /// Filters by interface and place, where the kernel has no tcx: they cannot be pinned, and go with this object.
+    pub(super) filters: BTreeMap<(u32, Place), SchedClassifierLink>,
     /// Pins of the links that this process made, and did not take over.
     pub(super) made: Vec<PathBuf>,
     /// Links of the last run go on with these programs.
@@ -164,9 +161,7 @@ fn load_onto(directory: &Path, options: Options) -> Result<Ebpf, LoadError> {
     for (name, path) in &paths {
         loader.map_pin_path(name, path.as_path());
     }
-    let mut ebpf = loader.load(OBJECT)?;
-    program::<Xdp>(&mut ebpf, INGRESS).load().map_err(|error| refused(INGRESS, error))?;
-    program::<SchedClassifier>(&mut ebpf, EGRESS).load().map_err(|error| refused(EGRESS, error))?;
+    let ebpf = loader.load(OBJECT)?;
     drop(loader);
     return_memory();
     Ok(ebpf)
@@ -182,20 +177,62 @@ fn return_memory() {
     }
 }
 
-/// One of the two programs.
+/// A program of the object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Prog {
     /// Queries, at XDP.
-    Ingress,
+    Xdp,
+    /// Queries and responses, at XDP.
+    XdpBoth,
+    /// Queries, at tc.
+    Queries,
     /// Responses, at tc.
-    Egress,
+    Responses,
 }
 
-/// A program of the object.
-pub(super) fn program<'e, P>(ebpf: &'e mut Ebpf, name: &str) -> &'e mut P
+impl Prog {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Xdp, Self::XdpBoth, Self::Queries, Self::Responses];
+
+    /// Its name in the object, and in the kernel.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Xdp => "nsid_xdp",
+            Self::XdpBoth => "nsid_xdp_both",
+            Self::Queries => "nsid_queries",
+            Self::Responses => "nsid_responses",
+        }
+    }
+}
+
+impl Datapath {
+    /// Has the kernel verify a program, if it has not yet: most interfaces need two of them.
+    pub fn prepare(&mut self, prog: Prog) -> Result<(), LoadError> {
+        let loaded = match prog {
+            Prog::Xdp | Prog::XdpBoth => self.xdp(prog).load(),
+            Prog::Queries | Prog::Responses => self.tc(prog).load(),
+        };
+        return_memory();
+        match loaded {
+            Ok(()) | Err(ProgramError::AlreadyLoaded) => Ok(()),
+            Err(error) => Err(refused(prog.name(), error)),
+        }
+    }
+
+    pub(super) fn xdp(&mut self, prog: Prog) -> &mut Xdp {
+        program(&mut self.ebpf, prog)
+    }
+
+    pub(super) fn tc(&mut self, prog: Prog) -> &mut SchedClassifier {
+        program(&mut self.ebpf, prog)
+    }
+}
+
+fn program<P>(ebpf: &mut Ebpf, prog: Prog) -> &mut P
 where
-    &'e mut P: TryFrom<&'e mut aya::programs::Program>,
+    for<'e> &'e mut P: TryFrom<&'e mut aya::programs::Program>,
 {
+    let name = prog.name();
     let program = ebpf.program_mut(name).unwrap_or_else(|| panic!("the object has no program {name}"));
     program.try_into().unwrap_or_else(|_| panic!("{name} is a program of another kind"))
 }

@@ -20,7 +20,7 @@ mod slot;
 mod test_run;
 mod voice;
 
-pub use attach::{Answering, AttachError, Egress, Ingress, IngressMode, remove_filter};
+pub use attach::{Answering, AttachError, Chains, Ingress, IngressMode, Mode, Tc, Wanted, remove_filters};
 pub use clients::ClientsError;
 pub use load::{Datapath, LoadError, OBJECT, Options, Prog};
 pub use maps::{Maps, OpenError, Said};

@@ -2,8 +2,7 @@
 //!
 //! ```text
 //! /sys/fs/bpf/nsid/INSTANCE/maps-HASH/NAME        HASH: of the object, so that another version has maps of its own
-//! /sys/fs/bpf/nsid/INSTANCE/NETNS-IFINDEX-ingress the XDP link
-//! /sys/fs/bpf/nsid/INSTANCE/NETNS-IFINDEX-egress  the tcx link
+//! /sys/fs/bpf/nsid/INSTANCE/NETNS-IFINDEX-PLACE   a link: PLACE is of `Place`
 //! ```
 
 use std::{
@@ -29,18 +28,31 @@ pub struct Pins {
     root: PathBuf,
 }
 
-/// Which of an interface's two links.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Side {
-    Ingress,
-    Egress,
+/// Where on an interface a program of ours may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Place {
+    Xdp,
+    /// Queries that arrive, at tc.
+    QueriesIn,
+    /// Responses that leave, at tc.
+    ResponsesOut,
+    /// Queries that leave, at tc.
+    QueriesOut,
+    /// Responses that arrive, at tc.
+    ResponsesIn,
 }
 
-impl Side {
+impl Place {
+    pub(super) const ALL: [Self; 5] =
+        [Self::Xdp, Self::QueriesIn, Self::ResponsesOut, Self::QueriesOut, Self::ResponsesIn];
+
     const fn name(self) -> &'static str {
         match self {
-            Self::Ingress => "ingress",
-            Self::Egress => "egress",
+            Self::Xdp => "xdp",
+            Self::QueriesIn => "queries-in",
+            Self::ResponsesOut => "responses-out",
+            Self::QueriesOut => "queries-out",
+            Self::ResponsesIn => "responses-in",
         }
     }
 }
@@ -99,8 +111,8 @@ impl Pins {
         Ok(())
     }
 
-    pub(super) fn link(&self, netns: NetNs, index: u32, side: Side) -> PathBuf {
-        self.root.join(format!("{}-{index}-{}", netns.inode(), side.name()))
+    pub(super) fn link(&self, netns: NetNs, index: u32, place: Place) -> PathBuf {
+        self.root.join(format!("{}-{index}-{}", netns.inode(), place.name()))
     }
 
     pub(super) fn links(&self) -> io::Result<Vec<LinkPin>> {
@@ -130,7 +142,7 @@ impl Pins {
 impl LinkPin {
     fn parse(path: PathBuf) -> Option<Self> {
         let (netns, rest) = name(&path).split_once('-')?;
-        let (index, _side) = rest.split_once('-')?;
+        let (index, _place) = rest.split_once('-')?;
         Some(Self { netns: netns.parse().ok()?, index: index.parse().ok()?, path })
     }
 

@@ -2,7 +2,7 @@
 
 use aya::programs::loaded_programs;
 
-use super::{attach::AttachError, load::INGRESS, pins::owner_of_program};
+use super::{attach::AttachError, load::Prog, pins::owner_of_program};
 use crate::host::links::{Link, Xdp};
 
 /// The XDP program on an interface, and whose it is.
@@ -27,7 +27,8 @@ pub fn slot_taken(link: &Link) -> Option<SlotTaken> {
         .find(|program| program.id() == id)
         .and_then(|program| program.name_as_str().map(ToOwned::to_owned))
         .unwrap_or_else(|| "?".to_owned());
-    Some(if program == INGRESS { SlotTaken::ByNoInstanceYet(id) } else { SlotTaken::ByProgram(id, program) })
+    let ours = [Prog::Xdp, Prog::XdpBoth].map(Prog::name).contains(&program.as_str());
+    Some(if ours { SlotTaken::ByNoInstanceYet(id) } else { SlotTaken::ByProgram(id, program) })
 }
 
 impl SlotTaken {
@@ -36,7 +37,9 @@ impl SlotTaken {
         let interface = interface.to_owned();
         match self {
             Self::ByInstance(owner) => AttachError::Served { interface, owner },
-            Self::ByNoInstanceYet(id) => AttachError::Taken { interface, program: INGRESS.to_owned(), id },
+            Self::ByNoInstanceYet(id) => {
+                AttachError::Taken { interface, program: Prog::Xdp.name().to_owned(), id }
+            }
             Self::ByProgram(id, program) => AttachError::Taken { interface, program, id },
         }
     }

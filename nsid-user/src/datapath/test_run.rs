@@ -13,7 +13,7 @@ use aya::{
 use thiserror::Error;
 
 use super::{
-    load::{Datapath, EGRESS, INGRESS, OBJECT, Prog},
+    load::{Datapath, OBJECT, Prog},
     maps::Maps,
 };
 
@@ -62,12 +62,12 @@ pub enum TestRunError {
 impl Datapath {
     /// Runs a program on a frame. Repeated, it is given what it made of the frame, not the frame anew.
     pub fn test_run(&self, program: Prog, frame: &[u8], repeat: u32) -> Result<TestRun, TestRunError> {
-        run(&self.ebpf, name(program), frame, repeat)
+        run(&self.ebpf, program.name(), frame, repeat)
     }
 
     /// How many instructions the kernel's verifier followed in a program; `None` if it does not tell.
     pub fn verified_instructions(&self, program: Prog) -> Result<Option<u32>, TestRunError> {
-        let name = name(program);
+        let name = program.name();
         let info = match self.ebpf.program(name) {
             Some(Program::Xdp(program)) => program.info(),
             Some(Program::SchedClassifier(program)) => program.info(),
@@ -139,13 +139,6 @@ fn run(ebpf: &Ebpf, name: &str, frame: &[u8], repeat: u32) -> Result<TestRun, Te
     .map_err(|source| failed(name, source))?;
     out.truncate(result.data_size_out as usize);
     Ok(TestRun { action: result.return_value, frame: out, duration: result.duration })
-}
-
-const fn name(program: Prog) -> &'static str {
-    match program {
-        Prog::Ingress => INGRESS,
-        Prog::Egress => EGRESS,
-    }
 }
 
 fn failed(name: &str, source: ProgramError) -> TestRunError {

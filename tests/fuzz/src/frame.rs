@@ -6,15 +6,16 @@
 
 use nsid_common::model::Segments;
 use nsid_packets::{Hook, State};
+use nsid_user::datapath::Prog;
 
 /// A frame at a hook, in a state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Input<'a> {
-    /// Where.
-    pub hook: Hook,
+    /// Through which program.
+    pub prog: Prog,
     /// In which state.
     pub state: State,
-    /// The UDP size of the queries that are noted before a response; `None`: none is.
+    /// The UDP size of the queries that are noted before; `None`: none is.
     pub noted: Option<u16>,
     /// The frame.
     pub frame: &'a [u8],
@@ -29,6 +30,8 @@ const OBSERVE: u8 = 4;
 const LAPSED: u8 = 8;
 const SEVERAL: u8 = 16;
 const NOT_NOTED: u8 = 32;
+/// The highest two bits.
+const PROGRAM: u32 = 6;
 
 const MTUS: [u64; 4] = [1500, 576, 1280, 9000];
 const UDP_SIZES: [u16; 4] = [1232, 512, 4096, 0];
@@ -54,13 +57,17 @@ impl<'a> Input<'a> {
             name: usize::from(1 + name % NAMES),
             segments: if is(SEVERAL) { Segments::Several } else { Segments::One },
         };
-        let noted = (!is(NOT_NOTED)).then_some(UDP_SIZES[usize::from(choice / 4 % 4)]);
-        Some(Self { hook, state, noted, frame })
+        let programs = hook.programs();
+        let prog = programs[usize::from(switches >> PROGRAM) % programs.len()];
+        let noted =
+            (hook == Hook::Responses && !is(NOT_NOTED)).then_some(UDP_SIZES[usize::from(choice / 4 % 4)]);
+        Some(Self { prog, state, noted, frame })
     }
 
-    /// A seed: this frame at this hook, with everything else as it usually is.
-    pub fn seed(hook: Hook, frame: &[u8]) -> Vec<u8> {
+    /// Seeds: this frame through each program that sees such frames, with everything else as it usually is.
+    pub fn seeds(hook: Hook, frame: &[u8]) -> impl Iterator<Item = Vec<u8>> {
         let switches = if hook == Hook::Responses { RESPONSES } else { 0 };
-        [&[switches, 10, 0], frame].concat()
+        let programs = (0..).take(hook.programs().len());
+        programs.map(move |program: u8| [&[switches | program << PROGRAM, 10, 0], frame].concat())
     }
 }

@@ -15,7 +15,9 @@ pub fn write(below: &Path) -> io::Result<()> {
     for target in ["parser", "kernel"] {
         let directory = emptied(below, target)?;
         for row in table() {
-            put(&directory, &row.name, &Input::seed(row.hook, &row.frame))?;
+            for (program, seed) in (1..).zip(Input::seeds(row.hook, &row.frame)) {
+                put(&directory, &format!("{} {program}", row.name), &seed)?;
+            }
         }
     }
     let directory = emptied(below, "hickory")?;

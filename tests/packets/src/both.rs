@@ -7,10 +7,12 @@ use nsid_common::{
     pending::SETS,
 };
 
+use nsid_user::datapath::Prog;
+
 use super::{
-    kernel::{Action, Kernel},
+    kernel::{Action, Kernel, at_tc},
     message::ID,
-    row::{Hook, NAME, note, stage},
+    row::{NAME, decide, note, stage},
 };
 
 /// The kernel and the model.
@@ -93,23 +95,27 @@ impl Both {
         self.kernel.copy_notes(&self.model, &self.model.sets_used());
     }
 
-    /// Runs both on a frame; what differs is described.
-    pub fn run(&mut self, hook: Hook, frame: &[u8]) -> Result<Outcome, String> {
+    /// Runs both on a frame, with a program that sees such frames; what differs is described. `None`: test runs do not
+    /// take such frames.
+    pub fn run(&mut self, prog: Prog, frame: &[u8]) -> Result<Option<Outcome>, String> {
         let mut left = frame.to_vec();
-        let outcome = hook.decide(&self.model, &mut left);
-        let run = self.kernel.run(hook, frame, &self.model);
+        if self.model.segments == Segments::Several && !at_tc(prog) {
+            return Ok(None);
+        }
+        let Some(run) = self.kernel.run(prog, frame, &self.model) else { return Ok(None) };
+        let outcome = decide(prog, &mut self.model, &mut left);
         let same_notes = self.kernel.same_notes(&self.model, &self.model.sets_used());
         let same = run.outcome == Some(outcome) && run.frame == left && same_notes.is_ok();
         let action_fits = match run.action {
             Action::Passed => true,
-            Action::SentBack => hook == Hook::Queries && run.frame != frame,
+            Action::SentBack => prog != Prog::Responses && run.frame != frame,
             Action::Other(_) => false,
         };
         if same && action_fits {
-            return Ok(outcome);
+            return Ok(Some(outcome));
         }
         Err(format!(
-            "{hook:?}, {:?}\n came {frame:02x?}\n model {outcome:?} {left:02x?}\n kernel {run:02x?}\n notes \
+            "{prog:?}, {:?}\n came {frame:02x?}\n model {outcome:?} {left:02x?}\n kernel {run:02x?}\n notes \
              {same_notes:?}",
             self.state
         ))

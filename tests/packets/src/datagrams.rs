@@ -1,6 +1,7 @@
 //! What is a DNS datagram of ours, for both programs, and what is not.
 
 use nsid_common::outcome::Outcome;
+use nsid_user::datapath::Prog;
 
 use super::{
     message::{Message, a_question_that_fills, asking, id_server, query, response, www},
@@ -13,7 +14,29 @@ const ETHER_TYPE: usize = 12;
 const IP: usize = 14;
 
 pub(crate) fn rows() -> Vec<Row> {
-    [not_ours(), tags(), ipv4(), ipv6(), lengths()].into_iter().flatten().collect()
+    [not_ours(), tags(), ipv4(), ipv6(), lengths(), buffers()].into_iter().flatten().collect()
+}
+
+/// Of a test run (`net/bpf/test_run.c`): a page without headroom and tailroom.
+const FIRST_BUFFER: usize = 4096 - 256 - 320;
+
+/// Frames of several buffers (`xdp.frags`), of which XDP reaches the first.
+fn buffers() -> Vec<Row> {
+    const RULE: &str = "README, What it does to packets";
+    let (queries, both): (&[Prog], &[Prog]) = (&[Prog::Xdp, Prog::XdpBoth], &[Prog::XdpBoth]);
+    let row = |hook, name: &str, frame, outcome, programs| {
+        Row::passed(hook, name, RULE, frame, outcome).at(programs).with(|model| model.buffer = FIRST_BUFFER)
+    };
+    let long_query = query4(&query(&www()).filler(3600)).frame();
+    let long_response = response4(&response().filler(3600).opt(1232, b"")).frame();
+    let answerable = query4(&query(&id_server())).frame();
+    vec![
+        row(Hook::Queries, "query: of two buffers", long_query, Outcome::QueryTooLarge, queries),
+        row(Hook::Responses, "response: of two buffers", long_response, Outcome::ResponseTooLarge, both)
+            .noted(UDP_SIZE),
+        row(Hook::Queries, "query: padded with another buffer", answerable, Outcome::AnswerNoRoom, queries)
+            .padded(3600),
+    ]
 }
 
 fn seen(name: &str, rule: &'static str, frame: Vec<u8>, outcome: Outcome) -> Row {
@@ -99,7 +122,9 @@ fn not_ours() -> Vec<Row> {
             "README, What it does to packets",
             elsewhere(SERVER4, CLIENT4),
             Outcome::NotOurs,
-        ),
+        )
+        // A program that sees both takes it for a response, which it is not.
+        .at(&[Prog::Xdp, Prog::Queries]),
         Row::passed(
             Hook::Responses,
             "response: from a port that nobody serves",

@@ -6,6 +6,8 @@ use nsid_common::{
     outcome::Outcome,
 };
 
+use nsid_user::datapath::Prog;
+
 use super::{
     insertions::with,
     message::{answer, asking, id_server, query, response},
@@ -225,7 +227,8 @@ fn fragments() -> Vec<Row> {
 }
 
 /// A query is noted whatever its checksums are: a host that drops it answers nothing. What is edited stays as wrong as it
-/// was; what is answered has to have a header that a host would take.
+/// was, and so does what is answered at tc, where a checksum that is not finished yet looks like a wrong one; what is
+/// answered has to have an IP header that a host would take.
 fn checksums() -> Vec<Row> {
     const RULE: &str = "RFC 1624 3";
     let (noted, id) = (Outcome::QueryNoted, query(&id_server()));
@@ -256,7 +259,15 @@ fn checksums() -> Vec<Row> {
         answered("id.server without checksum", "RFC 768", &query4(&id))
             .arriving_with(UDP4 + CHECKSUM, &[0, 0]),
         answered("id.server with a wrong checksum of UDP", "README, What it does to packets", &query4(&id))
-            .arriving_with(UDP4 + CHECKSUM, &[0x12, 0x34]),
+            .arriving_with(UDP4 + CHECKSUM, &[0x12, 0x34])
+            .at(&[Prog::Xdp, Prog::XdpBoth]),
+        answered(
+            "id.server with a wrong checksum of UDP, at tc",
+            "README, What it does to packets",
+            &query4(&id),
+        )
+        .off_by(UDP4 + CHECKSUM, 0x0101)
+        .at(&[Prog::Queries]),
         unanswered("id.server with a wrong checksum of IPv4", "RFC 1122 3.2.1.2", &query4(&id))
             .off_by(IP + 10, 1),
         unanswered("id.server without checksum of IPv4", "RFC 1122 3.2.1.2", &query4(&id))

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use aya::{
     Ebpf, EbpfLoader, Pod,
     maps::{Array, LpmTrie, MapData, PerCpuArray, PerCpuValues, lpm_trie::Key},
-    programs::{SchedClassifier, TestRun as _, TestRunOptions, TestRunResult, Xdp},
+    programs::{Program, TestRun as _, TestRunOptions},
     util::nr_cpus,
 };
 use nsid_common::{
@@ -16,12 +16,12 @@ use nsid_common::{
     outcome::Outcome,
     pending::{Set, TICK_SHIFT},
 };
-use nsid_user::datapath::OBJECT;
+use nsid_user::datapath::{OBJECT, Prog};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::{
     message::{ID, asking},
-    row::{Hook, note, query4, stage},
+    row::{note, query4, stage},
 };
 
 /// What became of a frame in the kernel.
@@ -40,7 +40,7 @@ pub struct Run {
 pub enum Action {
     /// `XDP_PASS`, `TC_ACT_UNSPEC`.
     Passed,
-    /// `XDP_TX`.
+    /// `XDP_TX`, `TC_ACT_REDIRECT`.
     SentBack,
     /// Anything else is never right.
     Other(u32),
@@ -49,6 +49,10 @@ pub enum Action {
 const XDP_PASS: u32 = 2;
 const XDP_TX: u32 = 3;
 const TC_ACT_UNSPEC: u32 = u32::MAX;
+const TC_ACT_REDIRECT: u32 = 7;
+
+/// Ethernet and IPv6 headers.
+const SHORTEST_AT_TC: usize = 14 + 40;
 
 /// Bytes of `struct __sk_buff`, and the offset of `gso_size` in it (include/uapi/linux/bpf.h).
 const SK_BUFF: usize = 192;
@@ -60,7 +64,7 @@ pub struct Kernel {
     /// The counters as they were last read.
     counted: Vec<u64>,
     /// What was last written to the maps that the programs only read.
-    written: HashMap<&'static str, Vec<Vec<u64>>>,
+    written: HashMap<&'static str, Vec<u8>>,
     /// The sets of the pending table that may not be empty.
     used: BTreeSet<u32>,
 }
@@ -103,8 +107,28 @@ unsafe impl Words for Image {}
 // SAFETY: `repr(C)` of words.
 unsafe impl Words for Set {}
 
-fn noted(set: &Set) -> bool {
-    set.0.iter().any(|note| note.get() != 0)
+pub(crate) const fn at_tc(prog: Prog) -> bool {
+    matches!(prog, Prog::Queries | Prog::Responses)
+}
+
+/// Values as they lie in memory. A comparison of all of them takes no time then, also in a build without optimization,
+/// on a machine that is emulated.
+fn bytes<T: Words>(values: &[T]) -> &[u8] {
+    // SAFETY: words, and so no padding, borrowed with `values`; this process's only user of the model is this thread,
+    // and writes nothing to it while it reads here.
+    unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), size_of_val(values)) }
+}
+
+/// The sets with notes. Nearly all are empty, and are looked at many at a time.
+fn noted(sets: &[Set]) -> Vec<u32> {
+    const AT_A_TIME: usize = 256;
+    let empty = vec![0; AT_A_TIME * size_of::<Set>()];
+    let some = (0..).step_by(AT_A_TIME).zip(sets.chunks(AT_A_TIME));
+    let some = some.filter(|(_, sets)| bytes(sets) != &empty[..size_of_val(*sets)]);
+    some.flat_map(|(first, sets)| (first..).zip(sets))
+        .filter(|(_, set)| set.0.iter().any(|note| note.get() != 0))
+        .map(|(index, _)| index)
+        .collect()
 }
 
 impl Kernel {
@@ -114,11 +138,15 @@ impl Kernel {
         let mut loader = EbpfLoader::new();
         loader.override_global("AYA_LOG_LEVEL", &0_u8, true);
         let mut ebpf = loader.load(OBJECT).expect("the object can be loaded, as root");
-        let xdp: &mut Xdp = ebpf.program_mut("nsid_ingress").expect("is there").try_into().expect("is XDP");
-        xdp.load().expect("the verifier accepts it");
-        let tc: &mut SchedClassifier =
-            ebpf.program_mut("nsid_egress").expect("is there").try_into().expect("is tc");
-        tc.load().expect("the verifier accepts it");
+        for prog in Prog::ALL {
+            let program = ebpf.program_mut(prog.name()).expect("is there");
+            let loaded = match program {
+                Program::Xdp(xdp) => xdp.load(),
+                Program::SchedClassifier(tc) => tc.load(),
+                other => panic!("{other:?}"),
+            };
+            loaded.unwrap_or_else(|error| panic!("{}: {error:?}", prog.name()));
+        }
         let counted = vec![0; Outcome::ALL.len()];
         Self { ebpf, counted, written: HashMap::new(), used: BTreeSet::new() }
     }
@@ -131,7 +159,10 @@ impl Kernel {
         note(&model, ID.to_be_bytes(), 512);
         let set = model.sets_used()[0];
         let asking = query4(&asking()).frame();
-        assert_eq!(self.run(Hook::Queries, &asking, &model).outcome, Some(Outcome::QueryNoted));
+        assert_eq!(
+            self.run(Prog::Xdp, &asking, &model).and_then(|run| run.outcome),
+            Some(Outcome::QueryNoted)
+        );
         self.used.insert(set);
         let found = self.notes(set).into_iter().find(|note| *note != 0).expect("a note");
         let tick = found >> 16 & 0xffff;
@@ -144,8 +175,7 @@ impl Kernel {
     /// Makes the kernel's maps those of the model.
     pub(crate) fn fill(&mut self, model: &Model) {
         self.fill_but_notes(model);
-        let mut sets: BTreeSet<u32> =
-            (0..).zip(&model.pending).filter(|(_, set)| noted(set)).map(|(set, _)| set).collect();
+        let mut sets: BTreeSet<u32> = noted(&model.pending).into_iter().collect();
         sets.append(&mut self.used);
         self.copy_notes(model, &sets.into_iter().collect::<Vec<_>>());
     }
@@ -185,8 +215,9 @@ impl Kernel {
         }
     }
 
-    /// Runs a program once on a frame.
-    pub(crate) fn run(&mut self, hook: Hook, frame: &[u8], model: &Model) -> Run {
+    /// Runs a program once on a frame. `None`: test runs do not take such frames at tc, where IP headers have to be
+    /// whole (`net/bpf/test_run.c`).
+    pub fn run(&mut self, prog: Prog, frame: &[u8], model: &Model) -> Option<Run> {
         let mut left = vec![0; 4096];
         let mut context = [0; SK_BUFF];
         if model.segments == Segments::Several {
@@ -194,32 +225,26 @@ impl Kernel {
         }
         let mut options = TestRunOptions::default();
         (options.data_in, options.data_out) = (Some(frame), Some(left.as_mut_slice()));
-        let (result, action): (TestRunResult, _) = match hook {
-            Hook::Queries => {
-                let program: &Xdp = self.ebpf.program("nsid_ingress").unwrap().try_into().unwrap();
-                let result =
-                    program.test_run(options).unwrap_or_else(|error| panic!("{error:?} {frame:02x?}"));
-                let action = match result.return_value {
-                    XDP_PASS => Action::Passed,
-                    XDP_TX => Action::SentBack,
-                    other => Action::Other(other),
-                };
-                (result, action)
-            }
-            Hook::Responses => {
+        let (result, [passed, sent_back]) = match self.ebpf.program(prog.name()).expect("is there") {
+            Program::Xdp(program) => (program.test_run(options), [XDP_PASS, XDP_TX]),
+            Program::SchedClassifier(program) => {
                 options.ctx_in = Some(&context);
-                let program: &SchedClassifier = self.ebpf.program("nsid_egress").unwrap().try_into().unwrap();
-                let result =
-                    program.test_run(options).unwrap_or_else(|error| panic!("{error:?} {frame:02x?}"));
-                let action = match result.return_value {
-                    TC_ACT_UNSPEC => Action::Passed,
-                    other => Action::Other(other),
-                };
-                (result, action)
+                (program.test_run(options), [TC_ACT_UNSPEC, TC_ACT_REDIRECT])
             }
+            other => panic!("{other:?}"),
+        };
+        let result = match result {
+            Ok(result) => result,
+            Err(_) if at_tc(prog) && frame.len() < SHORTEST_AT_TC => return None,
+            Err(error) => panic!("{error:?} {frame:02x?}"),
+        };
+        let action = match result.return_value {
+            value if value == passed => Action::Passed,
+            value if value == sent_back => Action::SentBack,
+            other => Action::Other(other),
         };
         left.truncate(usize::try_from(result.data_size_out).expect("a size"));
-        Run { outcome: self.newly_counted(), action, frame: left }
+        Some(Run { outcome: self.newly_counted(), action, frame: left })
     }
 
     /// The one outcome that has been counted since this was last asked; `None` if it is not exactly one.
@@ -264,14 +289,17 @@ impl Kernel {
 
     /// Writes what differs from what was written before.
     fn put<T: Words, const WORDS: usize>(&mut self, name: &'static str, values: &[T]) {
-        let mut written = self.written.remove(name).unwrap_or_else(|| vec![vec![0; WORDS]; values.len()]);
-        let mut map: Array<&mut MapData, Value<WORDS>> = self.map(name);
-        for ((index, value), written) in (0..).zip(values).zip(&mut written) {
-            let value = value.words();
-            if *written != value.0 {
-                map.set(index, value, 0).unwrap_or_else(|error| panic!("{name}[{index}]: {error}"));
-                *written = value.0.to_vec();
+        let now = bytes(values);
+        let mut written = self.written.remove(name).unwrap_or_else(|| vec![0; now.len()]);
+        if written != now {
+            let mut map: Array<&mut MapData, Value<WORDS>> = self.map(name);
+            for ((index, value), before) in (0..).zip(values).zip(written.chunks(size_of::<T>())) {
+                if bytes(std::slice::from_ref(value)) != before {
+                    map.set(index, value.words(), 0)
+                        .unwrap_or_else(|error| panic!("{name}[{index}]: {error}"));
+                }
             }
+            written.copy_from_slice(now);
         }
         self.written.insert(name, written);
     }

@@ -25,7 +25,7 @@ pub use both::{Both, State, open_stage};
 pub use kernel::{Action, Kernel, Run};
 pub use message::ID;
 pub use mutants::Mutants;
-pub use row::{CLIENT4, CLIENT6, Hook, Row, SERVER4, SERVER6, note};
+pub use row::{CLIENT4, CLIENT6, Hook, Row, SERVER4, SERVER6, decide, note};
 
 /// All rows.
 pub fn table() -> Vec<Row> {

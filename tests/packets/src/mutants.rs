@@ -33,7 +33,8 @@ impl Mutants {
             if hook == Hook::Responses {
                 both.note([0, 512, 1232, 4096][random.below(4)]);
             }
-            both.run(hook, &frame)
+            let programs = hook.programs();
+            both.run(programs[random.below(programs.len())], &frame)
                 .map_err(|differs| format!("mutant {mutant} of seed {}, {differs}", self.seed))?;
         }
         both.same_notes()

@@ -166,6 +166,7 @@ fn identity() -> Vec<Row> {
         row("id.server with a malformed option", &[broken]),
         row("id.server with a malformed option behind NSID", &[&asked, broken]),
         row("id.server with a malformed option behind NSID twice", &[&asked, &asked, broken]),
+        row("id.server with NSID three times", &[&asked, &option(12, b"pad"), &asked, &asked]),
         row(
             "id.server with a malformed option behind NSID three times",
             &[&asked, &option(12, b"pad"), &asked, &asked, broken],

@@ -5,31 +5,33 @@ use std::{fmt::Write as _, net::SocketAddr};
 use nsid_common::{
     ip::{Ip as _, V4, V6},
     maps::{Address, CLIENT_ANSWERED, CLIENT_PASSED},
-    model::{Client, Datagram, Model},
+    model::{Client, Datagram, Model, QueriesAt, Segments},
     outcome::Outcome,
     served::Endpoint,
 };
 
+use nsid_user::datapath::Prog;
+
 use super::{
-    kernel::{Action, Kernel},
+    kernel::{Action, Kernel, at_tc},
     message::{ID, Message, asking},
 };
 
 /// Which program sees the frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hook {
-    /// XDP.
+    /// Of queries.
     Queries,
-    /// tc egress.
+    /// Of responses.
     Responses,
 }
 
 impl Hook {
-    /// What the model makes of a frame; the frame is changed to what leaves.
-    pub fn decide(self, model: &Model, frame: &mut Vec<u8>) -> Outcome {
+    /// The programs that see such frames.
+    pub const fn programs(self) -> &'static [Prog] {
         match self {
-            Self::Queries => model.queries(frame),
-            Self::Responses => model.responses(frame),
+            Self::Queries => &[Prog::Xdp, Prog::XdpBoth, Prog::Queries],
+            Self::Responses => &[Prog::Responses, Prog::XdpBoth],
         }
     }
 
@@ -40,6 +42,20 @@ impl Hook {
             Self::Queries => 15,
             Self::Responses => 54,
         }
+    }
+}
+
+/// What the model makes of a frame as that program does; the frame is changed to what leaves.
+pub fn decide(prog: Prog, model: &mut Model, frame: &mut Vec<u8>) -> Outcome {
+    if at_tc(prog) {
+        (model.queries_at, model.buffer) = (QueriesAt::Tc, usize::MAX);
+    } else {
+        model.queries_at = QueriesAt::Xdp;
+    }
+    match prog {
+        Prog::Xdp | Prog::Queries => model.queries(frame),
+        Prog::Responses => model.responses(frame),
+        Prog::XdpBoth => model.both(frame),
     }
 }
 
@@ -96,6 +112,7 @@ pub struct Row {
     rule: &'static str,
     /// Where the frame comes by.
     pub hook: Hook,
+    programs: &'static [Prog],
     /// As it comes.
     pub frame: Vec<u8>,
     changes: Vec<Change>,
@@ -115,7 +132,8 @@ impl Row {
         outcome: Outcome,
     ) -> Self {
         let (left, action) = (frame.clone(), Action::Passed);
-        Self { name: name.into(), rule, hook, frame, changes: vec![], outcome, action, left }
+        let (name, programs, changes) = (name.into(), hook.programs(), vec![]);
+        Self { name, rule, hook, programs, frame, changes, outcome, action, left }
     }
 
     /// A frame that leaves as another.
@@ -197,6 +215,11 @@ impl Row {
         self
     }
 
+    /// In those of the programs only.
+    pub(crate) fn at(self, programs: &'static [Prog]) -> Self {
+        Self { programs, ..self }
+    }
+
     /// In a state that is changed.
     pub(crate) fn with(mut self, change: impl Fn(&mut Model) + 'static) -> Self {
         self.changes.push(Box::new(change));
@@ -219,37 +242,51 @@ impl Row {
         self.frame.get(at..)
     }
 
-    /// Runs the row in the model and in the kernel; what does not hold is described.
+    /// Runs the row in the model and in the kernel, in each program that sees such frames; what does not hold is
+    /// described.
     pub fn check(&self, kernel: &mut Kernel) -> Result<(), String> {
+        let wrong: Vec<String> =
+            self.programs.iter().filter_map(|prog| self.check_in(*prog, kernel).err()).collect();
+        if wrong.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("{} ({}){}", self.name, self.rule, wrong.concat()))
+        }
+    }
+
+    fn check_in(&self, prog: Prog, kernel: &mut Kernel) -> Result<(), String> {
         let mut model = stage();
         (model.jiffies, model.boot_time) = kernel.now();
         for change in &self.changes {
             change(&mut model);
         }
+        if model.segments == Segments::Several && !at_tc(prog) {
+            return Ok(());
+        }
         kernel.fill(&model);
         let mut wrong = String::new();
         let mut frame = self.frame.clone();
-        let outcome = self.hook.decide(&model, &mut frame);
+        let outcome = decide(prog, &mut model, &mut frame);
         if outcome != self.outcome {
             let _ = write!(wrong, "\n  model: {outcome:?}, not {:?}", self.outcome);
         }
         if frame != self.left {
             let _ = write!(wrong, "\n  model:  left {frame:02x?}\n  not {:02x?}", self.left);
         }
-        let run = kernel.run(self.hook, &self.frame, &model);
+        let Some(run) = kernel.run(prog, &self.frame, &model) else { return Ok(()) };
         if run.outcome != Some(self.outcome) {
-            let _ = write!(wrong, "\n  kernel: {:?}, not {:?}", run.outcome, self.outcome);
+            let _ = write!(wrong, "\n  {prog:?}: {:?}, not {:?}", run.outcome, self.outcome);
         }
         if run.action != self.action {
-            let _ = write!(wrong, "\n  kernel: {:?}, not {:?}", run.action, self.action);
+            let _ = write!(wrong, "\n  {prog:?}: {:?}, not {:?}", run.action, self.action);
         }
         if run.frame != self.left {
-            let _ = write!(wrong, "\n  kernel: left {:02x?}\n  not  {:02x?}", run.frame, self.left);
+            let _ = write!(wrong, "\n  {prog:?}: left {:02x?}\n  not  {:02x?}", run.frame, self.left);
         }
         if let Err(difference) = kernel.same_notes(&model, &model.sets_used()) {
-            let _ = write!(wrong, "\n  {difference}");
+            let _ = write!(wrong, "\n  {prog:?}: {difference}");
         }
-        if wrong.is_empty() { Ok(()) } else { Err(format!("{} ({}){wrong}", self.name, self.rule)) }
+        if wrong.is_empty() { Ok(()) } else { Err(wrong) }
     }
 }
 

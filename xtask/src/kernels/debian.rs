@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -27,8 +27,29 @@ const FLAVOUR: &str = "-cloud-amd64";
 /// Where a build's files are: up to 6.18 all in one package, later apart.
 const PACKAGES: [&str; 3] = ["linux-image-", "linux-binary-", "linux-modules-"];
 
-/// What is kept of them, by the start of its name. None of these modules needs another.
-const KEPT: [&str; 4] = ["vmlinuz", "veth.ko", "sch_ingress.ko", "cls_bpf.ko"];
+/// The modules that are kept, each after those that it needs. Some kernels have some of them built in.
+const MODULES: [&str; 20] = [
+    "virtio",
+    "virtio_ring",
+    "virtio_pci_modern_dev",
+    "virtio_pci_legacy_dev",
+    "virtio_pci",
+    "failover",
+    "net_failover",
+    "virtio_net",
+    "veth",
+    "sch_ingress",
+    "cls_bpf",
+    "dummy",
+    "llc",
+    "stp",
+    "bridge",
+    "garp",
+    "mrp",
+    "8021q",
+    "tls",
+    "bonding",
+];
 
 /// The oldest series that nsid is for.
 const OLDEST: (u32, u32) = (6, 1);
@@ -46,36 +67,42 @@ impl Kernel {
         self.directory.join("vmlinuz")
     }
 
-    /// Its modules, some perhaps compressed.
-    pub(crate) fn modules(&self) -> Result<Vec<PathBuf>> {
-        Ok(files(&self.directory)?.into_iter().filter(|file| !file.ends_with("vmlinuz")).collect())
+    /// Its modules, each after those that it needs.
+    pub(crate) fn modules(&self) -> Vec<PathBuf> {
+        let files = MODULES.map(|module| self.directory.join(module_file(module)));
+        files.into_iter().filter(|file| file.exists()).collect()
     }
 
-    /// Whether it can connect namespaces.
-    pub(crate) fn has_veth(&self) -> bool {
-        ["veth.ko", "veth.ko.xz"].iter().any(|module| self.directory.join(module).exists())
+    /// Whether Debian has its modules still.
+    pub(crate) fn has_modules(&self) -> bool {
+        !self.modules().is_empty()
     }
+}
+
+fn module_file(module: &str) -> String {
+    format!("{module}.ko")
 }
 
 /// The newest build of each series, or of one.
-pub(crate) fn newest(series: Option<&str>) -> Result<Vec<Kernel>> {
-    let cache = cache()?.join("kernels");
-    let apt = Apt::new(&cache.join("apt"))?;
-    say("reading the lists of Debian's kernels");
-    apt.run("apt-get", &["-qq", "update"])?;
-    let packages = apt.run("apt-cache", &["pkgnames", "linux-"])?;
-    let packages: Vec<&str> = packages.lines().collect();
-    let chosen: Vec<_> = newest_of_each_series(&packages)
-        .into_iter()
-        .filter(|(of, _)| *of >= OLDEST && series.is_none_or(|series| series == format!("{}.{}", of.0, of.1)))
-        .collect();
-    let oldest_is_there = series.is_some() || chosen.first().is_some_and(|(of, _)| *of == OLDEST);
-    ensure!(!chosen.is_empty() && oldest_is_there, "Debian's lists lack a kernel of the series");
-    chosen.into_iter().map(|(_, release)| fetch(&apt, &cache, release, &packages)).collect()
+pub(crate) fn newest_of_each_series(only: Option<&str>) -> Result<Vec<Kernel>> {
+    let archive = Archive::open()?;
+    let series = archive.series()?;
+    let wanted = |of: &(u32, u32)| only.is_none_or(|only| only == format!("{}.{}", of.0, of.1));
+    let builds: Vec<_> = series.iter().filter(|(of, _)| wanted(of)).map(|(_, build)| build).collect();
+    ensure!(!builds.is_empty(), "Debian's lists lack a kernel of the series");
+    builds.into_iter().map(|build| archive.fetch(build)).collect()
+}
+
+/// The newest builds of the oldest series and of the newest.
+pub(crate) fn oldest_and_newest() -> Result<Vec<Kernel>> {
+    let archive = Archive::open()?;
+    let series = archive.series()?;
+    let builds = [series.first_key_value(), series.last_key_value()];
+    builds.into_iter().flatten().map(|(_, build)| archive.fetch(build)).collect()
 }
 
 /// Builds by their series: `(6, 12)` and `6.12.117+deb12-cloud-amd64`.
-fn newest_of_each_series<'p>(packages: &[&'p str]) -> BTreeMap<(u32, u32), &'p str> {
+fn newest_builds(packages: &[String]) -> BTreeMap<(u32, u32), &str> {
     let mut newest = BTreeMap::new();
     for package in packages {
         let release = PACKAGES.iter().find_map(|kind| package.strip_prefix(kind));
@@ -102,33 +129,72 @@ fn numbers(release: &str) -> Vec<u32> {
         .collect()
 }
 
-fn fetch(apt: &Apt, cache: &Path, release: &str, packages: &[&str]) -> Result<Kernel> {
-    let kernel = Kernel { release: release.to_owned(), directory: cache.join(release) };
-    if kernel.directory.exists() {
-        return Ok(kernel);
+/// Debian's packages of kernels, and those that were unpacked before.
+struct Archive {
+    apt: Apt,
+    cache: PathBuf,
+    packages: Vec<String>,
+}
+
+impl Archive {
+    /// Reads Debian's lists.
+    fn open() -> Result<Self> {
+        // What an older xtask unpacked has fewer modules.
+        let cache = cache()?.join("kernels").join(format!("with-{}-modules", MODULES.len()));
+        let apt = Apt::new(&cache.join("apt"))?;
+        say("reading the lists of Debian's kernels");
+        apt.run("apt-get", &["-qq", "update"])?;
+        let packages = apt.run("apt-cache", &["pkgnames", "linux-"])?;
+        let packages = packages.lines().map(str::to_owned).collect();
+        Ok(Self { apt, cache, packages })
     }
-    say(format_args!("downloading Linux {release}"));
-    let unpacked = fresh(cache.join("unpacked"))?;
-    let names = PACKAGES.map(|kind| format!("{kind}{release}"));
-    let names = names.iter().map(String::as_str).filter(|name| packages.contains(name));
-    apt.run("apt-get", &["-qq", "download"].into_iter().chain(names).collect::<Vec<_>>())?;
-    for package in files(&apt.directory)?.iter().filter(|file| file.extension() == Some(OsStr::new("deb"))) {
-        output(Command::new("dpkg-deb").arg("-x").args([package, &unpacked]))?;
-        fs::remove_file(package)?;
+
+    /// The newest builds from the oldest series on that nsid is for.
+    fn series(&self) -> Result<BTreeMap<(u32, u32), &str>> {
+        let builds = newest_builds(&self.packages).split_off(&OLDEST);
+        ensure!(builds.contains_key(&OLDEST), "Debian's lists lack a kernel {}.{}", OLDEST.0, OLDEST.1);
+        Ok(builds)
     }
-    let kept = fresh(cache.join("kept"))?;
-    for file in files(&unpacked)? {
-        let name = file.file_name().and_then(OsStr::to_str).unwrap_or_default();
-        if let Some(keep) = KEPT.iter().find(|keep| name.starts_with(**keep)) {
-            // The image alone has the release in its name.
-            let name = if *keep == "vmlinuz" { keep } else { name };
-            fs::copy(&file, kept.join(name))?;
+
+    /// A build's image and modules, downloaded once.
+    fn fetch(&self, release: &str) -> Result<Kernel> {
+        let kernel = Kernel { release: release.to_owned(), directory: self.cache.join(release) };
+        if kernel.directory.exists() {
+            return Ok(kernel);
         }
+        say(format_args!("downloading Linux {release}"));
+        let unpacked = fresh(self.cache.join("unpacked"))?;
+        let names = PACKAGES.map(|kind| format!("{kind}{release}"));
+        let names = names.iter().filter(|name| self.packages.contains(name)).map(String::as_str);
+        self.apt.run("apt-get", &["-qq", "download"].into_iter().chain(names).collect::<Vec<_>>())?;
+        for package in
+            files(&self.apt.directory)?.iter().filter(|file| file.extension() == Some(OsStr::new("deb")))
+        {
+            output(Command::new("dpkg-deb").arg("-x").args([package, &unpacked]))?;
+            fs::remove_file(package)?;
+        }
+        let kept = fresh(self.cache.join("kept"))?;
+        for file in files(&unpacked)? {
+            let name = file.file_name().and_then(OsStr::to_str).unwrap_or_default();
+            if name.starts_with("vmlinuz") {
+                fs::copy(&file, kept.join("vmlinuz"))?;
+            } else if let Some(module) = MODULES.iter().find(|module| name.starts_with(&module_file(module)))
+            {
+                let to = kept.join(module_file(module));
+                if file.extension() == Some(OsStr::new("xz")) {
+                    let mut unxz = Command::new("busybox");
+                    unxz.args(["unxz", "-c"]).arg(&file);
+                    ensure!(unxz.stdout(File::create(to)?).status()?.success(), "{name} cannot be unpacked");
+                } else {
+                    fs::copy(&file, to)?;
+                }
+            }
+        }
+        fs::remove_dir_all(&unpacked)?;
+        ensure!(kept.join("vmlinuz").exists(), "Debian's packages of Linux {release} have no vmlinuz");
+        fs::rename(kept, &kernel.directory)?;
+        Ok(kernel)
     }
-    fs::remove_dir_all(&unpacked)?;
-    ensure!(kept.join("vmlinuz").exists(), "Debian's packages of Linux {release} have no vmlinuz");
-    fs::rename(kept, &kernel.directory)?;
-    Ok(kernel)
 }
 
 /// apt with sources and lists of its own: the system's stay as they are.
@@ -212,7 +278,8 @@ mod tests {
             "linux-image-7.2-cloud-amd64",
             "linux-image-cloud-amd64",
         ];
-        let newest = newest_of_each_series(&packages);
+        let packages = packages.map(str::to_owned);
+        let newest = newest_builds(&packages);
         let expected = [((6, 1), "6.1.0-56-cloud-amd64"), ((7, 2), "7.2.12+deb13-cloud-amd64")];
         assert_eq!(newest, BTreeMap::from(expected));
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, Permissions};
-use std::io::Write as _;
+use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, ensure};
 use crate::cargo::workspace;
 use crate::kernels::debian::Kernel;
 use crate::root::find;
-use crate::setup::{Purpose, cache, coredns, programs};
+use crate::setup::{Purpose, coredns, programs};
 
 /// Where the test programs are in the machine.
 pub(crate) const TESTS: &str = "/tests";
@@ -21,72 +21,74 @@ pub(crate) const TESTS: &str = "/tests";
 /// the verifier says the same.
 const LIMIT: &str = "600";
 
-/// The file system, but for the modules.
+/// The file system, but for what differs between kernels.
 pub(crate) struct Machine {
-    root: PathBuf,
+    /// Of the host that it was put together in.
+    directory: PathBuf,
+    libraries: BTreeSet<PathBuf>,
 }
 
 /// What came of a boot.
 pub(crate) struct Run {
-    /// Whether the machine came to its end, and every test passed.
+    /// Whether the machine came to its end, and every command was a success.
     pub(crate) passed: bool,
     /// All that the machine printed.
     pub(crate) output: String,
 }
 
 impl Machine {
-    /// Puts the binary, the tests and what they start together.
-    pub(crate) fn new(nsid: &Path, tests: &[(String, PathBuf)]) -> Result<Self> {
-        let root = cache()?.join("kernels/machine");
-        if root.exists() {
-            fs::remove_dir_all(&root)?;
+    /// Puts together what test programs need that start no other.
+    pub(crate) fn new(tests: &[(String, PathBuf)]) -> Result<Self> {
+        let directory = workspace()?.join("target/machine");
+        if directory.exists() {
+            fs::remove_dir_all(&directory)?;
         }
-        let machine = Self { root };
+        let mut machine = Self { directory, libraries: BTreeSet::new() };
         machine.put(&workspace()?.join("xtask/src/kernels/init.sh"), "/init")?;
-        fs::set_permissions(machine.root.join("init"), Permissions::from_mode(0o755))?;
+        fs::set_permissions(machine.place("/init")?, Permissions::from_mode(0o755))?;
         machine.put(&program("busybox")?, "/bin/busybox")?;
         machine.write("/etc/passwd", "root:x:0:0:root:/:/bin/sh\n")?;
-        let mut libraries = BTreeSet::new();
-        // Each is where it is here.
-        for name in programs::names(Purpose::Machine) {
-            let program = program(name)?;
-            machine.put(&program, &program.display().to_string())?;
-            libraries.extend(libraries_of(&program)?);
-        }
-        machine.put(&coredns::path()?, "/coredns")?;
-        machine.put(nsid, "/nsid")?;
-        libraries.extend(libraries_of(nsid)?);
         for (name, test) in tests {
-            machine.put(test, &format!("{TESTS}/{name}"))?;
-            libraries.extend(libraries_of(test)?);
-            // Debug information is most of it.
-            let file = machine.root.join(format!("{TESTS}/{name}").trim_start_matches('/'));
-            run(Command::new("strip").arg("--strip-debug").arg(file))?;
-        }
-        for library in libraries {
-            machine.put(&library, &library.display().to_string())?;
+            machine.put_program(test, &format!("{TESTS}/{name}"))?;
         }
         Ok(machine)
     }
 
-    /// Boots a kernel and runs test programs, one a line, with their arguments.
-    pub(crate) fn boot(&self, kernel: &Kernel, tests: &str) -> Result<Run> {
-        let modules = self.root.join("modules");
-        if modules.exists() {
-            fs::remove_dir_all(modules)?;
+    /// Adds the agent, and what tests start beside it.
+    pub(crate) fn add_servers(&mut self, nsid: &Path) -> Result<()> {
+        // Each is where it is here.
+        for name in programs::names(Purpose::Machine) {
+            let program = program(name)?;
+            self.put_program(&program, &program.display().to_string())?;
         }
-        for module in kernel.modules()? {
-            let name = module.file_name().context("a module has a name")?;
-            self.put(&module, &format!("/modules/{}", name.display()))?;
+        self.put(&coredns::path()?, "/coredns")?;
+        self.put_program(nsid, "/nsid")
+    }
+
+    /// Makes an archive of it, which every boot begins with.
+    pub(crate) fn pack(&self) -> Result<()> {
+        archive(&self.root(), &self.base())
+    }
+
+    /// Boots a kernel and runs commands, one a line.
+    pub(crate) fn boot(&self, kernel: &Kernel, commands: &str) -> Result<Run> {
+        // The kernel unpacks archives one after the other (Documentation/driver-api/early-userspace/buffer-format.rst).
+        let own = self.directory.join(&kernel.release);
+        for (place, module) in kernel.modules().iter().enumerate() {
+            put(module, &own.join(format!("modules/{place:02}")))?;
         }
-        self.write("/tests.list", tests)?;
-        let archive = self.archive()?;
+        fs::create_dir_all(&own)?;
+        fs::write(own.join("commands"), commands)?;
+        let (initrd, second) = (own.with_extension("initrd"), own.with_extension("cpio"));
+        archive(&own, &second)?;
+        fs::copy(self.base(), &initrd)?;
+        io::copy(&mut File::open(second)?, &mut File::options().append(true).open(&initrd)?)?;
         let output = Command::new("timeout")
             .args([LIMIT, "qemu-system-x86_64", "-M", "q35", "-accel", "tcg", "-cpu", "max"])
             .args(["-m", "1024", "-nographic", "-nodefaults", "-serial", "stdio", "-no-reboot", "-kernel"])
             .arg(kernel.image())
             .arg("-initrd")
-            .arg(archive)
+            .arg(initrd)
             .args(["-append", "console=ttyS0 quiet panic=-1"])
             .stdin(Stdio::null())
             .output()
@@ -96,33 +98,57 @@ impl Machine {
         Ok(Run { passed: output.lines().any(|line| line == "all-tests: passed"), output })
     }
 
-    /// The initial file system in the format of the kernel (Documentation/driver-api/early-userspace/buffer-format.rst).
-    fn archive(&self) -> Result<PathBuf> {
-        let archive = self.root.with_extension("cpio");
-        let mut find = Command::new("find").current_dir(&self.root).stdout(Stdio::piped()).spawn()?;
-        let names = find.stdout.take().context("find has no output")?;
-        let mut cpio = Command::new(program("busybox")?);
-        cpio.args(["cpio", "-o", "-H", "newc"]).current_dir(&self.root);
-        let written = cpio.stdin(names).stdout(File::create(&archive)?).stderr(Stdio::null()).status()?;
-        ensure!(find.wait()?.success() && written.success(), "{} cannot be written", archive.display());
-        Ok(archive)
+    fn root(&self) -> PathBuf {
+        self.directory.join("root")
     }
 
-    fn put(&self, file: &Path, to: &str) -> Result<()> {
-        let to = self.place(to)?;
-        fs::copy(file, to).with_context(|| format!("{} cannot be copied", file.display()))?;
+    fn base(&self) -> PathBuf {
+        self.directory.join("root.cpio")
+    }
+
+    /// Puts a program there, without its debug information, and the libraries that it is linked with.
+    fn put_program(&mut self, file: &Path, to: &str) -> Result<()> {
+        self.put(file, to)?;
+        // Most of a test program is that.
+        run(Command::new("strip").arg("--strip-debug").arg(self.place(to)?))?;
+        for library in libraries_of(file)? {
+            if self.libraries.insert(library.clone()) {
+                self.put(&library, &library.display().to_string())?;
+            }
+        }
         Ok(())
     }
 
+    fn put(&self, file: &Path, to: &str) -> Result<()> {
+        put(file, &self.place(to)?)
+    }
+
     fn write(&self, to: &str, text: &str) -> Result<()> {
-        Ok(File::create(self.place(to)?)?.write_all(text.as_bytes())?)
+        Ok(fs::write(self.place(to)?, text)?)
     }
 
     fn place(&self, path: &str) -> Result<PathBuf> {
-        let place = self.root.join(path.trim_start_matches('/'));
+        let place = self.root().join(path.trim_start_matches('/'));
         fs::create_dir_all(place.parent().context("a file lies in a directory")?)?;
         Ok(place)
     }
+}
+
+fn put(file: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to.parent().context("a file lies in a directory")?)?;
+    fs::copy(file, to).with_context(|| format!("{} cannot be copied", file.display()))?;
+    Ok(())
+}
+
+/// Packs a directory in the format of the kernel's initial file system.
+fn archive(directory: &Path, archive: &Path) -> Result<()> {
+    let mut find = Command::new("find").current_dir(directory).stdout(Stdio::piped()).spawn()?;
+    let names = find.stdout.take().context("find has no output")?;
+    let mut cpio = Command::new(program("busybox")?);
+    cpio.args(["cpio", "-o", "-H", "newc"]).current_dir(directory);
+    let written = cpio.stdin(names).stdout(File::create(archive)?).stderr(Stdio::null()).status()?;
+    ensure!(find.wait()?.success() && written.success(), "{} cannot be written", archive.display());
+    Ok(())
 }
 
 fn program(name: &str) -> Result<PathBuf> {

@@ -84,7 +84,7 @@ fn one(stage: &mut Stage, run: &Run, repeat: u32) -> Result<TestRun> {
         stage.bench.restore(frame)?;
     }
     if let Some(query) = &run.noted {
-        stage.datapath.test_run(Prog::Ingress, query, 1)?;
+        stage.datapath.test_run(Prog::Xdp, query, 1)?;
     }
     Ok(match run.program {
         Program::Shipped(program) => stage.datapath.test_run(program, &run.frame, repeat)?,

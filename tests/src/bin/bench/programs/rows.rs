@@ -66,8 +66,8 @@ impl Hook {
     /// The shipped program.
     const fn program(self) -> Prog {
         match self {
-            Self::Xdp => Prog::Ingress,
-            Self::Tc => Prog::Egress,
+            Self::Xdp => Prog::Xdp,
+            Self::Tc => Prog::Responses,
         }
     }
 
@@ -172,8 +172,16 @@ fn tc() -> Vec<Row> {
 }
 
 fn verifier() -> Vec<Row> {
-    let row = |name, program| Row { name, what: What::Instructions(program, INSTRUCTIONS) };
-    vec![row("verifier: nsid_ingress", Prog::Ingress), row("verifier: nsid_egress", Prog::Egress)]
+    Prog::ALL.map(|prog| Row { name: verified(prog), what: What::Instructions(prog, INSTRUCTIONS) }).into()
+}
+
+const fn verified(prog: Prog) -> &'static str {
+    match prog {
+        Prog::Xdp => "verifier: nsid_xdp",
+        Prog::XdpBoth => "verifier: nsid_xdp_both",
+        Prog::Queries => "verifier: nsid_queries",
+        Prog::Responses => "verifier: nsid_responses",
+    }
 }
 
 impl Row {

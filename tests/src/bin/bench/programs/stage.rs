@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use nsid_user::{
     claim::Voice as _,
     clock::Deadline,
-    datapath::{Answering, Bench, Datapath, Options, Pins, ServiceVoice},
+    datapath::{Answering, Bench, Datapath, Options, Pins, Prog, ServiceVoice},
     host::{
         addresses::Address,
         bpffs::MOUNT_POINT,
@@ -48,7 +48,10 @@ impl Stage {
     /// Loads everything, and has the name said.
     pub(crate) fn set() -> Result<Self> {
         own_bpffs().context("cannot mount a BPF file system of its own")?;
-        let datapath = Datapath::load(Pins::of(&Instance::new("bench")), Options::default())?;
+        let mut datapath = Datapath::load(Pins::of(&Instance::new("bench")), Options::default())?;
+        for prog in Prog::ALL {
+            datapath.prepare(prog)?;
+        }
         let addresses = [
             Address { ifindex: 1, ip: SERVER4.into(), on_link: "192.0.2.0/24".parse()?, broadcast: None },
             Address { ifindex: 1, ip: SERVER6.into(), on_link: "2001:db8::/64".parse()?, broadcast: None },
@@ -57,7 +60,7 @@ impl Stage {
         maps.set_clients(&clients::table(Policy::Local, &addresses))?;
         maps.serve(&BTreeMap::from(addresses.map(|Address { ip, .. }: Address| ((ip as IpAddr, PORT), 0))))?;
         datapath.begin();
-        datapath.set_interface(&link(), Answering::ByXdp)?;
+        datapath.set_interface(&link(), Answering::ByUs)?;
         ServiceVoice::new(maps.clone(), 0).say(&NAME.parse()?, Deadline::Never);
         let bench = datapath.load_bench()?;
         Ok(Self { datapath, bench })

@@ -79,9 +79,10 @@ fn inserted(model: &Model, response: &Datagram, udp_size: u16, name: &[u8]) {
     let same = Datagram { payload: message.to_vec(), ..response.clone() };
     assert_eq!(left, same.frame());
     named_alike(&response.payload, message, name);
-    // Once more, over what it has got: the very same.
+    // Once more, over what it has got: the very same, unless the name stands behind more options than are looked through.
     note(model, message.first_chunk().copied().unwrap_or_default(), udp_size);
     let mut again = left.clone();
-    assert_eq!(model.responses(&mut again), Outcome::Replaced);
+    let outcome = model.responses(&mut again);
+    assert!(matches!(outcome, Outcome::Replaced | Outcome::ResponseMalformed), "{outcome:?}");
     assert_eq!(again, left);
 }

@@ -277,6 +277,14 @@ impl Kernel {
         Ok(())
     }
 
+    /// A program, of its kind.
+    pub(crate) fn program<'a, P>(&'a self, prog: Prog) -> &'a P
+    where
+        &'a P: TryFrom<&'a Program, Error: std::fmt::Debug>,
+    {
+        self.ebpf.program(prog.name()).expect("is there").try_into().expect("of that kind")
+    }
+
     /// The sets that may not be empty.
     pub(crate) fn used(&self) -> Vec<u32> {
         self.used.iter().copied().collect()

@@ -20,12 +20,14 @@ mod series;
 
 mod both;
 mod mutants;
+mod outstanding;
 
 pub use both::{Both, State, open_stage};
 pub use kernel::{Action, Kernel, Run};
 pub use message::ID;
 pub use mutants::Mutants;
-pub use row::{CLIENT4, CLIENT6, Hook, Row, SERVER4, SERVER6, decide, note};
+pub use outstanding::Outstanding;
+pub use row::{CLIENT4, CLIENT6, Hook, OTHER_NAME, Row, SERVER4, SERVER6, decide, note};
 
 /// All rows.
 pub fn table() -> Vec<Row> {

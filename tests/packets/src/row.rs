@@ -62,7 +62,7 @@ pub fn decide(prog: Prog, model: &mut Model, frame: &mut Vec<u8>) -> Outcome {
 /// The name that the first service says.
 pub(crate) const NAME: &[u8] = b"ns1.example";
 /// The name that the second service says.
-pub(crate) const OTHER_NAME: &[u8] = b"ns2.example";
+pub const OTHER_NAME: &[u8] = b"ns2.example";
 /// The UDP size of noted queries that are not told another.
 pub(crate) const UDP_SIZE: u16 = 1232;
 
@@ -98,7 +98,7 @@ pub(crate) fn response6(message: &Message) -> Datagram {
     datagram(SERVER6, CLIENT6, message)
 }
 
-fn address(text: &str) -> SocketAddr {
+pub(crate) fn address(text: &str) -> SocketAddr {
     text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 

@@ -6,7 +6,7 @@
 
 use crate::{
     answer,
-    asked::Asked,
+    asked::{self, Asked},
     checksum,
     dns::{self, Compression, Message, Stop},
     insert,
@@ -42,6 +42,12 @@ pub trait Walk: Bytes + Sized {
     #[inline(always)]
     fn find_nsid(&self, start: usize, end: usize) -> Option<usize> {
         dns::find_nsid(self, start, end)
+    }
+
+    /// What the query in `start..end` asks.
+    #[inline(always)]
+    fn asked(&self, start: usize, end: usize) -> Option<Asked> {
+        asked::asked(self, start, end)
     }
 
     /// What is in the message in `start..end`.
@@ -93,7 +99,7 @@ pub trait Answer: Hook {
     /// Decides on a datagram to a served port, behind `tags` bytes of VLAN tags.
     #[inline(always)]
     fn query<V: Ip>(self, tags: usize) -> Outcome {
-        query::decide::<V, _>(self, tags)
+        query::called::<V, _>(self, tags)
     }
 
     /// Decides on a query to a service for the server's own name, which may have been noted.
@@ -139,6 +145,12 @@ pub trait Edit: Hook {
         memory::move_back(self, from, to, length)
     }
 
+    /// [`insert::opt`].
+    #[inline(always)]
+    fn opt(&self, start: usize, end: usize) -> u64 {
+        insert::opt(self, start, end)
+    }
+
     /// Bytes of all NSID options from the first one, at `first`, to `end`.
     #[inline(always)]
     fn own_nsid(&self, first: usize, end: usize) -> Option<usize> {
@@ -159,8 +171,8 @@ pub trait Edit: Hook {
 
     /// Decides on a response of a service to a query that was noted, and takes `udp_size` bytes.
     #[inline(always)]
-    fn noted<V: Ip>(self, tags: usize, service: u32, udp_size: u16) -> Outcome {
-        response::noted::<V, _>(self, tags, service, udp_size)
+    fn noted(self, tags: usize, version: usize, service: u32, udp_size: u16) -> Outcome {
+        response::noted(self, tags, version, service, udp_size)
     }
 
     /// Decides on a frame with VLAN tags.

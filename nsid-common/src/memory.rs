@@ -106,7 +106,7 @@ const _: () = assert!(align_of::<crate::ip::Headers<Ipv6Hdr>>() == 1);
 const _: () = assert!(size_of::<crate::ip::Headers<Ipv6Hdr>>() == 74);
 
 /// Bytes that are moved, at most.
-pub const MAX_MOVE: usize = 512;
+pub const MAX_MOVE: usize = 256;
 
 /// Moves `length` bytes from `from` to `to`, which is before it; `None` beyond [`MAX_MOVE`] or the frame.
 #[inline(always)]

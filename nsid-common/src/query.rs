@@ -38,7 +38,7 @@ impl<H: Answer> Side<H> for Queries {
 
     #[inline(always)]
     fn untagged<V: Ip>(frame: H) -> Outcome {
-        decide::<V, H>(frame, 0)
+        decide::<V, H, false>(frame, 0)
     }
 
     #[inline(always)]
@@ -52,11 +52,17 @@ impl<H: Answer> Side<H> for Queries {
     }
 }
 
+/// As [`decide`], with what is asked read by a subprogram.
+#[inline(always)]
+pub fn called<V: Ip, H: Answer>(frame: H, tags: usize) -> Outcome {
+    decide::<V, H, true>(frame, tags)
+}
+
 /// Decides on a datagram to a served port, behind `tags` bytes of VLAN tags.
 ///
 /// Whatever does not ask for NSID voids an earlier note of its exchange.
 #[inline(always)]
-pub fn decide<V: Ip, H: Answer>(frame: H, tags: usize) -> Outcome {
+pub(crate) fn decide<V: Ip, H: Answer, const CALL: bool>(frame: H, tags: usize) -> Outcome {
     let Some(headers) = ip::headers::<V, H>(&frame, tags) else { return Outcome::NotOurs };
     let Some(control) = frame.control() else { return Outcome::NotOurs };
     let table = Table::from_word(control.served.get());
@@ -72,7 +78,9 @@ pub fn decide<V: Ip, H: Answer>(frame: H, tags: usize) -> Outcome {
     let words = V::words(headers, Requestor::Source);
     let exchange = Exchange::new(control, words.as_ref(), headers.udp.src, headers.udp.dst, headers.dns.id);
     let dns = tags + V::DNS;
-    let Some(asked) = asked(&frame, dns, dns - UDP_LEN + udp_len) else {
+    let end = dns - UDP_LEN + udp_len;
+    let asked = if CALL { frame.asked(dns, end) } else { asked(&frame, dns, end) };
+    let Some(asked) = asked else {
         pending::forget(&frame, exchange);
         return Outcome::QueryMalformed;
     };

@@ -71,12 +71,12 @@ pub fn decide<V: Ip, H: Edit>(frame: H, tags: usize) -> Outcome {
     let Some(udp_size) = pending::take(&frame, exchange, control.pending_ticks.get()) else {
         return Outcome::ResponseNotNoted;
     };
-    frame.noted::<V>(tags, service, udp_size)
+    frame.noted(tags, V::VERSION, service, udp_size)
 }
 
-/// Decides on a response of a service to a query that asked for NSID, and takes `udp_size` bytes.
+/// Decides on a response of a service, over that `version` of IP, to a query that asked for NSID and takes `udp_size` bytes.
 #[inline(always)]
-pub fn noted<V: Ip, H: Edit>(frame: H, tags: usize, service: u32, udp_size: u16) -> Outcome {
+pub fn noted<H: Edit>(frame: H, tags: usize, version: usize, service: u32, udp_size: u16) -> Outcome {
     if frame.control().is_none_or(|control| control.enabled.get() == 0) {
         return Outcome::ResponseOff;
     }
@@ -85,8 +85,8 @@ pub fn noted<V: Ip, H: Edit>(frame: H, tags: usize, service: u32, udp_size: u16)
         return Outcome::ResponseSegmented;
     }
     let Some(frame) = frame.linear() else { return Outcome::ResponseTooLarge };
-    match insert::plan::<V, H>(&frame, tags, record, udp_size) {
-        Ok(plan) => insert::carry_out::<V, H>(frame, plan),
+    match insert::plan(&frame, tags, version, record, udp_size) {
+        Ok(plan) => insert::carry_out(frame, plan),
         Err(outcome) => outcome,
     }
 }

@@ -2,32 +2,28 @@
 #![no_std]
 #![no_main]
 
-use aya_ebpf::{
-    bindings::{
-        __sk_buff,
-        xdp_action::{XDP_PASS, XDP_TX},
-        xdp_md,
-    },
-    helpers::generated::bpf_redirect,
+use aya_ebpf::bindings::{
+    __sk_buff,
+    xdp_action::{XDP_PASS, XDP_TX},
+    xdp_md,
 };
-use nsid_common::{answer::sent_back, outcome::Outcome};
-use nsid_ebpf::{
-    frame::{Context as _, Frame},
-    tc, xdp,
-};
+use nsid_common::answer::sent_back;
+use nsid_ebpf::{frame::Frame, tc, xdp};
 
 /// Queries that arrive: passed on, or answered.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "xdp.frags")]
 extern "C" fn nsid_xdp(context: *mut xdp_md) -> u32 {
-    xdp_action(context, xdp::queries(context))
+    let outcome = xdp::queries(context);
+    if sent_back(&Frame::new(context), outcome) { XDP_TX } else { XDP_PASS }
 }
 
 /// Queries and responses that arrive, where a frame's checksum is complete: on a NIC between clients and server.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "xdp.frags")]
 extern "C" fn nsid_xdp_both(context: *mut xdp_md) -> u32 {
-    xdp_action(context, xdp::both(context))
+    let outcome = xdp::both(context);
+    if sent_back(&Frame::new(context), outcome) { XDP_TX } else { XDP_PASS }
 }
 
 /// Queries, at tc: passed on, or, where they arrive, answered.
@@ -35,11 +31,7 @@ extern "C" fn nsid_xdp_both(context: *mut xdp_md) -> u32 {
 #[unsafe(link_section = "classifier")]
 extern "C" fn nsid_queries(context: *mut __sk_buff) -> i32 {
     let outcome = tc::queries(context);
-    if sent_back(&Frame::new(context), outcome) {
-        // SAFETY: the helper takes numbers only.
-        return unsafe { bpf_redirect(context.interface_index(), 0) } as i32;
-    }
-    TC_ACT_UNSPEC
+    if sent_back(&Frame::new(context), outcome) { tc::send_back(context) } else { TC_ACT_UNSPEC }
 }
 
 /// Responses, at tc: passed on, edited or not.
@@ -48,11 +40,6 @@ extern "C" fn nsid_queries(context: *mut __sk_buff) -> i32 {
 extern "C" fn nsid_responses(context: *mut __sk_buff) -> i32 {
     tc::responses(context);
     TC_ACT_UNSPEC
-}
-
-#[inline(always)]
-fn xdp_action(context: *mut xdp_md, outcome: Outcome) -> u32 {
-    if sent_back(&Frame::new(context), outcome) { XDP_TX } else { XDP_PASS }
 }
 
 /// Any other value would end the chain for the programs behind this one, `TC_ACT_PIPE` included.

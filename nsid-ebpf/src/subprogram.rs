@@ -26,7 +26,7 @@ pub(crate) fn result(word: u64) -> Option<u64> {
 ///
 /// One set for each kind, since the context's type is in BTF.
 macro_rules! subprograms {
-    ($context:ty: $name:ident, $record:ident, $records:ident, $nsid:ident, $walk:ident, $image:ident) => {
+    ($context:ty: $name:ident, $record:ident, $records:ident, $nsid:ident, $asked:ident, $walk:ident, $image:ident) => {
         #[unsafe(no_mangle)]
         #[inline(never)]
         extern "C" fn $name(context: $context, at: usize, compression: usize) -> u64 {
@@ -50,6 +50,12 @@ macro_rules! subprograms {
         #[inline(never)]
         extern "C" fn $nsid(context: $context, start: usize, end: usize) -> u64 {
             word(dns::find_nsid(&Frame::new(context), start, end).map(|at| at as u64))
+        }
+
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $asked(context: $context, start: usize, end: usize) -> u64 {
+            word(asked::asked(&Frame::new(context), start, end).map(Asked::pack))
         }
 
         #[unsafe(no_mangle)]
@@ -87,6 +93,11 @@ macro_rules! subprograms {
             }
 
             #[inline(always)]
+            fn asked(&self, start: usize, end: usize) -> Option<Asked> {
+                result($asked(self.context, start, end)).map(Asked::unpack)
+            }
+
+            #[inline(always)]
             fn walk(&self, start: usize, end: usize) -> Option<Message> {
                 result($walk(self.context, start, end)).map(Message::unpack)
             }
@@ -112,13 +123,13 @@ macro_rules! decisions_on_queries {
         #[unsafe(no_mangle)]
         #[inline(never)]
         extern "C" fn $query4(context: $context, tags: usize) -> u64 {
-            query::decide::<V4, _>(readable(context), tags) as u64
+            query::called::<V4, _>(readable(context), tags) as u64
         }
 
         #[unsafe(no_mangle)]
         #[inline(never)]
         extern "C" fn $query6(context: $context, tags: usize) -> u64 {
-            query::decide::<V6, _>(readable(context), tags) as u64
+            query::called::<V6, _>(readable(context), tags) as u64
         }
 
         #[unsafe(no_mangle)]
@@ -191,8 +202,8 @@ pub(crate) use decisions_on_queries;
 
 /// The subprograms of [`Edit`](nsid_common::hook::Edit) for one kind of context.
 macro_rules! edits {
-    ($context:ty: $sum:ident, $move:ident, $own:ident, $take:ident,
-     $response4:ident, $response6:ident, $noted4:ident, $noted6:ident, $tagged:ident) => {
+    ($context:ty: $sum:ident, $move:ident, $opt:ident, $own:ident, $take:ident,
+     $response4:ident, $response6:ident, $noted:ident, $tagged:ident) => {
         #[unsafe(no_mangle)]
         #[inline(never)]
         extern "C" fn $sum(context: $context, at: usize, length: usize) -> u64 {
@@ -203,6 +214,12 @@ macro_rules! edits {
         #[inline(never)]
         extern "C" fn $move(context: $context, from: usize, to: usize, length: usize) -> u64 {
             word(memory::move_back(&mut Frame::new(context), from, to, length).map(|()| 0))
+        }
+
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $opt(context: $context, start: usize, end: usize) -> u64 {
+            insert::opt(&Frame::new(context), start, end)
         }
 
         #[unsafe(no_mangle)]
@@ -231,14 +248,14 @@ macro_rules! edits {
 
         #[unsafe(no_mangle)]
         #[inline(never)]
-        extern "C" fn $noted4(context: $context, tags: usize, service: usize, udp_size: usize) -> u64 {
-            response::noted::<V4, _>(Frame::new(context), tags, service as u32, udp_size as u16) as u64
-        }
-
-        #[unsafe(no_mangle)]
-        #[inline(never)]
-        extern "C" fn $noted6(context: $context, tags: usize, service: usize, udp_size: usize) -> u64 {
-            response::noted::<V6, _>(Frame::new(context), tags, service as u32, udp_size as u16) as u64
+        extern "C" fn $noted(
+            context: $context,
+            tags: usize,
+            version: usize,
+            service: usize,
+            udp_size: usize,
+        ) -> u64 {
+            response::noted(Frame::new(context), tags, version, service as u32, udp_size as u16) as u64
         }
 
         #[unsafe(no_mangle)]
@@ -261,6 +278,11 @@ macro_rules! edits {
                 }
 
                 #[inline(always)]
+                fn opt(&self, start: usize, end: usize) -> u64 {
+                    $opt(self.context, start, end)
+                }
+
+                #[inline(always)]
                 fn own_nsid(&self, first: usize, end: usize) -> Option<usize> {
                     result($own(self.context, first, end)).map(|bytes| bytes as usize)
                 }
@@ -279,11 +301,9 @@ macro_rules! edits {
                 }
 
                 #[inline(always)]
-                fn noted<V: Ip>(self, tags: usize, service: u32, udp_size: u16) -> Outcome {
-                    Outcome::from_code(match V::VERSION {
-                        4 => $noted4(self.context, tags, service as usize, usize::from(udp_size)),
-                        _ => $noted6(self.context, tags, service as usize, usize::from(udp_size)),
-                    })
+                fn noted(self, tags: usize, version: usize, service: u32, udp_size: u16) -> Outcome {
+                    let (service, udp_size) = (service as usize, usize::from(udp_size));
+                    Outcome::from_code($noted(self.context, tags, version, service, udp_size))
                 }
 
                 #[inline(always)]

@@ -2,12 +2,12 @@
 
 use aya_ebpf::{
     bindings::{__sk_buff, BPF_F_MARK_MANGLED_0, BPF_F_PSEUDO_HDR},
-    helpers::generated::{bpf_l4_csum_replace, bpf_skb_change_tail, bpf_skb_pull_data},
+    helpers::generated::{bpf_l4_csum_replace, bpf_redirect, bpf_skb_change_tail, bpf_skb_pull_data},
 };
 use aya_log_ebpf::debug;
 use nsid_common::{
     answer,
-    asked::Asked,
+    asked::{self, Asked},
     checksum::{self, Sum},
     dns::{self, Compression, Message, Stop},
     hook::{Answer, Covered, Edit, Hook, Walk},
@@ -48,6 +48,13 @@ fn counted(context: Context, outcome: Outcome) -> Outcome {
     outcome
 }
 
+/// Sends the frame out where it came in.
+#[inline(always)]
+pub fn send_back(context: Context) -> i32 {
+    // SAFETY: the helper takes numbers only.
+    unsafe { bpf_redirect(context.interface_index(), 0) as i32 }
+}
+
 /// The frame, with as many headers in one piece as there are.
 #[inline(always)]
 fn headers(context: Context) -> Frame<Context> {
@@ -75,10 +82,10 @@ fn up_to(context: Context, bytes: usize) -> Frame<Context> {
     pull(context, if length < bytes { length } else { bytes }).unwrap_or(Frame::new(context))
 }
 
-subprograms!(Context: tc_name, tc_record, tc_records, tc_nsid, tc_walk, tc_image);
+subprograms!(Context: tc_name, tc_record, tc_records, tc_nsid, tc_asked, tc_walk, tc_image);
 decisions_on_queries!(Context: tc_query4, tc_query6, tc_answer4, tc_answer6, tc_tagged_query);
 edits!(
-    Context: tc_sum, tc_move_back, tc_own_nsid, tc_take_out_nsid, tc_response4, tc_response6, tc_noted4, tc_noted6,
+    Context: tc_sum, tc_move_back, tc_opt, tc_own_nsid, tc_take_out_nsid, tc_response4, tc_response6, tc_noted,
     tc_tagged_response
 );
 

@@ -7,7 +7,7 @@ use aya_ebpf::{
 use aya_log_ebpf::debug;
 use nsid_common::{
     answer,
-    asked::Asked,
+    asked::{self, Asked},
     checksum::{self, Sum},
     dns::{self, Compression, Message, Stop},
     hook::{Answer, Edit, Hook, Walk},
@@ -52,10 +52,10 @@ fn counted(context: Context, outcome: Outcome) -> Outcome {
     outcome
 }
 
-subprograms!(Context: xdp_name, xdp_record, xdp_records, xdp_nsid, xdp_walk, xdp_image);
+subprograms!(Context: xdp_name, xdp_record, xdp_records, xdp_nsid, xdp_asked, xdp_walk, xdp_image);
 decisions_on_queries!(Context: xdp_query4, xdp_query6, xdp_answer4, xdp_answer6, xdp_tagged_query);
 edits!(
-    Context: xdp_sum, xdp_move_back, xdp_own_nsid, xdp_take_out_nsid, xdp_response4, xdp_response6, xdp_noted4, xdp_noted6,
+    Context: xdp_sum, xdp_move_back, xdp_opt, xdp_own_nsid, xdp_take_out_nsid, xdp_response4, xdp_response6, xdp_noted,
     xdp_tagged_response
 );
 

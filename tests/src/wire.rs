@@ -44,9 +44,9 @@ impl Wire {
     /// `server - router - client`: the router's link to the client has no offload, so that a checksum left
     /// unfinished by the server's host is finished there, and the client checks it.
     pub fn routed() -> Self {
-        let mut wire = Self::container();
-        wire._peer = wire.router.as_ref().map(|router| PassProgram::attach(router, NEAR));
-        wire
+        let wire = Self::container();
+        let peer = wire.router.as_ref().map(|router| PassProgram::attach(router, NEAR));
+        Self { _peer: peer, ..wire }
     }
 
     /// The same, but that nobody has a program there: the server is in a container, the router is its host, and the

@@ -18,6 +18,9 @@ use serde_json::{Value, json};
 
 const NAME: &str = "worker17.example.net";
 
+/// Queries of [`names_every_answer`] and of [`kernel_answers`], of two clients.
+const ASKED: usize = 12;
+
 /// What tells of its only interface.
 fn interface(agent: &Agent) -> Value {
     agent.status()["interfaces"][0].clone()
@@ -88,7 +91,6 @@ fn no_answer_made_at_tc_has_a_bad_checksum_behind_a_router() {
             set_tx_checksum(&wire.server, INTERFACE, tx);
             let capture = Capture::start(&wire.client);
             kernel_answers(&wire.clients(), name);
-            const ASKED: usize = 12;
             let verdict = capture.verdict(ASKED);
             assert_eq!((verdict.responses, verdict.good), (ASKED, ASKED), "{tx:?} {verdict:?}");
         }
@@ -111,7 +113,6 @@ fn a_server_in_a_container_is_named_from_the_hosts_end_of_its_link() {
         set_tx_checksum(&wire.server, INTERFACE, tx);
         let capture = Capture::start(&wire.client);
         names_every_answer(&wire.clients());
-        const ASKED: usize = 12;
         let verdict = capture.verdict(ASKED);
         assert_eq!((verdict.responses, verdict.good), (ASKED, ASKED), "{tx:?} {verdict:?}");
     }

@@ -140,12 +140,12 @@ impl Kernel {
         let mut ebpf = loader.load(OBJECT).expect("the object can be loaded, as root");
         for prog in Prog::ALL {
             let program = ebpf.program_mut(prog.name()).expect("is there");
-            let loaded = match program {
+            let verdict = match program {
                 Program::Xdp(xdp) => xdp.load(),
                 Program::SchedClassifier(tc) => tc.load(),
                 other => panic!("{other:?}"),
             };
-            loaded.unwrap_or_else(|error| panic!("{}: {error:?}", prog.name()));
+            verdict.unwrap_or_else(|error| panic!("{}: {error:?}", prog.name()));
         }
         let counted = vec![0; Outcome::ALL.len()];
         Self { ebpf, counted, written: HashMap::new(), used: BTreeSet::new() }

@@ -139,6 +139,8 @@ fn with_header_checksum(mut frame: Vec<u8>) -> Vec<u8> {
 /// IPv6 extension headers that are there, each in front of UDP.
 fn extensions() -> Vec<Row> {
     const RULE: &str = "RFC 8200 4";
+    // PadN, which fills the header.
+    const PADDED: [u8; 6] = [1, 4, 0, 0, 0, 0];
     let behind = |kinds: &[u8], body: [u8; 6]| {
         let kinds = kinds.to_vec();
         move |datagram: Datagram| {
@@ -153,8 +155,6 @@ fn extensions() -> Vec<Row> {
             frame
         }
     };
-    // PadN, which fills the header.
-    const PADDED: [u8; 6] = [1, 4, 0, 0, 0, 0];
     let (passed, unknown) = (Outcome::Ipv6Extension, Outcome::NotOurs);
     [
         both6("a hop-by-hop options header", RULE, passed, behind(&[0], PADDED)),

@@ -3,14 +3,16 @@
 use crate::{
     asked::{Asked, AskedEdns, Identity, Question},
     checksum::Sum,
+    clients::{self, ANSWERED, OVER},
     dns::{AA, DnsHdr, MIN_UDP_SIZE, OPTION_FIXED, OPTION_NSID, QR, RD, RECORD_FIXED},
     fence,
     hook::{Answer, Covered},
     image::{self, Variant},
     ip::{ETH_LEN, Headers, Ip, MACS_LEN, Requestor, TAG_LEN, UDP_LEN},
-    maps::{CLIENT_ANSWERED, Maps, interface},
+    maps::{Maps, interface},
     outcome::Outcome,
     pending::{self, Exchange},
+    policy::InUse,
 };
 
 /// Decides whether a query of that `identity` is answered, and answers it.
@@ -24,6 +26,9 @@ pub fn decide<V: Ip, H: Answer>(
 ) -> Outcome {
     let Some(Identity { question, sum }) = asked.identity else { return Outcome::NotOurs };
     let Some(control) = frame.control() else { return Outcome::NotOurs };
+    if InUse::of(control).hides() && frame.forget_hidden(tags, V::VERSION, exchange) {
+        return Outcome::AnswerClient;
+    }
     if control.enabled.get() == 0 {
         return Outcome::AnswerOff;
     }
@@ -50,9 +55,17 @@ pub fn decide<V: Ip, H: Answer>(
         return Outcome::AnswerFrame;
     }
     let client = V::source(headers);
-    // The clients' table cannot tell IPv4 from IPv6 that pretends to be it.
-    if client.is_v4() != (V::VERSION == 4) || frame.client(client) != Some(CLIENT_ANSWERED) {
+    let says = clients::of::<V, H>(&frame, client);
+    if says & ANSWERED == 0 {
         return Outcome::AnswerClient;
+    }
+    // Never set there: so the verifier, which does not know, need not follow both ways from here on.
+    let mut over = says & OVER;
+    if InUse::of(control).limits() {
+        over = frame.spend(client) & OVER;
+    }
+    if over != 0 {
+        return Outcome::AnswerRate;
     }
     let behind = tags + V::DNS + DnsHdr::LEN + question.len();
     if matches!(asked.edns, Some(AskedEdns { nsid: true, .. })) && !are_options(&frame, behind) {

@@ -94,7 +94,7 @@ pub fn of(bytes: &[u8]) -> u16 {
 }
 
 /// Bytes of a frame that are summed, at most.
-pub const MAX_SUM: usize = 256;
+pub const MAX_SUM: usize = 512;
 
 /// The folded sum of `length` bytes of a frame, as from an even offset; `None` beyond [`MAX_SUM`] or the frame.
 #[inline(always)]

@@ -7,15 +7,15 @@
 use crate::{
     answer,
     asked::{self, Asked},
-    checksum,
+    checksum, clients,
     dns::{self, Compression, Message, Stop},
     insert,
     ip::Ip,
-    maps::Maps,
+    maps::{Address, Maps},
     memory::{self, Bytes},
     outcome::Outcome,
     pending::Exchange,
-    query, response,
+    query, rate, response,
 };
 
 /// A message that is walked.
@@ -64,6 +64,18 @@ pub trait Hook: Walk + Maps {
 
     /// Copies an image to `at`.
     fn write_image(&mut self, at: usize, index: u32) -> Option<()>;
+
+    /// What the clients' table says of an address.
+    #[inline(always)]
+    fn client(&self, address: Address) -> u64 {
+        clients::look_up(self, address)
+    }
+
+    /// Spends one more answer to a client, or tells that its network has had them.
+    #[inline(always)]
+    fn spend(&self, client: Address) -> u64 {
+        rate::spend(self, client)
+    }
 }
 
 /// A query's UDP checksum and what it covers of the query, before an answer overwrites both.
@@ -100,6 +112,12 @@ pub trait Answer: Hook {
     #[inline(always)]
     fn query<V: Ip>(self, tags: usize) -> Outcome {
         query::called::<V, _>(self, tags)
+    }
+
+    /// Forgets an exchange whose query was sent by who may not see the name; whether it was.
+    #[inline(always)]
+    fn forget_hidden(&self, tags: usize, version: usize, exchange: Exchange) -> bool {
+        clients::forget_hidden(self, tags, version, exchange)
     }
 
     /// Decides on a query to a service for the server's own name, which may have been noted.

@@ -39,15 +39,18 @@ pub enum Variant {
     TxtNsidDo = 4,
     /// The NSID option alone.
     Option = 5,
+    /// As [`Option`](Self::Option), with the name, whatever else stands for it: the agent's own note, which no program
+    /// reads.
+    Name = 6,
 }
 
 impl Variant {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Txt, Self::TxtOpt, Self::TxtOptDo, Self::TxtNsid, Self::TxtNsidDo, Self::Option];
+    pub const ALL: [Self; 7] =
+        [Self::Txt, Self::TxtOpt, Self::TxtOptDo, Self::TxtNsid, Self::TxtNsidDo, Self::Option, Self::Name];
 }
 
-/// Images of a record, with two places that are not used.
+/// Images of a record, with a place that is not used.
 pub const PER_RECORD: u32 = 8;
 
 /// The index of a record's image.
@@ -119,23 +122,24 @@ impl Image {
         frame.store(at + len - 8, last.to_le_bytes())
     }
 
-    /// Fills it for a name of at most [`MAX_NODE_NAME`] bytes; what is longer is cut.
-    pub fn fill(&self, name: &[u8], variant: Variant) {
+    /// Fills it; of each part, what is longer than [`MAX_NODE_NAME`] bytes is cut.
+    pub fn fill(&self, said: Said<'_>, variant: Variant) {
         let mut bytes = Builder { bytes: [0; MAX_LEN], len: 0 };
-        let name = name.get(..MAX_NODE_NAME).unwrap_or(name);
-        let nsid = [OPTION_NSID.to_be_bytes(), (name.len() as u16).to_be_bytes()];
+        let Said { name, nsid, text } =
+            Said { name: cut(said.name), nsid: cut(said.nsid), text: cut(said.text) };
         if variant == Variant::Option {
-            bytes.push(nsid.as_flattened());
-            bytes.push(name);
+            bytes.push_nsid(nsid);
+        } else if variant == Variant::Name {
+            bytes.push_nsid(name);
         } else {
             // The owner is a pointer to the question, which follows the header (RFC 1035 4.1.4).
             bytes.push(&[0xc0, 12]);
             bytes.push(&TYPE_TXT.to_be_bytes());
             bytes.push(&CLASS_CH.to_be_bytes());
             bytes.push(&0_u32.to_be_bytes());
-            bytes.push(&(name.len() as u16 + 1).to_be_bytes());
-            bytes.push(&[name.len() as u8]);
-            bytes.push(name);
+            bytes.push(&(text.len() as u16 + 1).to_be_bytes());
+            bytes.push(&[text.len() as u8]);
+            bytes.push(text);
         }
         if let Variant::TxtOpt | Variant::TxtOptDo | Variant::TxtNsid | Variant::TxtNsidDo = variant {
             let dnssec_ok = matches!(variant, Variant::TxtOptDo | Variant::TxtNsidDo);
@@ -145,14 +149,13 @@ impl Image {
             bytes.push(&UDP_SIZE.to_be_bytes());
             bytes.push(&[0, 0, if dnssec_ok { DNSSEC_OK } else { 0 }, 0]);
             if with_nsid {
-                bytes.push(&((OPTION_FIXED + name.len()) as u16).to_be_bytes());
-                bytes.push(nsid.as_flattened());
-                bytes.push(name);
+                bytes.push(&((OPTION_FIXED + nsid.len()) as u16).to_be_bytes());
+                bytes.push_nsid(nsid);
             } else {
                 bytes.push(&[0, 0]);
             }
         }
-        self.store(&bytes, usize::from(variant != Variant::Option));
+        self.store(&bytes, usize::from(!matches!(variant, Variant::Option | Variant::Name)));
     }
 
     fn store(&self, Builder { bytes, len }: &Builder, at: usize) {
@@ -180,12 +183,41 @@ impl Image {
     }
 }
 
+/// What is said of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Said<'a> {
+    /// Its name.
+    pub name: &'a [u8],
+    /// What NSID holds (RFC 5001 2.3: anything).
+    pub nsid: &'a [u8],
+    /// What TXT of `id.server.` holds.
+    pub text: &'a [u8],
+}
+
+impl<'a> Said<'a> {
+    /// The name itself, in both.
+    pub const fn name(name: &'a [u8]) -> Self {
+        Self { name, nsid: name, text: name }
+    }
+}
+
+fn cut(bytes: &[u8]) -> &[u8] {
+    bytes.get(..MAX_NODE_NAME).unwrap_or(bytes)
+}
+
 struct Builder {
     bytes: [u8; MAX_LEN],
     len: usize,
 }
 
 impl Builder {
+    /// An NSID option.
+    fn push_nsid(&mut self, data: &[u8]) {
+        self.push(&OPTION_NSID.to_be_bytes());
+        self.push(&(data.len() as u16).to_be_bytes());
+        self.push(data);
+    }
+
     fn push(&mut self, bytes: &[u8]) {
         self.bytes[self.len..][..bytes.len()].copy_from_slice(bytes);
         self.len += bytes.len();
@@ -200,7 +232,7 @@ mod tests {
 
     fn filled(name: &[u8], variant: Variant) -> Vec<u8> {
         let image = Image::default();
-        image.fill(name, variant);
+        image.fill(Said::name(name), variant);
         let (bytes, len) = image.bytes();
         bytes[..len].to_vec()
     }
@@ -213,6 +245,26 @@ mod tests {
     #[test]
     fn the_option_is_code_length_and_name() {
         assert_eq!(filled(b"ns1", Variant::Option), b"\0\x03\0\x03ns1");
+    }
+
+    #[test]
+    fn nsid_and_text_may_differ_and_the_name_is_in_neither() {
+        let (name, image) = (b"ns1.example", Image::default());
+        let said = Said { name, nsid: &[0, 0xff, 7], text: b"00ff07" };
+        for variant in Variant::ALL {
+            image.fill(said, variant);
+            let (bytes, len) = image.bytes();
+            let holds = |part: &[u8]| bytes[..len].windows(part.len()).any(|window| window == part);
+            let (with_text, with_nsid) = match variant {
+                Variant::Txt | Variant::TxtOpt | Variant::TxtOptDo => (true, false),
+                Variant::TxtNsid | Variant::TxtNsidDo => (true, true),
+                Variant::Option => (false, true),
+                Variant::Name => (false, false),
+            };
+            assert_eq!(holds(b"\x0600ff07"), with_text, "{variant:?}");
+            assert_eq!(holds(&[0, 3, 0, 3, 0, 0xff, 7]), with_nsid, "{variant:?}");
+            assert_eq!(holds(name), variant == Variant::Name, "{variant:?}");
+        }
     }
 
     #[test]
@@ -230,7 +282,7 @@ mod tests {
         for length in 1..=MAX_NODE_NAME {
             for variant in Variant::ALL {
                 let image = &model.images[variant as usize];
-                image.fill(&name[..length], variant);
+                image.fill(Said::name(&name[..length]), variant);
                 let expected = filled(&name[..length], variant);
                 for at in [0, 7] {
                     let mut bytes = vec![0xee; at + expected.len() + 9];
@@ -240,7 +292,7 @@ mod tests {
                         bytes[..at].iter().chain(&bytes[at + expected.len()..]).all(|byte| *byte == 0xee)
                     );
                 }
-                let offset = usize::from(variant != Variant::Option);
+                let offset = usize::from(!matches!(variant, Variant::Option | Variant::Name));
                 assert_eq!(image.sum(), checksum::at_offset(checksum::of(&expected), offset));
             }
         }
@@ -250,8 +302,8 @@ mod tests {
     fn an_image_refilled_with_a_shorter_name_keeps_nothing_of_the_longer() {
         let image = Image::default();
         for variant in Variant::ALL {
-            image.fill(&[b'x'; MAX_NODE_NAME], variant);
-            image.fill(b"ns1", variant);
+            image.fill(Said::name(&[b'x'; MAX_NODE_NAME]), variant);
+            image.fill(Said::name(b"ns1"), variant);
             let (bytes, len) = image.bytes();
             assert_eq!(bytes[..len], filled(b"ns1", variant));
         }

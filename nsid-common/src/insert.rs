@@ -12,17 +12,18 @@
 
 use crate::{
     checksum::{MAX_SUM, Sum, at_offset},
-    dns::{self, Edns, MIN_UDP_SIZE, Message, OPTION_FIXED},
+    dns::{self, Edns, Message, OPTION_FIXED},
     hook::Edit,
     image::{self, Variant},
     ip::{ETH_LEN, Headers, Ip, UDP_LEN, V4, V6},
     maps::interface,
     memory::{MAX_MOVE, MAX_OFFSET},
     outcome::Outcome,
+    policy,
 };
 
 /// NSID options of the server's own that are taken out of one OPT.
-const MAX_OWN: usize = 4;
+pub(crate) const MAX_OWN: usize = 4;
 
 /// What will be written; all of it is known before the first byte is.
 #[derive(Clone, Copy)]
@@ -79,7 +80,8 @@ pub(crate) fn plan<H: Edit>(
         return Err(Outcome::ResponseTooLarge);
     }
     let mtu = interface(frame).ok_or(Outcome::ResponseNoRoom)?.mtu.get();
-    if length - dns > MIN_UDP_SIZE.max(udp_size as usize) || (length - tags - ETH_LEN) as u64 > mtu {
+    let policy = policy::in_use(frame).ok_or(Outcome::ResponseLapsed)?;
+    if length - dns > policy::message_limit(policy, udp_size) || (length - tags - ETH_LEN) as u64 > mtu {
         return Err(Outcome::ResponseNoRoom);
     }
     Ok(Plan { tags, version, end, rdata, at, removed, old_sum, length, image, image_sum })
@@ -159,9 +161,13 @@ fn find_opt<H: Edit>(frame: &H, start: usize, end: usize) -> Result<Opt, Outcome
         Message::Edns(Edns { last: false, .. }) => return Err(Outcome::ResponseOptNotLast),
         Message::Edns(Edns { rdata, nsid, .. }) => (rdata, nsid),
     };
+    let policy = policy::in_use(frame).ok_or(Outcome::ResponseLapsed)?;
     let at = nsid.unwrap_or(end);
     let (mut removed, mut old_sum) = (0, 0);
     if at != end {
+        if policy::keeps_own(frame, policy, at, end) {
+            return Err(Outcome::ResponseKept);
+        }
         if end - at > MAX_SUM || end - at > MAX_MOVE {
             return Err(Outcome::ResponseTooLarge);
         }

@@ -7,7 +7,8 @@
 //! - [`ip`], [`dns`]: the wire formats, from the Ethernet header to an option in OPT.
 //! - [`query`], [`response`]: the decisions, each a function from a frame to an [`Outcome`](outcome::Outcome); what a
 //!   query asks is read in [`asked`], what is written is in [`answer`] and [`insert`].
-//! - [`pending`], [`served`], [`fence`], [`image`]: what the decisions ask of the maps, and [`maps`], their layout.
+//! - [`pending`], [`served`], [`fence`], [`image`]: what the decisions ask of the maps, and [`maps`], their layout;
+//!   [`policy`], [`clients`], [`rate`]: what a person decides, and they keep to.
 //! - [`hook`]: what a hook has to provide; a BPF program and a test each have their own.
 //! - `model` (feature of that name): that of a test.
 //!
@@ -16,6 +17,7 @@
 //! **Invariant:** nothing is written to a frame before the verdict is complete; a frame that is neither answered nor
 //! edited leaves byte-identical.
 #![no_std]
+#![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 #![expect(clippy::inline_always, reason = "the verifier follows a call less far than what is inlined")]
 #![expect(
     clippy::cast_possible_truncation,
@@ -25,6 +27,7 @@
 pub mod answer;
 pub mod asked;
 pub mod checksum;
+pub mod clients;
 pub mod dns;
 pub mod fence;
 pub mod hook;
@@ -37,7 +40,9 @@ pub mod memory;
 pub mod model;
 pub mod outcome;
 pub mod pending;
+pub mod policy;
 pub mod query;
+pub mod rate;
 pub mod response;
 mod route;
 pub mod served;

@@ -6,7 +6,7 @@
 //!
 //! **Invariant:** aligned words and byte arrays only, without padding.
 
-use crate::memory::Word;
+use crate::{clients::Interval, memory::Word, policy::Policy};
 
 /// Services that one instance can serve.
 pub const MAX_SERVICES: u32 = 16;
@@ -63,6 +63,8 @@ pub struct Control {
     pub pending_key: [Word; 2],
     /// How long a note is valid, in ticks of the [pending table](crate::pending).
     pub pending_ticks: Word,
+    /// Which set of policies is in use; see [`policy`](crate::policy).
+    pub policy: Word,
 }
 
 /// One served address and port.
@@ -127,19 +129,14 @@ pub struct Interface {
     pub mtu: Word,
 }
 
-/// Value of the clients' table: answered by the kernel.
-pub const CLIENT_ANSWERED: u32 = 1;
-/// Value of the clients' table: left to the server, however large the network around it that is answered.
-pub const CLIENT_PASSED: u32 = 0;
-
-const _: () = assert!(size_of::<Control>() == 48);
+const _: () = assert!(size_of::<Control>() == 56);
 const _: () = assert!(size_of::<Served>() == 24);
 const _: () = assert!(size_of::<Service>() == 8);
 const _: () = assert!(size_of::<Record>() == 16);
 const _: () = assert!(size_of::<Verdict>() == 24);
 const _: () = assert!(size_of::<Interface>() == 24);
 
-/// The maps, as the decisions read them. All are arrays but the clients' table, which matches the longest prefix.
+/// The maps, as the decisions read them. All are arrays.
 pub trait Maps {
     /// The one [`Control`].
     fn control(&self) -> Option<&Control>;
@@ -157,8 +154,12 @@ pub trait Maps {
     fn verdict(&self, service: u32) -> Option<&Verdict>;
     /// A set of notes.
     fn pending(&self, index: u32) -> Option<&crate::pending::Set>;
-    /// What the clients' table says of an address: [`CLIENT_ANSWERED`] or another value.
-    fn client(&self, address: Address) -> Option<u32>;
+    /// One of the two sets of policies.
+    fn policy(&self, index: u32) -> Option<&Policy>;
+    /// A place of the clients' tables.
+    fn interval(&self, index: u32) -> Option<&Interval>;
+    /// A cell of the answers' rates.
+    fn rate(&self, index: u32) -> Option<&Word>;
     /// The interface at a place.
     fn interface(&self, index: u32) -> Option<&Interface>;
     /// The index of the interface that the frame is at.

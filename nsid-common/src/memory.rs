@@ -51,6 +51,19 @@ impl Word {
             self.0.as_ptr().write_volatile(value);
         }
     }
+
+    /// Adds to its value, at once also for other CPUs: the one atomic instruction of BPF before version 3, which Rust
+    /// does not know of.
+    #[inline(always)]
+    pub fn add(&self, value: u64) {
+        #[cfg(not(target_arch = "bpf"))]
+        self.0.fetch_add(value, Relaxed);
+        // SAFETY: the reference is to an aligned word that is there, in memory that may be written.
+        #[cfg(target_arch = "bpf")]
+        unsafe {
+            core::arch::asm!("lock *(u64 *)({0} + 0) += {1}", in(reg) self.0.as_ptr(), in(reg) value, options(nostack));
+        }
+    }
 }
 
 impl fmt::Debug for Word {
@@ -106,7 +119,7 @@ const _: () = assert!(align_of::<crate::ip::Headers<Ipv6Hdr>>() == 1);
 const _: () = assert!(size_of::<crate::ip::Headers<Ipv6Hdr>>() == 74);
 
 /// Bytes that are moved, at most.
-pub const MAX_MOVE: usize = 256;
+pub const MAX_MOVE: usize = 512;
 
 /// Moves `length` bytes from `from` to `to`, which is before it; `None` beyond [`MAX_MOVE`] or the frame.
 #[inline(always)]

@@ -49,10 +49,14 @@ outcomes! {
     QueryPlain = "query_plain",
     /// A query with an NSID option: noted, passed.
     QueryNoted = "query_noted",
+    /// A query with an NSID option from who may not see the name (`--allow`, `--deny`): passed.
+    QueryClient = "query_client",
     /// `id.server.` or `hostname.bind.` CH TXT, answered.
     Answered = "answered",
-    /// Not answered: the requestor is not one of those whom the kernel answers (`--answer`).
+    /// Not answered: the requestor is not one of those whom the kernel answers (`--answer`), or may not see the name.
     AnswerClient = "answer_client",
+    /// Not answered: the requestor's network had its answers of this second (`--answer-rate`).
+    AnswerRate = "answer_rate",
     /// Not answered: not sent to the interface's own address, or from port 0.
     AnswerFrame = "answer_frame",
     /// Not answered: an EDNS version above 0.
@@ -71,6 +75,8 @@ outcomes! {
     Inserted = "inserted",
     /// The server's own NSID replaced.
     Replaced = "replaced",
+    /// Not named: the server's own NSID stays (`--own-nsid keep`).
+    ResponseKept = "response_kept",
     /// Not named: the response cannot be read, or has more records or options than are looked through.
     ResponseMalformed = "response_malformed",
     /// Not named: longer than can be reached, or with more NSID options of the server's own than are taken out.
@@ -83,7 +89,7 @@ outcomes! {
     ResponseNoOpt = "response_no_opt",
     /// Not named: OPT is not the last record.
     ResponseOptNotLast = "response_opt_not_last",
-    /// Not named: it would be longer than the requestor or the interface takes.
+    /// Not named: it would be longer than the requestor, the interface or `--max-udp-size` takes.
     ResponseNoRoom = "response_no_room",
     /// Not named: the kernel could not resize the packet.
     ResponseResize = "response_resize",

@@ -75,7 +75,7 @@ impl Exchange {
 }
 
 #[inline(always)]
-const fn mix(word: u64) -> u64 {
+pub(crate) const fn mix(word: u64) -> u64 {
     let word = word.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     word ^ word >> 32
 }

@@ -6,6 +6,7 @@ use crate::{
     ip::{self, ETH_LEN, Headers, Ip, Requestor, UDP_LEN},
     outcome::Outcome,
     pending::{self, Exchange},
+    policy::InUse,
     route::{self, Side},
     served::{self, Endpoint, Table},
 };
@@ -60,7 +61,7 @@ pub fn called<V: Ip, H: Answer>(frame: H, tags: usize) -> Outcome {
 
 /// Decides on a datagram to a served port, behind `tags` bytes of VLAN tags.
 ///
-/// Whatever does not ask for NSID voids an earlier note of its exchange.
+/// Whatever does not ask for NSID, or may not see it, voids an earlier note of its exchange.
 #[inline(always)]
 pub(crate) fn decide<V: Ip, H: Answer, const CALL: bool>(frame: H, tags: usize) -> Outcome {
     let Some(headers) = ip::headers::<V, H>(&frame, tags) else { return Outcome::NotOurs };
@@ -91,7 +92,10 @@ pub(crate) fn decide<V: Ip, H: Answer, const CALL: bool>(frame: H, tags: usize) 
     match asked {
         Asked { signed: true, .. } => Outcome::QuerySigned,
         Asked { identity: Some(_), .. } => frame.answer::<V>(tags, service, asked, exchange),
-        Asked { edns: Some(AskedEdns { nsid: true, .. }), .. } => Outcome::QueryNoted,
+        Asked { edns: Some(AskedEdns { nsid: true, .. }), .. } => {
+            let hidden = InUse::of(control).hides() && frame.forget_hidden(tags, V::VERSION, exchange);
+            if hidden { Outcome::QueryClient } else { Outcome::QueryNoted }
+        }
         _ => Outcome::QueryPlain,
     }
 }
@@ -100,8 +104,9 @@ pub(crate) fn decide<V: Ip, H: Answer, const CALL: bool>(frame: H, tags: usize) 
 mod tests {
     use super::*;
     use crate::{
+        clients::{ANSWERED, NAMED},
         dns::QR,
-        maps::{Address, CLIENT_ANSWERED},
+        maps::Address,
         model::{Client, Datagram, Model},
     };
     use std::{net::SocketAddr, vec, vec::Vec};
@@ -111,11 +116,11 @@ mod tests {
     const ID: [u8; 2] = [0, 7];
 
     fn host() -> Model {
-        let mut model = Model::new();
+        let model = Model::new();
         model.serve(&Endpoint { address: Address::v4([10, 0, 0, 2]), port: [0, 53] }, 0);
         model.say(0, b"ns1", u64::MAX);
         let network = Address::v4([10, 0, 0, 0]);
-        model.clients.push(Client { network, prefix_len: 96 + 8, value: CLIENT_ANSWERED });
+        model.set_clients(&[Client { network, prefix_len: 96 + 8, says: ANSWERED | NAMED }]);
         model
     }
 

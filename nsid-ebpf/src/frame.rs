@@ -65,6 +65,27 @@ impl Context for *mut __sk_buff {
     }
 }
 
+/// No context: of a frame that has one, the maps alone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NoContext;
+
+impl Context for NoContext {
+    #[inline(always)]
+    fn bounds(self) -> (usize, usize) {
+        (0, 0)
+    }
+
+    #[inline(always)]
+    fn length(self) -> usize {
+        0
+    }
+
+    #[inline(always)]
+    fn interface_index(self) -> u32 {
+        0
+    }
+}
+
 /// A frame, until a helper may have moved it.
 #[derive(Clone, Copy, Debug)]
 pub struct Frame<C> {

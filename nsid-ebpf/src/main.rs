@@ -26,6 +26,14 @@ extern "C" fn nsid_xdp_both(context: *mut xdp_md) -> u32 {
     if sent_back(&Frame::new(context), outcome) { XDP_TX } else { XDP_PASS }
 }
 
+/// What [`nsid_xdp_both`] does not take for a query.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "xdp.frags")]
+extern "C" fn nsid_xdp_edit(context: *mut xdp_md) -> u32 {
+    xdp::responses(context);
+    XDP_PASS
+}
+
 /// Queries, at tc: passed on, or, where they arrive, answered.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "classifier")]

@@ -1,12 +1,14 @@
 //! The maps, and how the decisions read them.
 
 use aya_ebpf::{
-    bindings::BPF_F_MMAPABLE,
+    bindings::{BPF_F_MMAPABLE, xdp_md},
     helpers::{bpf_ktime_get_boot_ns, generated::bpf_jiffies64},
     macros::map,
-    maps::{Array, LpmTrie, PerCpuArray, lpm_trie::Key},
+    maps::{Array, PerCpuArray, ProgramArray},
+    programs::XdpContext,
 };
 use nsid_common::{
+    clients::{self, INTERVALS, Interval},
     image::{Image, PER_RECORD},
     maps::{
         Address, Control, INTERFACES as INTERFACE_PLACES, Interface, MAX_SERVICES, Maps, Record, Served,
@@ -15,10 +17,12 @@ use nsid_common::{
     memory::Word,
     outcome::Outcome,
     pending::{SETS, Set},
+    policy::Policy,
+    rate::{self, CELLS},
     served::PLACES,
 };
 
-use crate::frame::{Context, Frame};
+use crate::frame::{Context, Frame, NoContext};
 
 #[map]
 static CONTROL: Array<Control> = Array::with_max_entries(1, BPF_F_MMAPABLE);
@@ -36,16 +40,20 @@ static IMAGES: Array<Image> = Array::with_max_entries(2 * MAX_SERVICES * PER_REC
 #[map]
 static INTERFACES: Array<Interface> = Array::with_max_entries(INTERFACE_PLACES, BPF_F_MMAPABLE);
 #[map]
-static CLIENTS: LpmTrie<[u8; 16], u32> = LpmTrie::with_max_entries(4096, BPF_F_NO_PREALLOC);
+static POLICIES: Array<Policy> = Array::with_max_entries(2, BPF_F_MMAPABLE);
+#[map]
+static CLIENTS: Array<Interval> = Array::with_max_entries(2 * INTERVALS, BPF_F_MMAPABLE);
+#[map]
+static RATES: Array<Word> = Array::with_max_entries(CELLS, 0);
 #[map]
 static PENDING: Array<Set> = Array::with_max_entries(SETS, 0);
 #[map]
 static VERDICTS: PerCpuArray<Verdict> = PerCpuArray::with_max_entries(MAX_SERVICES, 0);
+/// The program that goes on where one sees queries and another one responses: together they would be too much to verify.
+#[map]
+static NEXT: ProgramArray = ProgramArray::with_max_entries(1, 0);
 #[map]
 static COUNTERS: PerCpuArray<Word> = PerCpuArray::with_max_entries(Outcome::ALL.len() as u32, 0);
-
-/// Tries have to be made so.
-const BPF_F_NO_PREALLOC: u32 = 1;
 
 impl<C: Context> Maps for Frame<C> {
     #[inline(always)]
@@ -89,8 +97,18 @@ impl<C: Context> Maps for Frame<C> {
     }
 
     #[inline(always)]
-    fn client(&self, address: Address) -> Option<u32> {
-        CLIENTS.get(Key::new(128, address.octets())).copied()
+    fn policy(&self, index: u32) -> Option<&Policy> {
+        POLICIES.get(index)
+    }
+
+    #[inline(always)]
+    fn interval(&self, index: u32) -> Option<&Interval> {
+        CLIENTS.get(index)
+    }
+
+    #[inline(always)]
+    fn rate(&self, index: u32) -> Option<&Word> {
+        RATES.get(index)
     }
 
     #[inline(always)]
@@ -120,6 +138,27 @@ impl<C: Context> Maps for Frame<C> {
 #[inline(always)]
 pub(crate) fn image(index: u32) -> Option<&'static Image> {
     IMAGES.get(index)
+}
+
+/// What the clients' table says of an address. A context that it does not use would not be passed, and refused.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn client(high: u64, low: u64) -> u64 {
+    clients::look_up(&Frame::new(NoContext), Address { high, low })
+}
+
+/// Spends one more answer to a client, or tells that its network has had them.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn spend(high: u64, low: u64) -> u64 {
+    rate::spend(&Frame::new(NoContext), Address { high, low })
+}
+
+/// Has the next program go on with the frame. Returns only if there is none.
+#[inline(always)]
+pub(crate) fn go_on(context: *mut xdp_md) {
+    // SAFETY: the kernel gave the context, of the type that the next program takes.
+    unsafe { NEXT.tail_call(&XdpContext::new(context), 0) };
 }
 
 /// Adds one to this CPU's counter of an outcome.

@@ -113,13 +113,23 @@ macro_rules! subprograms {
             fn write_image(&mut self, at: usize, index: u32) -> Option<()> {
                 result($image(self.context, at, index as usize)).map(|_| ())
             }
+
+            #[inline(always)]
+            fn client(&self, Address { high, low }: Address) -> u64 {
+                maps::client(high, low)
+            }
+
+            #[inline(always)]
+            fn spend(&self, Address { high, low }: Address) -> u64 {
+                maps::spend(high, low)
+            }
         }
     };
 }
 
 /// The subprograms of [`Answer`](nsid_common::hook::Answer)'s decisions for one kind of context.
 macro_rules! decisions_on_queries {
-    ($context:ty: $query4:ident, $query6:ident, $answer4:ident, $answer6:ident, $tagged:ident) => {
+    ($context:ty: $query4:ident, $query6:ident, $answer4:ident, $answer6:ident, $hidden:ident, $tagged:ident) => {
         #[unsafe(no_mangle)]
         #[inline(never)]
         extern "C" fn $query4(context: $context, tags: usize) -> u64 {
@@ -160,6 +170,13 @@ macro_rules! decisions_on_queries {
 
         #[unsafe(no_mangle)]
         #[inline(never)]
+        extern "C" fn $hidden(context: $context, tags: usize, version: usize, exchange: u64) -> u64 {
+            let exchange = Exchange::from_word(exchange);
+            clients::forget_hidden(&Frame::new(context), tags, version, exchange).into()
+        }
+
+        #[unsafe(no_mangle)]
+        #[inline(never)]
         extern "C" fn $tagged(context: $context) -> u64 {
             query::tagged(Frame::new(context)) as u64
         }
@@ -188,6 +205,11 @@ macro_rules! decisions_on_queries {
                         4 => $answer4(self.context, tags, service, asked, exchange),
                         _ => $answer6(self.context, tags, service, asked, exchange),
                     })
+                }
+
+                #[inline(always)]
+                fn forget_hidden(&self, tags: usize, version: usize, exchange: Exchange) -> bool {
+                    $hidden(self.context, tags, version, exchange.word()) != 0
                 }
 
                 #[inline(always)]

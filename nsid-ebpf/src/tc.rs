@@ -9,10 +9,12 @@ use nsid_common::{
     answer,
     asked::{self, Asked},
     checksum::{self, Sum},
+    clients,
     dns::{self, Compression, Message, Stop},
     hook::{Answer, Covered, Edit, Hook, Walk},
     insert,
     ip::{Ip, UDP_LEN, V4, V6},
+    maps::Address,
     memory::{self, Bytes as _, MAX_OFFSET},
     outcome::Outcome,
     pending::Exchange,
@@ -21,7 +23,7 @@ use nsid_common::{
 
 use crate::{
     frame::{Context as _, Frame},
-    maps::{count, image},
+    maps::{self, count, image},
     subprogram::{decisions_on_queries, edits, result, subprograms, word},
 };
 
@@ -83,7 +85,7 @@ fn up_to(context: Context, bytes: usize) -> Frame<Context> {
 }
 
 subprograms!(Context: tc_name, tc_record, tc_records, tc_nsid, tc_asked, tc_walk, tc_image);
-decisions_on_queries!(Context: tc_query4, tc_query6, tc_answer4, tc_answer6, tc_tagged_query);
+decisions_on_queries!(Context: tc_query4, tc_query6, tc_answer4, tc_answer6, tc_hidden, tc_tagged_query);
 edits!(
     Context: tc_sum, tc_move_back, tc_opt, tc_own_nsid, tc_take_out_nsid, tc_response4, tc_response6, tc_noted,
     tc_tagged_response

@@ -9,10 +9,12 @@ use nsid_common::{
     answer,
     asked::{self, Asked},
     checksum::{self, Sum},
+    clients,
     dns::{self, Compression, Message, Stop},
     hook::{Answer, Edit, Hook, Walk},
     insert,
     ip::{Ip, V4, V6},
+    maps::Address,
     memory::{self, Bytes as _, MAX_OFFSET},
     outcome::Outcome,
     pending::Exchange,
@@ -21,7 +23,7 @@ use nsid_common::{
 
 use crate::{
     frame::{Context as _, Frame},
-    maps::{count, image},
+    maps::{self, count, image},
     subprogram::{decisions_on_queries, edits, result, subprograms, word},
 };
 
@@ -33,14 +35,20 @@ pub fn queries(context: Context) -> Outcome {
     counted(context, query::queries(Frame::new(context)))
 }
 
-/// As [`queries`], and on one that may be a response.
+/// As [`queries`]; what is none goes on to the next program, for [`responses`].
 #[inline(always)]
 pub fn both(context: Context) -> Outcome {
-    let outcome = match query::queries_compact(Frame::new(context)) {
-        Outcome::NotOurs => response::responses_compact(Frame::new(context)),
-        outcome => outcome,
-    };
+    let outcome = query::queries_compact(Frame::new(context));
+    if outcome == Outcome::NotOurs {
+        maps::go_on(context);
+    }
     counted(context, outcome)
+}
+
+/// Decides on a frame that may be a response, does it, and counts it.
+#[inline(always)]
+pub fn responses(context: Context) -> Outcome {
+    counted(context, response::responses_compact(Frame::new(context)))
 }
 
 #[inline(always)]
@@ -53,7 +61,7 @@ fn counted(context: Context, outcome: Outcome) -> Outcome {
 }
 
 subprograms!(Context: xdp_name, xdp_record, xdp_records, xdp_nsid, xdp_asked, xdp_walk, xdp_image);
-decisions_on_queries!(Context: xdp_query4, xdp_query6, xdp_answer4, xdp_answer6, xdp_tagged_query);
+decisions_on_queries!(Context: xdp_query4, xdp_query6, xdp_answer4, xdp_answer6, xdp_hidden, xdp_tagged_query);
 edits!(
     Context: xdp_sum, xdp_move_back, xdp_opt, xdp_own_nsid, xdp_take_out_nsid, xdp_response4, xdp_response6, xdp_noted,
     xdp_tagged_response

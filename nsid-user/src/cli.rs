@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    config::{Config, ConfigError, InstanceName, ServiceSettings, Settings},
+    config::{Change, InstanceName, ServiceSettings, Settings, Source},
     probe::{Server, Timeout},
 };
 
@@ -43,6 +43,9 @@ pub enum Verb {
     ///
     /// At once, also where the agent is dead or frozen. The agent keeps its claim meanwhile.
     Off(InstanceArgs),
+    /// Change policies of the running agent: all that are named, or none
+    #[command(long_about = SET_ABOUT, after_long_help = SET_EXAMPLES)]
+    Set(SetArgs),
     /// Show what the agent and the kernel programs do
     ///
     /// Works with the agent dead too.
@@ -58,7 +61,7 @@ const RUN_ABOUT: &str = "\
 Run the agent: claim a name, and have the kernel say it until the agent is stopped
 
 Runs in the foreground. Prints `ready: NAME` once the name is on the wire and `lost: NAME` when it no longer is; \
-logs to stderr. SIGTERM or Ctrl-C gives the name back, takes the programs off the interfaces and exits with 0. \
+logs to stderr. SIGHUP has it read its file again, and change its policies to what that says. SIGTERM or Ctrl-C gives the name back, takes the programs off the interfaces and exits with 0. \
 Should the agent die in any other way, the kernel stops saying a pool's name by itself once the claim has run out, \
 and goes on saying a static one. Needs root.";
 
@@ -88,6 +91,22 @@ Examples:
     nsid run --iface eth0 --store etcd://192.0.2.1:2379,192.0.2.2:2379 --pattern 'worker{id}.tf.local'
   As the file says, but counting only:
     nsid run --config /etc/nsid.toml --observe";
+
+const SET_ABOUT: &str = "\
+Change policies of the running agent: all that are named, or none
+
+The keys are those flags of `nsid run` that stand under Policies: answer, allow, deny, nsid, nsid-period, own-nsid, \
+max-udp-size and answer-rate. A list takes the place of the one before: with commas between its members, or empty. \
+Prints what is in force then, until SIGHUP has the agent read its file again, or it starts again.";
+
+const SET_EXAMPLES: &str = "\
+Examples:
+  Only two networks may see the name, and no answer is longer for it than 1232 bytes:
+    nsid set allow=192.0.2.0/24,2001:db8::/32 max-udp-size=1232
+  Everybody may again:
+    nsid set allow=
+  Nobody can read the name but who has the key:
+    nsid set nsid=hmac:/etc/nsid/key";
 
 const PROBE_ABOUT: &str = "\
 Ask a DNS server for its name, and show what it says and how long it takes
@@ -121,9 +140,9 @@ pub struct RunArgs {
 }
 
 impl RunArgs {
-    /// What these flags say, together with the file that they name.
-    pub fn into_config(self) -> Result<Config, ConfigError> {
-        Config::load(self.agent, self.service, self.config.as_deref())
+    /// These flags, and the file that they name.
+    pub fn into_source(self) -> Source {
+        Source { agent: self.agent, service: self.service, file: self.config }
     }
 }
 
@@ -133,6 +152,22 @@ pub struct InstanceArgs {
     /// The instance that this is about: the one that `nsid run --instance` named
     #[arg(long, value_name = "NAME", default_value_t)]
     pub instance: InstanceName,
+}
+
+/// Flags of `nsid set`.
+#[derive(Args, Debug)]
+pub struct SetArgs {
+    /// The instance that this is about.
+    #[command(flatten)]
+    pub of: InstanceArgs,
+
+    /// What to change, to what the flag of that name takes
+    #[arg(value_name = "KEY=VALUE", required = true)]
+    pub changes: Vec<Change>,
+
+    /// Print what is then in force as one JSON object instead of text for people
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Flags of `nsid status`.

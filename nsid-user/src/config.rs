@@ -7,6 +7,13 @@ mod toml_text;
 
 mod service;
 
+mod nsid;
+mod period;
+mod policies;
+
+mod change;
+mod source;
+
 mod error;
 
 mod etcd;
@@ -19,16 +26,29 @@ mod store;
 use std::path::Path;
 
 pub use self::{
+    change::{Change, ChangeError},
     error::{ConfigError, Place},
     etcd::{EtcdAddress, EtcdAddressError},
     file::FileError,
     instance::{InstanceName, InstanceNameError},
     interface::{InterfaceName, InterfaceNameError},
     listen::{DNS_PORT, Listen, ListenError},
+    nsid::{Nsid, NsidError},
+    period::{Period, PeriodError},
+    policies::{
+        Answer, AnswerRate, AnswerRateError, MaxUdpSize, MaxUdpSizeError, OwnNsid, Policies, Prefix,
+        PrefixError,
+    },
     pool::{Limit, LimitError, Ttl, TtlError},
     service::{Service, StoreConfig},
-    settings::{Answer, Ingress, ServiceSettings, Settings},
+    settings::{Ingress, ServiceSettings, Settings},
+    source::Source,
     store::{Store, StoreError},
+};
+
+pub(crate) use self::{
+    change::changed,
+    nsid::{bytes, digits},
 };
 
 /// Services that one agent can name; the kernel's maps have room for as many.
@@ -43,8 +63,8 @@ pub struct Config {
     pub interfaces: Vec<InterfaceName>,
     /// The services to name: 1 to [`SERVICES_MAX`], no two of which listen on the same address and port.
     pub services: Vec<Service>,
-    /// Who gets an answer made in the kernel.
-    pub answer: Answer,
+    /// What may be changed while it runs.
+    pub policies: Policies,
     /// How XDP is attached.
     pub ingress: Ingress,
     /// Count what would be done, change nothing.
@@ -59,20 +79,38 @@ impl Config {
     /// The flags over the keys of the file. The file is read first, so whatever is required may stand there.
     pub fn load(flags: Settings, service: ServiceSettings, file: Option<&Path>) -> Result<Self, ConfigError> {
         let keys = file.map(file::read).transpose()?.unwrap_or_default();
+        let policies = Policies::of(&flags, &keys)?;
         let interfaces = if flags.iface.is_empty() { keys.iface } else { flags.iface };
         if interfaces.is_empty() {
             return Err(ConfigError::NoInterface { file: file.map(Path::to_owned) });
         }
+        let services = service::all(service, keys.services, file)?;
+        policies.fit(&services)?;
         Ok(Self {
             instance: flags.instance.or(keys.instance).unwrap_or_default(),
             interfaces: without_repeats(interfaces),
-            services: service::all(service, keys.services, file)?,
-            answer: flags.answer.or(keys.answer).unwrap_or_default(),
+            services,
+            policies,
             ingress: flags.ingress.or(keys.ingress).unwrap_or_default(),
             observe: flags.observe.or(keys.observe).unwrap_or_default(),
             log_packets: flags.log_packets.or(keys.log_packets).unwrap_or_default(),
             verbose: flags.verbose.or(keys.verbose).unwrap_or_default(),
         })
+    }
+
+    /// The first key by which another one differs in what stays as it is while the agent runs.
+    pub fn differs_in(&self, other: &Self) -> Option<&'static str> {
+        [
+            ("instance", self.instance == other.instance),
+            ("iface", self.interfaces == other.interfaces),
+            ("services", self.services == other.services),
+            ("ingress", self.ingress == other.ingress),
+            ("observe", self.observe == other.observe),
+            ("log-packets", self.log_packets == other.log_packets),
+            ("verbose", self.verbose == other.verbose),
+        ]
+        .into_iter()
+        .find_map(|(key, same)| (!same).then_some(key))
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod config;
 
+pub mod form;
 pub mod name;
 
 pub mod claim;
@@ -13,6 +14,7 @@ pub mod datapath;
 pub mod agent;
 pub mod detach;
 pub mod probe;
+pub mod set;
 pub mod state;
 pub mod status;
 pub mod switch;

@@ -13,13 +13,14 @@ use env_logger::{Target, WriteStyle};
 use log::LevelFilter;
 use nsid_user::{
     agent,
-    cli::{Cli, ProbeArgs, StatusArgs, Verb, usage},
+    cli::{Cli, ProbeArgs, SetArgs, StatusArgs, Verb, usage},
     clock,
     config::{ConfigError, InstanceName},
     detach,
     host::namespaces,
     lines,
     probe::probe,
+    set,
     status::Status,
     switch,
 };
@@ -72,11 +73,19 @@ impl From<anyhow::Error> for Failure {
 
 /// The configuration is read first: its path is meant where we are now.
 fn carry_out(verb: Verb) -> Result<(), Failure> {
-    let config = match verb {
-        Verb::Run(run) => run.into_config().map_err(Failure::Usage)?,
+    let (source, config) = match verb {
+        Verb::Run(run) => {
+            let source = run.into_source();
+            let config = source.load().map_err(Failure::Usage)?;
+            (source, config)
+        }
         Verb::On(of) => return Ok(on_host(|| switch::set(&of.instance, true))?),
         Verb::Off(of) => return Ok(on_host(|| switch::set(&of.instance, false))?),
         Verb::Detach(of) => return Ok(on_host(|| detach::detach(&of.instance))?),
+        Verb::Set(SetArgs { of, changes, json }) => {
+            clock::is_the_kernels().map_err(anyhow::Error::from)?;
+            return Ok(on_host(|| show(&set::set(&of.instance, &changes)?, json))?);
+        }
         Verb::Probe(args) => return show_probe(&args),
         Verb::Status(StatusArgs { of, json }) => {
             clock::is_the_kernels().map_err(anyhow::Error::from)?;
@@ -84,9 +93,10 @@ fn carry_out(verb: Verb) -> Result<(), Failure> {
         }
     };
     clock::is_the_kernels().map_err(anyhow::Error::from)?;
+    let origin = namespaces::Origin::here().map_err(anyhow::Error::from)?;
     Ok(on_host(|| {
         log_to_stderr(if config.verbose { LevelFilter::Debug } else { LevelFilter::Info });
-        let ended = agent::run(config);
+        let ended = agent::run(config, source, origin);
         lines::STDOUT.finish();
         lines::STDERR.finish();
         ended

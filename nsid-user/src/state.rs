@@ -1,8 +1,12 @@
 //! What an agent tells of itself: over its control socket while it lives, and in a file for when it does not.
 
+use std::{fmt, num::NonZeroU32};
+
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    config::Policies,
     datapath::{Chains, IngressMode, Tc},
     host::namespaces::NetNs,
     store::ClaimStatus,
@@ -17,6 +21,73 @@ pub struct State {
     pub interfaces: Vec<Attached>,
     /// Its services, in the order of the maps.
     pub services: Vec<ServiceState>,
+    /// What it was told, and may be told anew.
+    pub policies: PolicyState,
+}
+
+/// What may be changed while an agent runs, as a person gives it; null: no limit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyState {
+    /// Whom the kernel answers.
+    pub answer: String,
+    /// Who may see the name.
+    pub allow: Vec<String>,
+    /// Who may not.
+    pub deny: Vec<String>,
+    /// What NSID holds.
+    pub nsid: String,
+    /// How long an HMAC stands for a name.
+    pub nsid_period: String,
+    /// What becomes of the server's own NSID.
+    pub own_nsid: String,
+    /// Bytes of a message that a name is put into.
+    pub max_udp_size: Option<u16>,
+    /// Answers of the kernel to a network in a second.
+    pub answer_rate: Option<u32>,
+}
+
+impl From<&Policies> for PolicyState {
+    fn from(policies: &Policies) -> Self {
+        Self {
+            answer: word(policies.answer),
+            allow: policies.allow.iter().map(ToString::to_string).collect(),
+            deny: policies.deny.iter().map(ToString::to_string).collect(),
+            nsid: policies.nsid.to_string(),
+            nsid_period: policies.nsid_period.to_string(),
+            own_nsid: word(policies.own_nsid),
+            max_udp_size: policies.max_udp_size.get(),
+            answer_rate: policies.answer_rate.get().map(NonZeroU32::get),
+        }
+    }
+}
+
+/// The word that a person gives for it.
+fn word(value: impl ValueEnum) -> String {
+    value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+}
+
+/// For people: a line each, and of what is off or empty none.
+impl fmt::Display for PolicyState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { answer, allow, deny, nsid, nsid_period, own_nsid, max_udp_size, answer_rate } = self;
+        writeln!(f, "policy     answer={answer}")?;
+        for (key, list) in [("allow", allow), ("deny", deny)].into_iter().filter(|(_, list)| !list.is_empty())
+        {
+            writeln!(f, "policy     {key}={}", list.join(","))?;
+        }
+        writeln!(f, "policy     nsid={nsid}")?;
+        if nsid.starts_with("hmac:") {
+            writeln!(f, "policy     nsid-period={nsid_period}")?;
+        }
+        writeln!(f, "policy     own-nsid={own_nsid}")?;
+        if let Some(bytes) = max_udp_size {
+            writeln!(f, "policy     max-udp-size={bytes}")?;
+        }
+        if let Some(rate) = answer_rate {
+            writeln!(f, "policy     answer-rate={rate}")?;
+        }
+        Ok(())
+    }
 }
 
 /// An interface with our programs.

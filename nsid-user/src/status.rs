@@ -7,14 +7,14 @@ use serde::Serialize;
 
 use crate::{
     clock::{BootTime, Deadline},
-    config::InstanceName,
+    config::{InstanceName, digits},
     datapath::{Chains, IngressMode, Maps, Tc},
     host::{
         control::{self, Answer},
         instance::Instance,
         state as file,
     },
-    state::{Attached, ServiceState, State},
+    state::{Attached, PolicyState, ServiceState, State},
     store, switch,
 };
 
@@ -26,6 +26,7 @@ pub struct Status {
     agent: Agent,
     services: Vec<Service>,
     interfaces: Vec<Interface>,
+    policies: Option<PolicyState>,
     outcomes: BTreeMap<&'static str, u64>,
 }
 
@@ -40,6 +41,7 @@ enum Agent {
 #[derive(Debug, Serialize)]
 struct Service {
     name: Option<String>,
+    nsid: Option<String>,
     listen: Vec<String>,
     store: Store,
     slot: Option<u32>,
@@ -84,13 +86,13 @@ impl Status {
             Answer::Unresponsive => (Agent::Unresponsive, file::read(&instance)?),
             Answer::Dead => (Agent::Dead, file::read(&instance)?),
         };
-        let (services, interfaces) =
-            state.map_or_else(Default::default, |State { services, interfaces, .. }| {
+        let (services, interfaces, policies) =
+            state.map_or_else(Default::default, |State { services, interfaces, policies, .. }| {
                 let services = (0..)
                     .zip(services)
                     .map(|(index, service)| Service::of(service, agent, &maps, index))
                     .collect();
-                (services, interfaces.into_iter().map(Interface::from).collect())
+                (services, interfaces.into_iter().map(Interface::from).collect(), Some(policies))
             });
         let outcomes = maps.outcomes()?.into_iter().map(|(outcome, count)| (outcome.name(), count)).collect();
         Ok(Self {
@@ -99,6 +101,7 @@ impl Status {
             agent,
             services,
             interfaces,
+            policies,
             outcomes,
         })
     }
@@ -113,6 +116,7 @@ impl Service {
         });
         let ServiceState { listen, claim, .. } = service;
         Self {
+            nsid: said.as_ref().map(|said| digits(&said.nsid)),
             name: said.map(|said| said.name),
             listen,
             store: Store {
@@ -148,11 +152,15 @@ impl From<Attached> for Interface {
 /// For people: a line each, and only the outcomes that there were.
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { instance, enabled, agent, services, interfaces, outcomes } = self;
+        let Self { instance, enabled, agent, services, interfaces, policies, outcomes } = self;
         let switch = if *enabled { "on" } else { "off" };
         writeln!(f, "instance   {instance}: {switch}, agent {}", word(agent))?;
-        for Service { name, listen, store, slot, token, deadline_ms } in services {
+        for Service { name, nsid, listen, store, slot, token, deadline_ms } in services {
             write!(f, "service    {}", name.as_deref().unwrap_or("(no name)"))?;
+            let plain = name.as_ref().map(|name| digits(name.as_bytes()));
+            if let Some(nsid) = nsid.as_ref().filter(|nsid| plain.as_ref() != Some(nsid)) {
+                write!(f, " said as {nsid}")?;
+            }
             match deadline_ms {
                 Some(left) if *left < 0 => write!(f, ", lapsed {} ms ago", -left)?,
                 Some(left) => write!(f, " for {left} ms more")?,
@@ -169,6 +177,9 @@ impl fmt::Display for Status {
         }
         for interface in interfaces {
             writeln!(f, "interface  {interface}")?;
+        }
+        if let Some(policies) = policies {
+            write!(f, "{policies}")?;
         }
         for (outcome, count) in outcomes.iter().filter(|(_, count)| **count != 0) {
             writeln!(f, "outcome    {outcome}: {count}")?;

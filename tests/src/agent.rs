@@ -233,6 +233,11 @@ impl Agent {
         self.process.freeze();
     }
 
+    /// `SIGHUP`: it reads its configuration again.
+    pub fn hang_up(&self) {
+        self.process.signal(Signal::HUP);
+    }
+
     /// `SIGCONT`.
     pub fn thaw(&self) {
         self.process.thaw();

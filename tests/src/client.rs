@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, ErrorKind},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, UdpSocket},
     sync::atomic::{AtomicU16, Ordering},
     time::{Duration, Instant},
 };
@@ -42,9 +42,18 @@ impl Client {
 
     /// Opens it with one of the namespace's addresses as its source.
     pub fn from_address(namespace: &Namespace, source: IpAddr, server: IpAddr) -> Self {
+        Self::between(namespace, source, SocketAddr::from((server, PORT)))
+    }
+
+    /// Opens it towards a port of the namespace's own `lo`.
+    pub fn inside(namespace: &Namespace, server: SocketAddrV4) -> Self {
+        Self::between(namespace, Ipv4Addr::LOCALHOST.into(), server.into())
+    }
+
+    fn between(namespace: &Namespace, source: IpAddr, server: SocketAddr) -> Self {
         let socket = namespace.enter(|| {
             let socket = UdpSocket::bind((source, 0))?;
-            socket.connect(SocketAddr::from((server, PORT)))?;
+            socket.connect(server)?;
             Ok::<_, io::Error>(socket)
         });
         Self { socket: socket.unwrap_or_else(|error| panic!("a socket towards {server}: {error}")) }

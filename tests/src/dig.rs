@@ -36,6 +36,8 @@ pub struct Report {
     pub warnings: Vec<String>,
     /// The text of the TXT records.
     pub texts: Vec<String>,
+    /// Whether a TSIG record came with it; if that does not verify, there is a warning (RFC 8945 5.3).
+    pub signed: bool,
 }
 
 /// Asks once, without retries, and tells what came, if anything did; the arguments are the program's own, as `+nsid`.
@@ -61,13 +63,18 @@ fn parse(output: &str) -> Report {
             .map(|rest| word(&rest))
             .unwrap_or_default(),
         nsid: output.lines().filter(|line| line.starts_with(';') && line.contains("NSID: ")).find_map(quoted),
-        warnings: output.lines().filter(|line| line.contains("WARNING")).map(str::to_owned).collect(),
+        warnings: output.lines().filter(|line| is_warning(line)).map(str::to_owned).collect(),
         texts: output
             .lines()
             .filter(|line| !line.starts_with(';') && line.contains("TXT"))
             .filter_map(quoted)
             .collect(),
+        signed: output.lines().any(|line| line.contains("TSIG PSEUDOSECTION")),
     }
+}
+
+fn is_warning(line: &str) -> bool {
+    line.contains("WARNING") || line.contains("ERROR") && !line.contains("NOERROR") || line.contains("verify")
 }
 
 #[cfg(test)]

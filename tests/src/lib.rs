@@ -17,6 +17,8 @@ pub mod peer_xdp;
 pub mod star;
 pub mod wire;
 
+pub mod validator;
+
 pub mod agent;
 pub mod cluster;
 pub mod etcd;
@@ -27,6 +29,7 @@ pub mod servers;
 pub mod site;
 pub mod threads;
 
+pub mod apart;
 pub mod client;
 pub mod dig;
 pub mod message;

@@ -13,6 +13,7 @@ use hickory_proto::{
 /// A question, and whether it carries OPT and what in it.
 #[derive(Clone, Debug)]
 pub struct Query {
+    opcode: OpCode,
     question: hickory_proto::op::Query,
     edns: Option<Edns>,
 }
@@ -21,7 +22,8 @@ impl Query {
     /// For the records of a type, of class IN, without OPT.
     pub fn new(name: &str, record_type: RecordType) -> Self {
         let name = Name::from_str(name).unwrap_or_else(|error| panic!("{name}: {error}"));
-        Self { question: hickory_proto::op::Query::query(name, record_type), edns: None }
+        let question = hickory_proto::op::Query::query(name, record_type);
+        Self { opcode: OpCode::Query, question, edns: None }
     }
 
     /// For addresses.
@@ -64,10 +66,36 @@ impl Query {
         self.with_option(EdnsOption::NSID(empty))
     }
 
+    /// With OPT and an NSID option that holds something, which only a responder may do (RFC 5001 2.1).
+    #[must_use]
+    pub fn with_nsid_payload(self, payload: &str) -> Self {
+        self.with_option_of(EdnsCode::NSID, payload.as_bytes())
+    }
+
     /// With OPT and a client cookie (RFC 7873 4.1).
     #[must_use]
     pub fn with_cookie(self) -> Self {
-        self.with_option(EdnsOption::Unknown(EdnsCode::Cookie.into(), vec![1, 2, 3, 4, 5, 6, 7, 8]))
+        self.with_option_of(EdnsCode::Cookie, &[1, 2, 3, 4, 5, 6, 7, 8])
+    }
+
+    /// With OPT and an option of which hickory-proto knows no more than the code.
+    #[must_use]
+    pub fn with_option_of(self, code: EdnsCode, data: &[u8]) -> Self {
+        self.with_option(EdnsOption::Unknown(code.into(), data.to_vec()))
+    }
+
+    /// With OPT of a later version of EDNS (RFC 6891 6.1.3).
+    #[must_use]
+    pub fn with_edns_version(mut self, version: u8) -> Self {
+        self.opt().set_version(version);
+        self
+    }
+
+    /// Of another opcode.
+    #[must_use]
+    pub fn with_opcode(mut self, opcode: OpCode) -> Self {
+        self.opcode = opcode;
+        self
     }
 
     fn with_option(mut self, option: EdnsOption) -> Self {
@@ -85,7 +113,7 @@ impl Query {
 
     /// The message on the wire.
     pub fn encode(&self, id: u16) -> Vec<u8> {
-        let mut message = Message::new(id, MessageType::Query, OpCode::Query);
+        let mut message = Message::new(id, MessageType::Query, self.opcode);
         message.metadata.recursion_desired = true;
         message.add_query(self.question.clone());
         message.edns.clone_from(&self.edns);

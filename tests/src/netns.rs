@@ -5,6 +5,7 @@
 
 use std::{
     env,
+    ffi::OsStr,
     fs::File,
     io::{Seek as _, Write as _},
     os::{fd::AsFd, unix::process::CommandExt},
@@ -69,7 +70,7 @@ impl Namespace {
     }
 
     /// A program that will run inside and die with the thread that starts it.
-    pub fn command(&self, program: &str) -> Command {
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let file = self.file.try_clone().expect("a file descriptor for the namespace");
         let mut command = Command::new(program);
         let enter = move || {

@@ -81,7 +81,7 @@ fn coredns_echoes_an_empty_nsid() {
 
 fn an_own_nsid_is_heard(software: Software) {
     let wire = Wire::direct();
-    let own = Options { own_nsid: Some("its-own") };
+    let own = Options { own_nsid: Some("its-own"), ..Options::default() };
     let _server = Server::start(software, &wire.server, wire.addresses, own);
     for address in wire.addresses.both() {
         let client = Client::new(&wire.client, address);
@@ -113,7 +113,7 @@ fn the_own_nsid_of_coredns_is_heard() {
 #[test]
 fn the_prober_hears_a_server_fall_silent() {
     let wire = Wire::direct();
-    let own = Options { own_nsid: Some("its-own") };
+    let own = Options { own_nsid: Some("its-own"), ..Options::default() };
     let server = Server::start(Software::Nsd, &wire.server, wire.addresses, own);
     let prober = Prober::start(&wire.client, wire.addresses.v4.into());
     std::thread::sleep(10 * PERIOD);
@@ -224,7 +224,7 @@ fn in_a_star_clients_in_the_hub_hear_each_node_and_nodes_reach_the_hub() {
     let star = Star::new(Prefix::Test, 3);
     let etcd = Etcd::start(&star.hub, star.addresses.v6.into());
     for (node, own) in star.nodes.iter().zip(["one", "two", "three"]) {
-        let options = Options { own_nsid: Some(own) };
+        let options = Options { own_nsid: Some(own), ..Options::default() };
         let _server = Server::start(Software::Nsd, &node.namespace, node.addresses, options);
         let nsids = || {
             node.addresses

@@ -9,6 +9,7 @@ mod setup;
 
 mod bench;
 mod build;
+mod conformance;
 mod fuzz;
 mod kernels;
 mod lint;
@@ -52,6 +53,8 @@ enum Verb {
     Bench(bench::Arguments),
     /// Feed the code whatever bytes reach new parts of it, and compare: parser, kernel programs, configuration, control
     Fuzz(fuzz::Arguments),
+    /// Ask every DNS server everything and write docs/conformance.md anew
+    Conformance,
     /// Check formatting, lints, dependencies and the rules of the source text
     Lint,
 }
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
         Verb::Kernels(arguments) => kernels::kernels(&arguments, consent),
         Verb::Bench(arguments) => bench::bench(&arguments, consent),
         Verb::Fuzz(arguments) => fuzz::fuzz(&arguments, consent),
+        Verb::Conformance => conformance::conformance(consent),
         Verb::Lint => lint::lint(consent),
     };
     match done {

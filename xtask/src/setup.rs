@@ -16,10 +16,10 @@ use std::fmt::Display;
 
 use anyhow::{Result, ensure};
 
-pub(crate) use crates::{CARGO_DENY, cache};
+pub(crate) use beside::Running;
+pub(crate) use crates::{CARGO_DENY, HICKORY, cache};
 pub(crate) use programs::Purpose;
 
-use crate::setup::beside::Running;
 use crate::setup::ebpf::Compiler;
 use crate::setup::plan::Plan;
 
@@ -41,8 +41,10 @@ pub(crate) enum Need {
     EbpfClippy,
     /// The programs that the demo, the tests or the bench start.
     Programs(Purpose),
-    /// The one of these that is not packaged.
+    /// One of these that is not packaged.
     CoreDns,
+    /// The other one.
+    Hickory,
     /// rustfmt, clippy and cargo-deny.
     Linters,
 }
@@ -50,7 +52,8 @@ pub(crate) enum Need {
 /// Sees to the needs of every command.
 pub(crate) fn everything(consent: Consent) -> Result<()> {
     let [for_demo, for_tests] = [Purpose::Demo, Purpose::Test].map(Need::Programs);
-    let needs = [Need::Build, Need::EbpfClippy, Need::Linters, for_demo, for_tests, Need::CoreDns];
+    let needs =
+        [Need::Build, Need::EbpfClippy, Need::Linters, for_demo, for_tests, Need::CoreDns, Need::Hickory];
     prepare(&needs, consent)?;
     say("everything is there");
     Ok(())
@@ -58,14 +61,14 @@ pub(crate) fn everything(consent: Consent) -> Result<()> {
 
 /// Sees to the needs of one command, and tells nsid-user's build script which eBPF compiler there is.
 pub(crate) fn prepare(needs: &[Need], consent: Consent) -> Result<()> {
-    begin(needs, consent)?.map_or(Ok(()), Running::wait)
+    begin(needs, consent)?.into_iter().try_for_each(Running::wait)
 }
 
 /// The same, without waiting for what can be built beside.
-pub(crate) fn begin(needs: &[Need], consent: Consent) -> Result<Option<Running>> {
+pub(crate) fn begin(needs: &[Need], consent: Consent) -> Result<Vec<Running>> {
     let mut compiler = Compiler::find()?;
     let plan = plan_for(needs, compiler.as_ref())?;
-    let mut running = None;
+    let mut running = Vec::new();
     if !plan.is_empty() {
         plan.announce_and_ask(consent)?;
         running = plan.carry_out()?;
@@ -91,6 +94,7 @@ fn plan_for(needs: &[Need], compiler: Option<&Compiler>) -> Result<Plan> {
             Need::EbpfClippy => ebpf::plan_clippy(compiler, &mut plan),
             Need::Programs(purpose) => programs::plan(*purpose, &mut plan),
             Need::CoreDns => coredns::plan(&mut plan)?,
+            Need::Hickory => HICKORY.plan_beside(&mut plan)?,
             Need::Linters => {
                 rust::plan_components(&mut plan);
                 CARGO_DENY.plan(&mut plan)?;

@@ -1,5 +1,8 @@
 //! `cargo xtask test`: every test, from pure functions to real servers in network namespaces.
 
+use std::path::Path;
+use std::process::Command;
+
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 
@@ -8,7 +11,11 @@ use crate::cargo::{Binary, build_beside_tests, build_release, cargo};
 use crate::fuzz;
 use crate::kernels;
 use crate::root::{become_command, is_root, sudo};
-use crate::setup::{self, Consent, Need, Purpose, coredns};
+use crate::setup::{self, Consent, HICKORY, Need, Purpose, Running, coredns};
+
+/// What the tests need.
+pub(crate) const NEEDS: [Need; 4] =
+    [Need::Build, Need::Programs(Purpose::Test), Need::CoreDns, Need::Hickory];
 
 /// Tests at a time: those with servers and deadlines measure time, and two cores are what CI has.
 const TEST_THREADS: &str = "2";
@@ -28,13 +35,13 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn test(Arguments { long, filter }: &Arguments, consent: Consent) -> Result<()> {
-    let beside = setup::begin(&[Need::Build, Need::Programs(Purpose::Test), Need::CoreDns], consent)?;
+    let beside = setup::begin(&NEEDS, consent)?;
     let [nsid] = build_release(&[NSID])?;
     let without_fence = build_beside_tests(&WITHOUT_FENCE, "without-fence")?;
-    if let Some(running) = beside {
+    if !beside.is_empty() {
         let built = cargo()?.args(["test", "--no-run"]).status().context("cargo does not start")?;
         ensure!(built.success(), "the build of the tests failed: cargo says above why");
-        running.wait()?;
+        beside.into_iter().try_for_each(Running::wait)?;
     }
     if filter.is_none() {
         fuzz::in_tests()?;
@@ -44,16 +51,23 @@ pub(crate) fn test(Arguments { long, filter }: &Arguments, consent: Consent) -> 
     } else {
         kernels::oldest_and_newest(consent)?;
     }
+    let mut test = cargo_test(&nsid)?;
+    test.env("NSID_WITHOUT_FENCE", without_fence);
+    test.arg("--no-fail-fast").args(filter).arg("--");
+    if *long {
+        test.arg("--include-ignored");
+    }
+    become_command(test)
+}
+
+/// `cargo test`, whose tests run as root and find the agent and the servers that were built.
+pub(crate) fn cargo_test(nsid: &Path) -> Result<Command> {
     let mut test = cargo()?;
     if !is_root()? {
         let sudo = sudo()?;
         test.arg("--config").arg(format!("target.'cfg(unix)'.runner = ['{}', '-E']", sudo.display()));
     }
-    test.args(["test", "--no-fail-fast"]).args(filter).arg("--");
-    if *long {
-        test.arg("--include-ignored");
-    }
-    test.env("NSID_BIN", nsid).env("NSID_WITHOUT_FENCE", without_fence);
-    test.env("COREDNS_BIN", coredns::path()?).env("RUST_TEST_THREADS", TEST_THREADS);
-    become_command(test)
+    test.arg("test").env("NSID_BIN", nsid).env("RUST_TEST_THREADS", TEST_THREADS);
+    test.env("COREDNS_BIN", coredns::path()?).env("HICKORY_BIN", HICKORY.path()?);
+    Ok(test)
 }

@@ -5,12 +5,14 @@ use std::vec::Vec;
 use super::{Checksums, Model, QueriesAt, Room, Segments};
 use crate::{
     checksum::{self, Sum},
+    clients::Interval,
     hook::{Answer, Covered, Edit, Hook, Walk},
     image::Image,
     ip::UDP_LEN,
-    maps::{Address, Control, Interface, Maps, Record, Served, Service, Verdict},
+    maps::{Control, Interface, Maps, Record, Served, Service, Verdict},
     memory::{Bytes, Header, MAX_OFFSET, Word},
     pending::Set,
+    policy::Policy,
 };
 
 /// A frame at a hook of a [`Model`].
@@ -101,12 +103,16 @@ impl Maps for Frame<'_> {
         self.model.pending.get(index as usize)
     }
 
-    fn client(&self, address: Address) -> Option<u32> {
-        let bits = |address: Address| u128::from_be_bytes(address.octets());
-        let differs_at = |network| (bits(address) ^ bits(network)).leading_zeros();
-        let clients =
-            self.model.clients.iter().filter(|client| differs_at(client.network) >= client.prefix_len);
-        clients.max_by_key(|client| client.prefix_len).map(|client| client.value)
+    fn policy(&self, index: u32) -> Option<&Policy> {
+        self.model.policies.get(index as usize)
+    }
+
+    fn interval(&self, index: u32) -> Option<&Interval> {
+        self.model.intervals.get(index as usize)
+    }
+
+    fn rate(&self, index: u32) -> Option<&Word> {
+        self.model.rates.get(index as usize)
     }
 
     fn interface(&self, index: u32) -> Option<&Interface> {

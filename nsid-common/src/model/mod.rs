@@ -6,7 +6,7 @@
 
 use std::{
     cell::{Cell, RefCell},
-    vec,
+    collections::BTreeSet,
     vec::Vec,
 };
 
@@ -17,12 +17,16 @@ pub use datagram::{Datagram, checksums_hold};
 pub use hook::Frame;
 
 use crate::{
-    image::{self, Image, PER_RECORD, Variant},
+    clients::{self, INTERVALS, Interval},
+    image::{self, Image, PER_RECORD, Said, Variant},
     maps::{Address, Control, INTERFACES, Interface, MAX_SERVICES, Record, Served, Service, Verdict},
     memory::Word,
     outcome::Outcome,
     pending::{SETS, Set},
-    query, response,
+    policy::{InUse, Policy},
+    query,
+    rate::CELLS,
+    response,
     served::{Endpoint, PLACES, Table, tag},
 };
 
@@ -47,8 +51,12 @@ pub struct Model {
     pub pending: Vec<Set>,
     /// INTERFACES.
     pub interfaces: Vec<Interface>,
-    /// CLIENTS, in any order.
-    pub clients: Vec<Client>,
+    /// POLICIES.
+    pub policies: Vec<Policy>,
+    /// CLIENTS.
+    pub intervals: Vec<Interval>,
+    /// RATES.
+    pub rates: Vec<Word>,
     /// The index of the interface that all frames are at.
     pub interface_index: u32,
     /// The kernel's ticks since boot.
@@ -69,15 +77,15 @@ pub struct Model {
     sets_used: RefCell<Vec<u32>>,
 }
 
-/// An entry of the clients' table.
+/// A network of clients.
 #[derive(Clone, Copy, Debug)]
 pub struct Client {
     /// The first address of the network.
     pub network: Address,
     /// Bits of it that count.
     pub prefix_len: u32,
-    /// [`CLIENT_ANSWERED`](crate::maps::CLIENT_ANSWERED) or [`CLIENT_PASSED`](crate::maps::CLIENT_PASSED).
-    pub value: u32,
+    /// What holds for them: [`ANSWERED`](crate::clients::ANSWERED), [`NAMED`](crate::clients::NAMED).
+    pub says: u64,
 }
 
 /// Whether frames can be made longer.
@@ -145,7 +153,9 @@ impl Model {
             verdicts: some(MAX_SERVICES),
             pending: some(SETS),
             interfaces: some(INTERFACES),
-            clients: vec![],
+            policies: some(2),
+            intervals: some(2 * INTERVALS),
+            rates: some(CELLS),
             interface_index: 1,
             jiffies: 1 << 32,
             boot_time: 1 << 40,
@@ -182,13 +192,43 @@ impl Model {
         bits.set(bits.get() | 1 << (port % 64));
     }
 
+    /// Tells who clients are, by the longest prefix; whoever is in none of these networks is nobody.
+    pub fn set_clients(&self, clients: &[Client]) {
+        let bits = |address: Address| u128::from_be_bytes(address.octets());
+        let hosts = |client: &Client| u128::MAX.checked_shr(client.prefix_len).unwrap_or(0);
+        let borders = clients.iter().flat_map(|client| {
+            let first = bits(client.network) & !hosts(client);
+            [Some(first), (first | hosts(client)).checked_add(1)].into_iter().flatten()
+        });
+        let borders: BTreeSet<u128> = borders.chain([0]).collect();
+        let says = |address: u128| {
+            let around =
+                clients.iter().filter(|client| (address ^ bits(client.network)) & !hosts(client) == 0);
+            around.max_by_key(|client| client.prefix_len).map_or(0, |client| client.says)
+        };
+        let intervals: Vec<_> = borders.into_iter().map(|from| (from, says(from))).collect();
+        let in_use = InUse::of(&self.control).index();
+        let places = &self.intervals[(in_use * INTERVALS) as usize..][..INTERVALS as usize];
+        assert!(clients::fill(places, self.policy(), &intervals), "{} intervals", intervals.len());
+    }
+
+    /// The set of policies that is in use.
+    pub fn policy(&self) -> &Policy {
+        &self.policies[InUse::of(&self.control).index() as usize]
+    }
+
     /// Has a service say a name until a point of `CLOCK_BOOTTIME`: in the record that is not selected, which then is.
     pub fn say(&self, service: u32, name: &[u8], until: u64) {
+        self.say_as(service, Said::name(name), until);
+    }
+
+    /// As [`say`](Self::say), with something else that stands for the name.
+    pub fn say_as(&self, service: u32, said: Said<'_>, until: u64) {
         let selected = &self.services[service as usize].selected;
         let new = 1 - selected.get();
         let index = service * 2 + new as u32;
         for variant in Variant::ALL {
-            self.images[image::index(index, variant) as usize].fill(name, variant);
+            self.images[image::index(index, variant) as usize].fill(said, variant);
         }
         let record = &self.records[index as usize];
         let generation = self.records.iter().map(|record| record.generation.get()).max().unwrap_or(0) + 1;

@@ -11,7 +11,8 @@ use hickory_proto::{
     rr::{DNSClass, RData},
 };
 use nsid_common::{
-    maps::{Address, CLIENT_ANSWERED},
+    clients::{ANSWERED, NAMED},
+    maps::Address,
     model::{Client, Datagram, MAC, Model, Room, checksums_hold},
     outcome::Outcome,
     served::Endpoint,
@@ -88,8 +89,8 @@ fn address(ip: IpAddr) -> Address {
 }
 
 fn everyone(model: &mut Model) {
-    model.clients =
-        vec![Client { network: Address { high: 0, low: 0 }, prefix_len: 0, value: CLIENT_ANSWERED }];
+    let everybody = Client { network: Address { high: 0, low: 0 }, prefix_len: 0, says: ANSWERED | NAMED };
+    model.set_clients(&[everybody]);
 }
 
 fn query() -> impl Strategy<Value = Query> {

@@ -83,7 +83,7 @@ impl Response {
         if !last {
             return Outcome::ResponseOptNotLast;
         }
-        if self.own_nsids() > 4 || self.case.nsid().is_some_and(|first| bytes.len() - first > 256) {
+        if self.own_nsids() > 4 || self.case.nsid().is_some_and(|first| bytes.len() - first > 512) {
             return Outcome::ResponseTooLarge;
         }
         let length = self.named().len();

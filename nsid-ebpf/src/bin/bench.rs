@@ -16,9 +16,10 @@ use aya_ebpf::{
     maps::Array,
 };
 use nsid_common::{
-    hook::{Answer as _, Edit as _},
+    clients::ANSWERED,
+    hook::{Answer as _, Edit as _, Hook as _},
     ip::{Headers, Ip, Requestor, V4},
-    maps::{CLIENT_ANSWERED, Maps as _},
+    maps::Maps as _,
     memory::{Bytes, Word},
     outcome::Outcome,
     pending::{self, Exchange},
@@ -116,10 +117,8 @@ extern "C" fn length(context: *mut xdp_md) -> u64 {
 extern "C" fn client4(context: *mut xdp_md) -> u32 {
     let frame = Frame::new(context);
     let client = frame.first::<Headers<<V4 as Ip>::Hdr>>().map(V4::source);
-    match client.and_then(|client| frame.client(client)) {
-        Some(CLIENT_ANSWERED) => XDP_PASS,
-        _ => XDP_ABORTED,
-    }
+    let answered = client.is_some_and(|client| frame.client(client) & ANSWERED != 0);
+    if answered { XDP_PASS } else { XDP_ABORTED }
 }
 
 #[unsafe(no_mangle)]

@@ -3,6 +3,7 @@
 //! ```text
 //! store -> claim -> voice -> maps          a task a service (`services`)
 //! links, addresses -> programs, maps       the main loop (`interfaces`, `endpoints`)
+//! `nsid set`, SIGHUP -> policies -> maps   the same (`policies`)
 //! ```
 //!
 //! Started, it takes over what a dead run of its instance left; stopped, it leaves nothing. Killed, it leaves the
@@ -11,6 +12,7 @@
 mod announce;
 mod endpoints;
 mod interfaces;
+mod policies;
 mod services;
 
 use std::{collections::BTreeMap, io, time::Duration};
@@ -18,8 +20,8 @@ use std::{collections::BTreeMap, io, time::Duration};
 use anyhow::{Context, Result};
 use tokio::{
     io::unix::AsyncFd,
-    signal::unix::{SignalKind, signal},
-    sync::watch,
+    signal::unix::{Signal, SignalKind, signal},
+    sync::{mpsc, watch},
     time,
 };
 
@@ -27,20 +29,20 @@ use self::{
     announce::Announcer,
     endpoints::endpoints,
     interfaces::Interfaces,
+    policies::rules,
     services::{Services, silence_what_is_not_wanted},
 };
 use crate::{
     clock,
-    config::{Answer, Config, Service},
-    datapath::{AttachError, Datapath, Options, PacketLog, Pins, fits},
+    config::{Config, Source},
+    datapath::{AttachError, Datapath, Options, PacketLog, Pins, Rules, fits},
     host::{
         bpffs,
-        clients::{self, Policy},
-        control::Control,
+        control::{Control, Request},
         instance::Instance,
         links::Netlink,
         lock::InstanceLock,
-        namespaces::NetNs,
+        namespaces::{NetNs, Origin},
         state as file,
         watch::Watch,
     },
@@ -58,21 +60,23 @@ const RETRY: Duration = Duration::from_secs(2);
 const IDLE: Duration = Duration::from_secs(10);
 
 /// Runs the agent until it is told to stop.
-pub fn run(config: Config) -> Result<()> {
+pub fn run(config: Config, source: Source, origin: Origin) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let ended = tokio::task::LocalSet::new().block_on(&runtime, run_until_stopped(config));
+    let ended = tokio::task::LocalSet::new()
+        .block_on(&runtime, run_until_stopped(config, Reading { source, origin }));
     // Not waiting for threads that look up host names: a name server that does not answer would hold us up.
     runtime.shutdown_background();
     ended
 }
 
-async fn run_until_stopped(config: Config) -> Result<()> {
+async fn run_until_stopped(config: Config, reading: Reading) -> Result<()> {
     let mut stop = Stop::new()?;
+    let hangup = signal(SignalKind::hangup())?;
     let instance = Instance::new(config.instance.as_str());
     let lock = InstanceLock::acquire(&instance)?;
     let pins = Pins::of(&instance);
     let fresh = !pins.exist();
-    match Agent::start(config, &lock, pins.clone()).await {
+    match Agent::start(config, &lock, pins.clone(), reading, hangup).await {
         Ok(mut agent) => {
             let ended = tokio::select! {
                 ended = agent.live(&lock) => ended,
@@ -99,8 +103,8 @@ fn leave_nothing(lock: InstanceLock, pins: &Pins) -> Result<()> {
 
 /// SIGTERM and Ctrl-C.
 struct Stop {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
+    terminate: Signal,
+    interrupt: Signal,
 }
 
 impl Stop {
@@ -117,8 +121,20 @@ impl Stop {
     }
 }
 
+/// Where the configuration is read from.
+#[derive(Debug)]
+struct Reading {
+    source: Source,
+    origin: Origin,
+}
+
 struct Agent {
     config: Config,
+    reading: Reading,
+    hangup: Signal,
+    requests: mpsc::UnboundedReceiver<Request>,
+    /// What the programs keep to.
+    rules: Rules,
     netns: NetNs,
     netlink: Netlink,
     watch: Watch,
@@ -134,7 +150,13 @@ struct Agent {
 
 impl Agent {
     /// Everything that can be refused is looked at before anything is changed.
-    async fn start(config: Config, lock: &InstanceLock, pins: Pins) -> Result<Self> {
+    async fn start(
+        config: Config,
+        lock: &InstanceLock,
+        pins: Pins,
+        reading: Reading,
+        hangup: Signal,
+    ) -> Result<Self> {
         let netns = NetNs::current().context("cannot tell the network namespace")?;
         let last: Option<State> = file::read(lock.instance()).unwrap_or_else(|error| {
             log::warn!("{error}");
@@ -148,6 +170,8 @@ impl Agent {
         let addresses = netlink.addresses().await?;
         let endpoints = endpoints(&config.services, &addresses)?;
         fits(&endpoints)?;
+        let rules = rules(&config.policies, &addresses);
+        rules.fit()?;
         let nonce = Nonce::load_or_create(&lock.instance().nonce_path())?;
         let control = Control::bind(lock).context("cannot make the control socket")?;
 
@@ -160,12 +184,9 @@ impl Agent {
         }
 
         // Nothing is refused from here on. What is said now becomes right before it is said elsewhere, or to others.
-        silence(&config.services, &datapath, last.as_ref()).await?;
+        silence(&config, &datapath, last.as_ref()).await?;
         datapath.begin();
-        // Without its table the kernel answers fewer, and the server does: no reason to stop.
-        if let Err(error) = datapath.maps.set_clients(&clients::table(policy(config.answer), &addresses)) {
-            log::warn!("{error}");
-        }
+        datapath.maps.keep_to(&rules)?;
         datapath.maps.serve(&endpoints)?;
         interfaces.refresh(&mut datapath, &netlink).await?;
         let indices: Vec<_> = interfaces.attached().iter().map(|attached| attached.index).collect();
@@ -176,14 +197,25 @@ impl Agent {
             Some(log) if config.log_packets => Some(log.watched()?),
             _ => None,
         };
-        let services = Services::start(config.services.clone(), &nonce, &datapath.maps);
+        let form = config.policies.form.clone();
+        let services = Services::start(config.services.clone(), &nonce, &datapath.maps, form);
         let mut announcer = Announcer::default();
         announcer.interfaces(true);
-        let first = State { netns, interfaces: interfaces.attached().to_vec(), services: services.states() };
+        let first = State {
+            netns,
+            interfaces: interfaces.attached().to_vec(),
+            services: services.states(),
+            policies: (&config.policies).into(),
+        };
         let (state, told) = watch::channel(first);
-        tokio::task::spawn_local(control.serve(told));
+        let (asked, requests) = mpsc::unbounded_channel();
+        tokio::task::spawn_local(control.serve(told, asked));
         let agent = Self {
             config,
+            reading,
+            hangup,
+            requests,
+            rules,
             netns,
             netlink,
             watch,
@@ -209,6 +241,16 @@ impl Agent {
                 Some(event) = self.services.events.recv() => self.announcer.claim(event),
                 Some(ended) = self.services.tasks.join_next() => ended??,
                 () = changed.notified() => self.tell(lock),
+                Some(request) = self.requests.recv() => {
+                    self.answer(request).await;
+                    self.tell(lock);
+                    due.as_mut().reset(time::Instant::now());
+                }
+                Some(()) = self.hangup.recv() => {
+                    self.reload().await;
+                    self.tell(lock);
+                    due.as_mut().reset(time::Instant::now());
+                }
                 event = self.watch.next() => {
                     self.interfaces.note(&event);
                     let soon = time::Instant::now() + SETTLE;
@@ -218,7 +260,9 @@ impl Agent {
                 }
                 () = due.as_mut() => {
                     let next = if self.look_around().await { IDLE } else { RETRY };
-                    due.set(time::sleep(next));
+                    // A clock that is set makes it another time: looked at again, it is known.
+                    let turn = self.services.keep_to_form(&self.datapath.maps).unwrap_or(IDLE);
+                    due.set(time::sleep(next.min(turn)));
                     self.announcer.interfaces(!self.interfaces.attached().is_empty());
                     self.tell(lock);
                 }
@@ -249,14 +293,14 @@ impl Agent {
         self.interfaces.follow(&addresses, &mut self.datapath, &self.netlink).await
     }
 
-    async fn serve(&self) -> Result<()> {
+    async fn serve(&mut self) -> Result<()> {
         let addresses = self.netlink.addresses().await?;
+        let kept = self.keep_to(rules(&self.config.policies, &addresses));
         let maps = &self.datapath.maps;
-        let told = maps.set_clients(&clients::table(policy(self.config.answer), &addresses));
         let endpoints = endpoints(&self.config.services, &addresses);
         maps.serve(endpoints.as_ref().unwrap_or(&BTreeMap::new()))?;
         endpoints?;
-        Ok(told?)
+        Ok(kept?)
     }
 
     /// Tells the verbs, now and for when this process is dead.
@@ -265,6 +309,7 @@ impl Agent {
             netns: self.netns,
             interfaces: self.interfaces.attached().to_vec(),
             services: self.services.states(),
+            policies: (&self.config.policies).into(),
         };
         if let Err(error) = file::write(lock, &state) {
             log::warn!("cannot write {}: {error}", lock.instance().state_path().display());
@@ -286,23 +331,16 @@ impl Agent {
 }
 
 /// Silences what is not wanted, here and in the maps of another version, and waits until it is off the wire.
-async fn silence(services: &[Service], datapath: &Datapath, last: Option<&State>) -> Result<()> {
-    let mut silenced = silence_what_is_not_wanted(services, &datapath.maps, last);
+async fn silence(config: &Config, datapath: &Datapath, last: Option<&State>) -> Result<()> {
+    let Config { services, policies, .. } = config;
+    let mut silenced = silence_what_is_not_wanted(services, &policies.nsid, &datapath.maps, last);
     for maps in datapath.other_maps().context("cannot read the pins of this instance")? {
-        silenced |= silence_what_is_not_wanted(&[], &maps, None);
+        silenced |= silence_what_is_not_wanted(&[], &policies.nsid, &maps, None);
     }
     if silenced {
         time::sleep(clock::silence()).await;
     }
     Ok(())
-}
-
-fn policy(answer: Answer) -> Policy {
-    match answer {
-        Answer::Local => Policy::Local,
-        Answer::Any => Policy::Any,
-        Answer::Off => Policy::Off,
-    }
 }
 
 /// Logs what the programs tell of packets, as it comes.

@@ -1,6 +1,10 @@
 //! The services of a run: each claims its name in a task of its own.
 
-use std::rc::Rc;
+use std::{
+    cell::RefCell,
+    rc::Rc,
+    time::{Duration, SystemTime},
+};
 
 use nsid_common::maps::MAX_SERVICES;
 use tokio::{
@@ -10,8 +14,9 @@ use tokio::{
 
 use crate::{
     claim::{self, Event, Report},
-    config::{Service, StoreConfig},
+    config::{Nsid, Service, StoreConfig},
     datapath::{Maps, ServiceVoice},
+    form::Form,
     host::instance::RUN_ROOT,
     state::{ServiceState, State},
     store::{ClaimError, ClaimStatus, Etcd, Kind, Local, Nonce, Progress},
@@ -24,12 +29,14 @@ pub(super) struct Services {
     changed: Rc<Notify>,
     statuses: Vec<watch::Receiver<ClaimStatus>>,
     configured: Vec<Service>,
+    form: Rc<RefCell<Form>>,
     stop: watch::Sender<bool>,
 }
 
 impl Services {
     /// Starts to claim.
-    pub(super) fn start(configured: Vec<Service>, nonce: &Nonce, maps: &Rc<Maps>) -> Self {
+    pub(super) fn start(configured: Vec<Service>, nonce: &Nonce, maps: &Rc<Maps>, form: Form) -> Self {
+        let form = Rc::new(RefCell::new(form));
         let (stop, stopped) = watch::channel(false);
         let (sender, events) = mpsc::unbounded_channel();
         let changed = Rc::new(Notify::new());
@@ -42,7 +49,7 @@ impl Services {
             };
             let (progress, status) = Progress::new(kind, service.store.source());
             let report = Report { progress, events: sender.clone() };
-            let voice = ServiceVoice::new(Rc::clone(maps), index);
+            let voice = ServiceVoice::new(Rc::clone(maps), index, Rc::clone(&form));
             tasks.spawn_local(claim(
                 service.clone(),
                 nonce.of_service(index),
@@ -53,7 +60,7 @@ impl Services {
             tokio::task::spawn_local(forward(status.clone(), Rc::clone(&changed)));
             statuses.push(status);
         }
-        Self { tasks, events, changed, statuses, configured, stop }
+        Self { tasks, events, changed, statuses, configured, form, stop }
     }
 
     /// Where the claims stand.
@@ -68,6 +75,26 @@ impl Services {
                 claim,
             })
             .collect()
+    }
+
+    /// What they are.
+    pub(super) fn configured(&self) -> &[Service] {
+        &self.configured
+    }
+
+    /// Has all names said in this form, from now on.
+    pub(super) fn say_in(&self, form: Form, maps: &Maps) {
+        self.form.replace(form);
+        self.keep_to_form(maps);
+    }
+
+    /// Has what is said be what the form makes of it now; until when that stays so by itself.
+    pub(super) fn keep_to_form(&self, maps: &Maps) -> Option<Duration> {
+        let form = self.form.borrow();
+        for (index, _) in (0..).zip(&self.configured) {
+            maps.say_in(index, &form);
+        }
+        form.lasts(SystemTime::now())
     }
 
     /// Notified when a claim stands elsewhere.
@@ -115,7 +142,14 @@ async fn forward(mut status: watch::Receiver<ClaimStatus>, changed: Rc<Notify>) 
 
 /// Silences what the last run said and this one does not want; whether anything was said. A name goes on being said if
 /// this run gets it from the same source.
-pub(super) fn silence_what_is_not_wanted(configured: &[Service], maps: &Maps, last: Option<&State>) -> bool {
+pub(super) fn silence_what_is_not_wanted(
+    configured: &[Service],
+    nsid: &Nsid,
+    maps: &Maps,
+    last: Option<&State>,
+) -> bool {
+    // What was said in another form may give a name away that is to be hidden.
+    let last = last.filter(|last| last.policies.nsid == nsid.to_string());
     let mut silenced = false;
     for index in 0..MAX_SERVICES {
         let wanted = configured.get(index as usize).map(|service| service.store.source());

@@ -2,8 +2,9 @@
 
 use std::{fmt, path::PathBuf};
 
-use super::{SERVICES_MAX, etcd::EtcdAddressError, file::FileError, listen::Listen};
+use super::{SERVICES_MAX, etcd::EtcdAddressError, file::FileError, listen::Listen, policies::Prefix};
 use crate::{
+    form::FormError,
     name::{NameError, PatternError},
     store::PASSWORD_VARIABLE,
 };
@@ -55,6 +56,21 @@ pub enum ConfigError {
     NoInterface {
         /// The file, if there was one.
         file: Option<PathBuf>,
+    },
+    /// No key for an NSID that hides the name.
+    #[error(transparent)]
+    Form(#[from] FormError),
+    /// One NSID for several services.
+    #[error("nsid: hex: would have {services} services say the same; give each an instance of its own")]
+    OneNsid {
+        /// How many.
+        services: usize,
+    },
+    /// One network on both lists.
+    #[error("{prefix} is both in allow and in deny; take it out of one of them")]
+    AllowedAndDenied {
+        /// The network.
+        prefix: Prefix,
     },
     /// A flag that would belong to one of several services.
     #[error(

@@ -9,10 +9,16 @@ use super::{
     instance::InstanceName,
     interface::InterfaceName,
     listen::Listen,
+    nsid::Nsid,
+    period::Period,
+    policies::{Answer, AnswerRate, MaxUdpSize, OwnNsid, Prefix},
     pool::{Limit, Ttl},
     store::Store,
     toml_text,
 };
+
+/// Over the flags of what can be changed while the agent runs.
+const POLICIES: &str = "Policies (`nsid set` changes them while the agent runs)";
 
 /// What one agent does: flags of `nsid run`, or the keys at the top of the file.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
@@ -25,9 +31,58 @@ pub struct Settings {
     #[serde(deserialize_with = "toml_text::several")]
     pub iface: Vec<InterfaceName>,
 
-    /// Whose id.server. queries the kernel answers by itself [default: local]
-    #[arg(long, value_name = "WHO")]
+    /// Whose id.server. queries the kernel answers by itself, of those who may see the name [default: local]
+    #[arg(long, value_name = "WHO", help_heading = POLICIES)]
     pub answer: Option<Answer>,
+
+    /// A network of clients that may see the name, and nobody who is in none of them [default: everybody may]
+    ///
+    /// `192.0.2.0/24`, `2001:db8::/32` or an address. For several, repeat it, or put commas between them. Where a client
+    /// is in several networks of --allow and --deny, the longest prefix counts.
+    #[arg(long, value_name = "PREFIX", value_delimiter = ',', help_heading = POLICIES)]
+    #[serde(deserialize_with = "toml_text::several")]
+    pub allow: Vec<Prefix>,
+
+    /// A network of clients that may not see the name: their queries pass as if they had not asked
+    #[arg(long, value_name = "PREFIX", value_delimiter = ',', help_heading = POLICIES)]
+    #[serde(deserialize_with = "toml_text::several")]
+    pub deny: Vec<Prefix>,
+
+    /// What the NSID option holds: name, hex:DIGITS or hmac:FILE [default: name]
+    ///
+    /// hex: these bytes, of one service. hmac: 16 bytes of the HMAC-SHA256 of the name and the number of the period, under
+    /// the key in that file (32 to 128 hexadecimal digits: `openssl rand -hex 32`), so that only who has the key can tell
+    /// the names. id.server. then says the same, as hexadecimal digits, and no longer the name. For who has the key:
+    /// `printf %s NAME/$(($(date +%s) / 86400)) | openssl dgst -sha256 -mac HMAC -macopt hexkey:$(cat FILE) -r | cut -c-32`
+    #[arg(long, value_name = "FORM", help_heading = POLICIES)]
+    #[serde(deserialize_with = "toml_text::one")]
+    pub nsid: Option<Nsid>,
+
+    /// How long an HMAC stands for a name, in whole seconds, counted from 1970 [default: 1day]
+    #[arg(long, value_name = "TIME", help_heading = POLICIES)]
+    #[serde(deserialize_with = "toml_text::one")]
+    pub nsid_period: Option<Period>,
+
+    /// What becomes of an NSID that the server itself says [default: replace]
+    ///
+    /// An empty one is filled in either case.
+    #[arg(long, value_name = "WHAT", help_heading = POLICIES)]
+    pub own_nsid: Option<OwnNsid>,
+
+    /// Bytes of a message that a name is put into, at most: 512 to 65535, or off [default: off]
+    ///
+    /// As the server's own limit (max-udp-size of BIND and Unbound), which does not know of the name. What the requestor
+    /// takes is never exceeded.
+    #[arg(long, value_name = "BYTES", allow_negative_numbers = true, help_heading = POLICIES)]
+    #[serde(deserialize_with = "toml_text::number_or_word")]
+    pub max_udp_size: Option<MaxUdpSize>,
+
+    /// Answers that the kernel makes for one network of clients in a second, at most, or off [default: off]
+    ///
+    /// Networks are of 24 bits of IPv4 and 56 of IPv6. What is more goes to the server.
+    #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = POLICIES)]
+    #[serde(deserialize_with = "toml_text::number_or_word")]
+    pub answer_rate: Option<AnswerRate>,
 
     /// Where queries that arrive are seen [default: auto]
     #[arg(long, value_name = "MODE")]
@@ -104,19 +159,6 @@ pub struct ServiceSettings {
     #[arg(long, value_name = "ADDR:PORT")]
     #[serde(deserialize_with = "toml_text::several")]
     pub listen: Vec<Listen>,
-}
-
-/// Who gets an answer that the kernel makes by itself.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Answer {
-    /// On-link, private (RFC 1918), unique local and link-local addresses
-    #[default]
-    Local,
-    /// Every address: an open reflector, unless a firewall stands before it
-    Any,
-    /// Nobody: all queries go to the server
-    Off,
 }
 
 /// Where queries that arrive are seen.

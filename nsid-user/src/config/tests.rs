@@ -7,6 +7,7 @@ use clap::Parser;
 use super::*;
 use crate::{
     cli::{Cli, Verb},
+    form::Form,
     name::Pattern,
 };
 
@@ -20,7 +21,7 @@ fn load(flags: &str, file: &str) -> Result<Config, ConfigError> {
         args = format!("{args} --config {}", path.display());
     }
     match Cli::try_parse_from(args.split_whitespace()).unwrap().verb {
-        Verb::Run(run) => run.into_config(),
+        Verb::Run(run) => run.into_source().load(),
         verb => unreachable!("{verb:?}"),
     }
 }
@@ -43,7 +44,17 @@ fn one_interface_is_enough_and_the_rest_has_defaults() {
             instance: "default".parse().unwrap(),
             interfaces: vec!["eth0".parse().unwrap()],
             services: vec![Service { store: by_hand("ns1"), listen: Listen::DEFAULT.to_vec() }],
-            answer: Answer::Local,
+            policies: Policies {
+                answer: Answer::Local,
+                allow: vec![],
+                deny: vec![],
+                nsid: Nsid::Name,
+                nsid_period: Period::default(),
+                max_udp_size: MaxUdpSize::default(),
+                own_nsid: OwnNsid::Replace,
+                answer_rate: AnswerRate::default(),
+                form: Form::Name,
+            },
             ingress: Ingress::Auto,
             observe: false,
             log_packets: false,
@@ -61,6 +72,8 @@ fn a_pool_has_64_slots_and_claims_of_10_seconds_unless_told() {
 #[test]
 fn a_file_can_say_all_that_flags_can() {
     let flags = "--iface eth0 --iface eth1 --answer any --ingress native --observe --instance one --log-packets \
+                 --allow 10.0.0.0/8,fd00::/8 --deny 10.1.0.0/16 --nsid hex:00ff --nsid-period 1h --own-nsid keep \
+                 --max-udp-size 1232 --answer-rate 100 \
                  -v --store local --pattern w{id}.x --limit 8 --ttl 1m --listen 192.0.2.1:53 --listen [::1]:5353";
     let file = r#"
         iface = ["eth0", "eth1"]
@@ -70,6 +83,13 @@ fn a_file_can_say_all_that_flags_can() {
         instance = "one"
         log-packets = true
         verbose = true
+        allow = ["10.0.0.0/8", "fd00::/8"]
+        deny = "10.1.0.0/16"
+        nsid = "hex:00ff"
+        nsid-period = "1h"
+        own-nsid = "keep"
+        max-udp-size = 1232
+        answer-rate = 100
         [[services]]
         store = "local"
         pattern = "w{id}.x"
@@ -93,11 +113,20 @@ fn each_flag_wins_over_its_key() {
         instance = "one"
         log-packets = true
         verbose = true
+        allow = "10.0.0.0/8"
+        deny = "fd00::/8"
+        nsid = "hex:00ff"
+        nsid-period = "1h"
+        own-nsid = "keep"
+        max-udp-size = 1232
+        answer-rate = 100
         [[services]]
         store = "static:ns1"
         listen = "192.0.2.1:53"
     "#;
     let flags = "--iface eth9 --answer off --ingress generic --observe=false --instance two --log-packets=false \
+                 --allow 10.0.0.0/9 --deny fd00::/9 --nsid name --nsid-period 2h --own-nsid replace \
+                 --max-udp-size off --answer-rate off \
                  --verbose=false --store local --pattern v{id}.y --limit 9 --ttl 2m --listen 192.0.2.2:53";
     let config = load(flags, file).unwrap();
     assert_eq!(config, load(flags, "").unwrap());

@@ -32,6 +32,15 @@ pub(super) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Optio
     deserializer.deserialize_any(Number).map(Some)
 }
 
+/// A whole number, or a word in its place.
+pub(super) fn number_or_word<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: fmt::Display>,
+{
+    deserializer.deserialize_any(NumberOrWord(PhantomData)).map(Some)
+}
+
 struct Several<T>(PhantomData<T>);
 
 impl<'de, T: FromStr<Err: fmt::Display>> Visitor<'de> for Several<T> {
@@ -68,5 +77,23 @@ impl Visitor<'_> for Number {
 
     fn visit_i64<E: de::Error>(self, number: i64) -> Result<Limit, E> {
         number.to_string().parse().map_err(E::custom)
+    }
+}
+
+struct NumberOrWord<T>(PhantomData<T>);
+
+impl<T: FromStr<Err: fmt::Display>> Visitor<'_> for NumberOrWord<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a whole number or a string")
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<T, E> {
+        self.visit_str(&number.to_string())
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        text.parse().map_err(E::custom)
     }
 }

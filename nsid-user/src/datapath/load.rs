@@ -10,6 +10,7 @@ use std::{
 
 use aya::{
     Ebpf, EbpfError, EbpfLoader, VerifierLogLevel,
+    maps::{MapError, ProgramArray},
     programs::{ProgramError, SchedClassifier, Xdp, tc::SchedClassifierLink},
     util::KernelVersion,
 };
@@ -88,6 +89,9 @@ pub enum LoadError {
     /// A map could not be opened.
     #[error(transparent)]
     Maps(#[from] OpenError),
+    /// A program could not be made the next of another.
+    #[error("cannot chain the XDP programs: {0}")]
+    Next(#[source] MapError),
     /// The pins could not be made.
     #[error("cannot pin to {path}: {source}; is bpffs mounted there, and writable?")]
     Pin {
@@ -184,6 +188,8 @@ pub enum Prog {
     Xdp,
     /// Queries and responses, at XDP.
     XdpBoth,
+    /// Responses, at XDP: the other half of that.
+    XdpEdit,
     /// Queries, at tc.
     Queries,
     /// Responses, at tc.
@@ -192,13 +198,14 @@ pub enum Prog {
 
 impl Prog {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Xdp, Self::XdpBoth, Self::Queries, Self::Responses];
+    pub const ALL: [Self; 5] = [Self::Xdp, Self::XdpBoth, Self::XdpEdit, Self::Queries, Self::Responses];
 
     /// Its name in the object, and in the kernel.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Xdp => "nsid_xdp",
             Self::XdpBoth => "nsid_xdp_both",
+            Self::XdpEdit => "nsid_xdp_edit",
             Self::Queries => "nsid_queries",
             Self::Responses => "nsid_responses",
         }
@@ -209,14 +216,24 @@ impl Datapath {
     /// Has the kernel verify a program, if it has not yet: most interfaces need two of them.
     pub fn prepare(&mut self, prog: Prog) -> Result<(), LoadError> {
         let loaded = match prog {
-            Prog::Xdp | Prog::XdpBoth => self.xdp(prog).load(),
+            Prog::Xdp | Prog::XdpBoth | Prog::XdpEdit => self.xdp(prog).load(),
             Prog::Queries | Prog::Responses => self.tc(prog).load(),
         };
         return_memory();
         match loaded {
+            Ok(()) if prog == Prog::XdpBoth => self.chain(),
             Ok(()) | Err(ProgramError::AlreadyLoaded) => Ok(()),
             Err(error) => Err(refused(prog.name(), error)),
         }
+    }
+
+    /// Has [`Prog::XdpBoth`] go on to its other half.
+    fn chain(&mut self) -> Result<(), LoadError> {
+        self.prepare(Prog::XdpEdit)?;
+        let edit = self.xdp(Prog::XdpEdit).fd().and_then(|edit| Ok(edit.try_clone()?));
+        let edit = edit.map_err(|error| refused(Prog::XdpEdit.name(), error))?;
+        let next = self.ebpf.map_mut("NEXT").unwrap_or_else(|| panic!("the object has no map NEXT"));
+        ProgramArray::try_from(next).and_then(|mut next| next.set(0, &edit, 0)).map_err(LoadError::Next)
     }
 
     pub(super) fn xdp(&mut self, prog: Prog) -> &mut Xdp {

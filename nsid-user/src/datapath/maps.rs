@@ -1,17 +1,19 @@
 //! The maps, opened by their pins: by the agent that loaded the programs, and by the verbs without it.
 
 use std::{
-    cell::RefCell,
+    cell::Cell,
     fmt, io,
     path::{Path, PathBuf},
 };
 
-use aya::maps::{Map, MapData, MapError, PerCpuArray, lpm_trie::LpmTrie};
+use aya::maps::{Map, MapData, MapError, PerCpuArray};
 use nsid_common::{
+    clients::{INTERVALS, Interval},
     image::{self, Image, PER_RECORD, Variant},
     maps::{Control, INTERFACES, Interface, MAX_SERVICES, Record, Served, Service},
     memory::Word,
     outcome::Outcome,
+    policy::Policy,
     served::PLACES,
 };
 use thiserror::Error;
@@ -31,8 +33,11 @@ pub struct Maps {
     pub(super) records: Shared<Record>,
     pub(super) images: Shared<Image>,
     pub(super) interfaces: Shared<Interface>,
+    pub(super) policies: Shared<Policy>,
+    pub(super) clients: Shared<Interval>,
     counters: PerCpuArray<MapData, u64>,
-    pub(super) clients: RefCell<LpmTrie<MapData, [u8; 16], u32>>,
+    /// When a record was last selected, by us.
+    pub(super) flipped: Cell<BootTime>,
 }
 
 /// Why a map cannot be opened.
@@ -64,13 +69,15 @@ pub enum OpenError {
 pub struct Said {
     /// The name.
     pub name: String,
+    /// What NSID holds: the name, or what stands for it.
+    pub nsid: Vec<u8>,
     /// Until when; in the past once it has lapsed.
     pub until: Deadline,
 }
 
 impl Maps {
     /// All maps that are pinned.
-    pub(super) const NAMES: [&str; 11] = [
+    pub(super) const NAMES: [&str; 14] = [
         "CONTROL",
         "PORTS",
         "SERVED",
@@ -78,9 +85,12 @@ impl Maps {
         "RECORDS",
         "IMAGES",
         "INTERFACES",
+        "POLICIES",
         "CLIENTS",
+        "RATES",
         "PENDING",
         "VERDICTS",
+        "NEXT",
         "COUNTERS",
     ];
 
@@ -112,8 +122,10 @@ impl Maps {
             records: shared(directory, "RECORDS", 2 * MAX_SERVICES as usize)?,
             images: shared(directory, "IMAGES", (2 * MAX_SERVICES * PER_RECORD) as usize)?,
             interfaces: shared(directory, "INTERFACES", INTERFACES as usize)?,
+            policies: shared(directory, "POLICIES", 2)?,
+            clients: shared(directory, "CLIENTS", 2 * INTERVALS as usize)?,
             counters: typed(directory, "COUNTERS", Map::PerCpuArray)?,
-            clients: RefCell::new(typed(directory, "CLIENTS", Map::LpmTrie)?),
+            flipped: Cell::new(BootTime::now()),
         })
     }
 
@@ -152,9 +164,14 @@ impl Maps {
             u64::MAX => Deadline::Never,
             nanos => Deadline::At(BootTime::from_nanos(nanos)),
         };
-        let (bytes, len) = self.images.get(image::index(index, Variant::Option) as usize)?.bytes();
-        let name = bytes.get(nsid_common::dns::OPTION_FIXED..len)?;
-        Some(Said { name: String::from_utf8_lossy(name).into_owned(), until })
+        let name = String::from_utf8_lossy(&self.data(index, Variant::Name)?).into_owned();
+        Some(Said { name, nsid: self.data(index, Variant::Option)?, until })
+    }
+
+    /// The data of an option among the images of a record.
+    fn data(&self, record: u32, variant: Variant) -> Option<Vec<u8>> {
+        let (bytes, len) = self.images.get(image::index(record, variant) as usize)?.bytes();
+        bytes.get(nsid_common::dns::OPTION_FIXED..len).map(<[u8]>::to_vec)
     }
 
     /// Silences a service; whether it said anything.

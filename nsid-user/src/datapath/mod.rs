@@ -9,11 +9,11 @@
 //! **Invariant:** no store is known here; a name and a deadline are all that comes in.
 
 mod attach;
-mod clients;
 mod load;
 mod maps;
 mod packets;
 mod pins;
+mod policy;
 mod served;
 mod shared;
 mod slot;
@@ -21,11 +21,11 @@ mod test_run;
 mod voice;
 
 pub use attach::{Answering, AttachError, Chains, Ingress, IngressMode, Mode, Tc, Wanted, remove_filters};
-pub use clients::ClientsError;
 pub use load::{Datapath, LoadError, OBJECT, Options, Prog};
 pub use maps::{Maps, OpenError, Said};
 pub use packets::PacketLog;
 pub use pins::{Pins, owner_of_program};
+pub use policy::{PolicyError, Rules};
 pub use served::{ServeError, fits};
 pub use slot::{SlotTaken, slot_taken};
 pub use test_run::{Bench, TestRun, TestRunError};

@@ -37,6 +37,10 @@ unsafe impl Words for nsid_common::maps::Record {}
 // SAFETY: `repr(C)` of words.
 unsafe impl Words for nsid_common::maps::Interface {}
 // SAFETY: `repr(C)` of words.
+unsafe impl Words for nsid_common::policy::Policy {}
+// SAFETY: `repr(C)` of words.
+unsafe impl Words for nsid_common::clients::Interval {}
+// SAFETY: `repr(C)` of words.
 unsafe impl Words for nsid_common::image::Image {}
 
 impl<T: Words> Shared<T> {

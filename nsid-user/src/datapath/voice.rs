@@ -1,75 +1,91 @@
 //! One service's name, in the maps.
 
 use std::{
+    cell::RefCell,
     rc::Rc,
     sync::atomic::{Ordering, fence},
     thread,
+    time::SystemTime,
 };
 
-use nsid_common::{
-    image::{self, Variant},
-    maps::Record,
-};
+use nsid_common::image::{self, Variant};
 
 use super::maps::Maps;
 use crate::{
     claim::Voice,
     clock::{BootTime, Deadline, jiffy},
+    form::{Form, Identity},
     name::NodeName,
 };
 
-/// Says one service's name.
+/// Says one service's name, in the form that is in force.
 #[derive(Debug)]
 pub struct ServiceVoice {
     maps: Rc<Maps>,
     service: u32,
-    flipped: BootTime,
+    form: Rc<RefCell<Form>>,
 }
 
 impl ServiceVoice {
     /// Of a service, by its index.
-    pub fn new(maps: Rc<Maps>, service: u32) -> Self {
-        Self { maps, service, flipped: BootTime::now() }
-    }
-
-    fn selected(&self) -> u32 {
-        self.maps.services[self.service as usize].selected()
-    }
-
-    fn record(&self, which: u32) -> (u32, &Record) {
-        let index = self.service * 2 + which;
-        (index, &self.maps.records[index as usize])
+    pub fn new(maps: Rc<Maps>, service: u32, form: Rc<RefCell<Form>>) -> Self {
+        Self { maps, service, form }
     }
 }
 
 impl Voice for ServiceVoice {
-    /// The new name goes into the record that is not selected; then it is.
     fn say(&mut self, name: &NodeName, until: Deadline) {
-        // A packet that chose that record before the last flip is done with it by now.
-        thread::sleep(self.flipped.saturating_add(jiffy()).left());
-        let now = BootTime::now();
-        let (old, new) = (self.selected(), 1 - self.selected());
-        let (index, record) = self.record(new);
-        record.deadline.set(0);
-        for variant in Variant::ALL {
-            self.maps.images[image::index(index, variant) as usize].fill(name.as_str().as_bytes(), variant);
-        }
-        // No earlier record of this service was made at this time.
-        record.generation.set(now.as_nanos());
-        record.deadline.set(word(until));
-        // The programs read the selector first, and find the rest by what they read.
-        fence(Ordering::Release);
-        self.maps.services[self.service as usize].selected.set(u64::from(new));
-        self.record(old).1.deadline.set(0);
-        self.flipped = now;
+        let identity = self.form.borrow().of(name, SystemTime::now());
+        self.maps.say(self.service, &identity, word(until));
     }
 
     fn extend(&mut self, until: BootTime) {
-        self.record(self.selected()).1.deadline.set(word(Deadline::At(until)));
+        let index = self.maps.selected(self.service);
+        self.maps.records[index as usize].deadline.set(word(Deadline::At(until)));
     }
 
     fn silence(&mut self) {
         self.maps.silence(self.service);
+    }
+}
+
+impl Maps {
+    /// Has what is said of a service, if anything is, be in this form; until when stays.
+    pub fn say_in(&self, service: u32, form: &Form) {
+        let Some(said) = self.said(service) else { return };
+        // What is in the maps was a name when it came there.
+        let Ok(name) = said.name.parse() else { return };
+        let identity = form.of(&name, SystemTime::now());
+        if identity.parts().nsid != said.nsid {
+            self.say(service, &identity, word(said.until));
+        }
+    }
+
+    /// The record of a service that counts.
+    fn selected(&self, service: u32) -> u32 {
+        service * 2 + self.services[service as usize].selected()
+    }
+
+    /// The new identity goes into the record that is not selected; then it is.
+    fn say(&self, service: u32, identity: &Identity, until: u64) {
+        // A packet that chose that record before the last flip is done with it by now.
+        thread::sleep(self.flipped.get().saturating_add(jiffy()).left());
+        let now = BootTime::now();
+        let old = self.selected(service);
+        let new = old ^ 1;
+        let record = &self.records[new as usize];
+        record.deadline.set(0);
+        for variant in Variant::ALL {
+            self.images[image::index(new, variant) as usize].fill(identity.parts(), variant);
+        }
+        // No earlier record of this service was made at this time.
+        record.generation.set(now.as_nanos());
+        record.deadline.set(until);
+        // The programs read the selector first, and find the rest by what they read.
+        fence(Ordering::Release);
+        self.services[service as usize].selected.set(u64::from(new & 1));
+        self.records[old as usize].deadline.set(0);
+        self.flipped.set(now);
     }
 }
 

@@ -1,8 +1,10 @@
-//! Whom the kernel answers by itself. A server that answers everybody over UDP can be made to flood others with
-//! answers to forged queries (RFC 5358), so by default only who is near gets one; all others are the server's.
+//! Who clients are: who may see the name, and whom the kernel answers by itself.
+//!
+//! A server that answers everybody over UDP can be made to flood others with answers to forged queries (RFC 5358), so by
+//! default only who is near gets one; all others are the server's.
 
 use std::{
-    collections::BTreeMap,
+    collections::BTreeSet,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
@@ -22,13 +24,24 @@ pub enum Policy {
     Off,
 }
 
-/// What becomes of a query that the kernel could answer.
+/// What holds for a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// It is answered.
-    Answer,
-    /// It is passed on to the server, as is that of a client in no prefix of the table.
-    Pass,
+pub struct Verdict {
+    /// What the kernel can answer, it does: else it is passed on to the server.
+    pub answered: bool,
+    /// It may see the name.
+    pub named: bool,
+}
+
+/// Who clients are to us.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Clients {
+    /// Whom the kernel answers, of those who may see the name.
+    pub answered: Policy,
+    /// Who may see the name; nobody else, if there are any.
+    pub allow: Vec<IpNet>,
+    /// Who may not. Of these and the allowed, the longest prefix counts.
+    pub deny: Vec<IpNet>,
 }
 
 const fn v4(a: u8, b: u8, c: u8, d: u8, prefix_len: u8) -> IpNet {
@@ -63,36 +76,88 @@ const NEVER: [IpNet; 8] = [
     v6(0xff00_u128 << 112, 8), // RFC 4291 2.7, multicast
 ];
 
-/// The table in which the kernel looks a client up by longest prefix, each prefix once.
-///
-/// **Invariant:** a client in a denied prefix gets [`Verdict::Pass`], also where a longer prefix would be answered.
-pub fn table(policy: Policy, addresses: &[Address]) -> BTreeMap<IpNet, Verdict> {
-    let denied = denied(addresses);
-    let answered = answered(policy, addresses);
-    // Two prefixes are disjoint or one holds the other. An answered one within a denied one would win by its
-    // length, so it is left out; a denied one that is in no answered one says nothing that a miss does not.
-    let table_denied =
-        denied.iter().filter(|denied| answered.iter().any(|answered| answered.contains(*denied)));
-    let table_answered =
-        answered.iter().filter(|answered| !denied.iter().any(|denied| denied.contains(*answered)));
-    table_answered
-        .map(|prefix| (*prefix, Verdict::Answer))
-        .chain(table_denied.map(|prefix| (*prefix, Verdict::Pass)))
-        .collect()
-}
+/// Where IPv4 is in IPv6 (RFC 4291 2.5.5.2).
+const MAPPED: u128 = 0xffff_u128 << 32;
 
-fn answered(policy: Policy, addresses: &[Address]) -> Vec<IpNet> {
-    match policy {
-        Policy::Local => LOCAL.into_iter().chain(on_link_prefixes(addresses)).collect(),
-        Policy::Any => ANY.to_vec(),
-        Policy::Off => Vec::new(),
+impl Clients {
+    /// What holds for a client of a host with these addresses.
+    ///
+    /// **Invariant:** what is never the address of a client is not answered, whoever else is.
+    pub fn verdict(&self, client: IpAddr, addresses: &[Address]) -> Verdict {
+        let nets = Nets::of(self, addresses);
+        nets.verdict(self, client)
+    }
+
+    /// The same for all clients: what holds from each of these addresses on, to the next one's.
+    pub fn intervals(&self, addresses: &[Address]) -> Vec<(u128, Verdict)> {
+        let nets = Nets::of(self, addresses);
+        let around = [&nets.answered, &nets.never, &self.allow, &self.deny];
+        let borders = around.into_iter().flatten().flat_map(borders);
+        let borders: BTreeSet<_> = borders.chain([0, MAPPED, MAPPED + (1 << 32)]).collect();
+        let mut intervals: Vec<(u128, Verdict)> = Vec::new();
+        for from in borders {
+            let verdict = nets.verdict(self, address(from));
+            if intervals.last().is_none_or(|(_, last)| *last != verdict) {
+                intervals.push((from, verdict));
+            }
+        }
+        intervals
+    }
+
+    fn may_see(&self, client: IpAddr) -> bool {
+        let longest =
+            |nets: &[IpNet]| nets.iter().filter(|net| net.contains(&client)).map(IpNet::prefix_len).max();
+        match (longest(&self.allow), longest(&self.deny)) {
+            (None, None) => self.allow.is_empty(),
+            (allowed, denied) => allowed > denied,
+        }
     }
 }
 
-fn denied(addresses: &[Address]) -> Vec<IpNet> {
-    let own = addresses.iter().map(|address| IpNet::from(address.ip));
-    let broadcast = addresses.iter().flat_map(broadcast).map(|ip| IpNet::from(IpAddr::V4(ip)));
-    NEVER.into_iter().chain(own).chain(broadcast).collect()
+/// The networks that answers go to, and those that they never do.
+struct Nets {
+    answered: Vec<IpNet>,
+    never: Vec<IpNet>,
+}
+
+impl Nets {
+    fn of(clients: &Clients, addresses: &[Address]) -> Self {
+        let own = addresses.iter().map(|address| IpNet::from(address.ip));
+        let broadcast = addresses.iter().flat_map(broadcast).map(|ip| IpNet::from(IpAddr::V4(ip)));
+        let never = NEVER.into_iter().chain(own).chain(broadcast).collect();
+        let answered = match clients.answered {
+            Policy::Local => LOCAL.into_iter().chain(on_link_prefixes(addresses)).collect(),
+            Policy::Any => ANY.to_vec(),
+            Policy::Off => Vec::new(),
+        };
+        Self { answered, never }
+    }
+
+    fn verdict(&self, clients: &Clients, client: IpAddr) -> Verdict {
+        let within = |nets: &[IpNet]| nets.iter().any(|net| net.contains(&client));
+        let named = clients.may_see(client);
+        Verdict { answered: named && within(&self.answered) && !within(&self.never), named }
+    }
+}
+
+/// The first address of a network, and the first one behind it.
+fn borders(net: &IpNet) -> impl Iterator<Item = u128> + use<> {
+    let (first, last) = match net {
+        IpNet::V4(net) => (mapped(net.network()), mapped(net.broadcast())),
+        IpNet::V6(net) => (net.network().to_bits(), net.broadcast().to_bits()),
+    };
+    [Some(first), last.checked_add(1)].into_iter().flatten()
+}
+
+fn mapped(address: Ipv4Addr) -> u128 {
+    MAPPED | u128::from(address.to_bits())
+}
+
+fn address(bits: u128) -> IpAddr {
+    match u32::try_from(bits ^ MAPPED) {
+        Ok(bits) => Ipv4Addr::from_bits(bits).into(),
+        Err(_) => Ipv6Addr::from_bits(bits).into(),
+    }
 }
 
 /// The addresses that the kernel takes as broadcast of the interface's network: the highest, where there is
@@ -112,21 +177,28 @@ mod tests {
 
     use super::*;
 
-    /// What an LPM trie says, told plainly.
-    fn look_up(table: &BTreeMap<IpNet, Verdict>, client: IpAddr) -> Verdict {
-        let longest =
-            table.iter().filter(|(net, _)| net.contains(&client)).max_by_key(|(net, _)| net.prefix_len());
-        longest.map_or(Verdict::Pass, |(_, verdict)| *verdict)
+    /// What the kernel finds.
+    fn look_up(intervals: &[(u128, Verdict)], client: IpAddr) -> Verdict {
+        let bits = match client {
+            IpAddr::V4(client) => mapped(client),
+            IpAddr::V6(client) => client.to_bits(),
+        };
+        intervals.iter().rev().find(|(from, _)| *from <= bits).expect("an interval at 0").1
     }
 
     fn ip() -> impl Strategy<Value = IpAddr> {
         prop_oneof![
             any::<[u8; 4]>().prop_map(IpAddr::from),
-            any::<[u8; 16]>().prop_map(IpAddr::from),
+            any::<[u8; 16]>().prop_map(IpAddr::from).prop_filter("IPv4 is", is_not_mapped),
             // Where the fixed prefixes have their borders.
             (prop::sample::select([LOCAL.as_slice(), &NEVER].concat()), any::<[u8; 16]>())
-                .prop_map(|(net, host)| within(net, host)),
+                .prop_map(|(net, host)| within(net, host))
+                .prop_filter("IPv4 is", is_not_mapped),
         ]
+    }
+
+    fn is_not_mapped(ip: &IpAddr) -> bool {
+        ip.to_canonical() == *ip
     }
 
     /// An address in the network, chosen by the host bits.
@@ -143,7 +215,13 @@ mod tests {
         }
     }
 
-    fn address() -> impl Strategy<Value = Address> {
+    fn net() -> impl Strategy<Value = IpNet> {
+        (ip(), any::<u8>()).prop_map(|(ip, prefix_len)| {
+            IpNet::new(ip, prefix_len % (IpNet::from(ip).max_prefix_len() + 1)).unwrap().trunc()
+        })
+    }
+
+    fn host() -> impl Strategy<Value = Address> {
         (ip(), any::<u8>(), any::<Option<[u8; 4]>>()).prop_map(|(ip, prefix_len, broadcast)| {
             let on_link =
                 IpNet::new(ip, prefix_len % (IpNet::from(ip).max_prefix_len() + 1)).unwrap().trunc();
@@ -155,40 +233,86 @@ mod tests {
         prop::sample::select([Policy::Local, Policy::Any, Policy::Off].as_slice())
     }
 
+    fn clients() -> impl Strategy<Value = Clients> {
+        (policy(), vec(net(), 0..5), vec(net(), 0..5)).prop_map(|(answered, allow, deny)| Clients {
+            answered,
+            allow,
+            deny,
+        })
+    }
+
+    fn answering(answered: Policy) -> Clients {
+        Clients { answered, ..Clients::default() }
+    }
+
     proptest! {
         #[test]
-        fn the_host_and_its_broadcasts_are_never_answered(policy in policy(), addresses in vec(address(), 0..8)) {
-            let table = table(policy, &addresses);
+        fn the_host_and_its_broadcasts_are_never_answered(clients in clients(), addresses in vec(host(), 0..8)) {
+            let intervals = clients.intervals(&addresses);
             for address in &addresses {
-                prop_assert_eq!(look_up(&table, address.ip), Verdict::Pass);
+                prop_assert!(!look_up(&intervals, address.ip).answered);
                 if let Some(broadcast) = address.broadcast {
-                    prop_assert_eq!(look_up(&table, broadcast.into()), Verdict::Pass);
+                    prop_assert!(!look_up(&intervals, broadcast.into()).answered);
                 }
                 if let IpNet::V4(net) = address.on_link && net.prefix_len() < 31 {
-                    prop_assert_eq!(look_up(&table, net.broadcast().into()), Verdict::Pass);
+                    prop_assert!(!look_up(&intervals, net.broadcast().into()).answered);
                 }
             }
         }
 
         #[test]
         fn what_is_no_client_is_never_answered(
-            policy in policy(), addresses in vec(address(), 0..8),
-            net in prop::sample::select(NEVER.as_slice()), host in any::<[u8; 16]>(),
+            clients in clients(), addresses in vec(host(), 0..8),
+            net in prop::sample::select(NEVER.as_slice()), ip in any::<[u8; 16]>(),
         ) {
-            prop_assert_eq!(look_up(&table(policy, &addresses), within(net, host)), Verdict::Pass);
+            let client = within(net, ip);
+            prop_assume!(is_not_mapped(&client));
+            prop_assert!(!look_up(&clients.intervals(&addresses), client).answered);
+        }
+
+        #[test]
+        fn whoever_may_not_see_the_name_is_not_answered(
+            clients in clients(), addresses in vec(host(), 0..8), client in ip(),
+        ) {
+            let verdict = look_up(&clients.intervals(&addresses), client);
+            prop_assert!(verdict.named || !verdict.answered);
+        }
+
+        /// Told plainly: as bits, from the longest prefix to the shortest.
+        #[test]
+        fn who_may_see_the_name_is_told_by_the_longest_prefix(
+            clients in clients(), addresses in vec(host(), 0..3), strangers in vec(ip(), 1..5),
+            neighbour in any::<prop::sample::Index>(), ip in any::<[u8; 16]>(),
+        ) {
+            let intervals = clients.intervals(&addresses);
+            let given: Vec<_> = clients.allow.iter().chain(&clients.deny).copied().collect();
+            let near = (!given.is_empty()).then(|| within(*neighbour.get(&given), ip)).filter(is_not_mapped);
+            for client in strangers.into_iter().chain(near) {
+                let mut expected = clients.allow.is_empty();
+                for prefix_len in 0..=IpNet::from(client).max_prefix_len() {
+                    let net = IpNet::new(client, prefix_len).unwrap().trunc();
+                    if clients.deny.contains(&net) {
+                        expected = false;
+                    } else if clients.allow.contains(&net) {
+                        expected = true;
+                    }
+                }
+                prop_assert_eq!(look_up(&intervals, client).named, expected, "{} in {:?}", client, intervals);
+            }
         }
 
         #[test]
         fn the_table_says_what_the_policy_says(
-            policy in policy(), addresses in vec(address(), 0..8), client in ip(),
-            neighbour in any::<prop::sample::Index>(), host in any::<[u8; 16]>(),
+            policy in policy(), addresses in vec(host(), 0..8), client in ip(),
+            neighbour in any::<prop::sample::Index>(), ip in any::<[u8; 16]>(),
         ) {
-            let mut clients = vec![client];
+            let mut asking = vec![client];
             if !addresses.is_empty() {
-                clients.push(within(neighbour.get(&addresses).on_link, host));
+                asking.push(within(neighbour.get(&addresses).on_link, ip));
             }
-            let table = table(policy, &addresses);
-            for client in clients {
+            let clients = answering(policy);
+            let intervals = clients.intervals(&addresses);
+            for client in asking.into_iter().filter(is_not_mapped) {
                 let near = match policy {
                     Policy::Off => false,
                     Policy::Any => true,
@@ -201,8 +325,8 @@ mod tests {
                             || a.broadcast.map(IpAddr::V4) == Some(client)
                             || (a.on_link.broadcast() == client && client.is_ipv4() && a.on_link.prefix_len() < 31)
                     });
-                let expected = if near && !client_of_no_one { Verdict::Answer } else { Verdict::Pass };
-                prop_assert_eq!(look_up(&table, client), expected, "{} in {:?}", client, table);
+                let expected = Verdict { answered: near && !client_of_no_one, named: true };
+                prop_assert_eq!(look_up(&intervals, client), expected, "{} in {:?}", client, intervals);
             }
         }
     }
@@ -215,26 +339,35 @@ mod tests {
             on_link: "192.0.2.0/24".parse().unwrap(),
             broadcast: None,
         };
-        let local = table(Policy::Local, &[eth0]);
-        let any = table(Policy::Any, &[eth0]);
+        let local = answering(Policy::Local).intervals(&[eth0]);
+        let any = answering(Policy::Any).intervals(&[eth0]);
         for (client, in_local, in_any) in [
-            ("192.0.2.7", Verdict::Answer, Verdict::Answer),
-            ("10.1.2.3", Verdict::Answer, Verdict::Answer),
-            ("172.31.255.255", Verdict::Answer, Verdict::Answer),
-            ("172.32.0.1", Verdict::Pass, Verdict::Answer),
-            ("fd00::1", Verdict::Answer, Verdict::Answer),
-            ("fe80::1", Verdict::Answer, Verdict::Answer),
-            ("198.51.100.1", Verdict::Pass, Verdict::Answer),
-            ("2001:db8::1", Verdict::Pass, Verdict::Answer),
-            ("192.0.2.1", Verdict::Pass, Verdict::Pass),
-            ("192.0.2.255", Verdict::Pass, Verdict::Pass),
-            ("255.255.255.255", Verdict::Pass, Verdict::Pass),
-            ("::ffff:10.0.0.1", Verdict::Pass, Verdict::Pass),
+            ("192.0.2.7", true, true),
+            ("10.1.2.3", true, true),
+            ("172.31.255.255", true, true),
+            ("172.32.0.1", false, true),
+            ("fd00::1", true, true),
+            ("fe80::1", true, true),
+            ("198.51.100.1", false, true),
+            ("2001:db8::1", false, true),
+            ("192.0.2.1", false, false),
+            ("192.0.2.255", false, false),
+            ("255.255.255.255", false, false),
         ] {
             let client = client.parse().unwrap();
-            assert_eq!(look_up(&local, client), in_local, "local {client}");
-            assert_eq!(look_up(&any, client), in_any, "any {client}");
+            assert_eq!(look_up(&local, client).answered, in_local, "local {client}");
+            assert_eq!(look_up(&any, client).answered, in_any, "any {client}");
         }
-        assert_eq!(table(Policy::Off, &[eth0]), BTreeMap::new());
+        let off = answering(Policy::Off).intervals(&[eth0]);
+        assert_eq!(off, [(0, Verdict { answered: false, named: true })]);
+    }
+
+    /// As longest-prefix tables of IPv4 mapped into IPv6 would not have it.
+    #[test]
+    fn a_prefix_of_ipv6_says_nothing_of_ipv4() {
+        let clients = Clients { allow: vec!["::/0".parse().unwrap()], ..Clients::default() };
+        let intervals = clients.intervals(&[]);
+        assert!(look_up(&intervals, "2001:db8::1".parse().unwrap()).named);
+        assert!(!look_up(&intervals, "192.0.2.1".parse().unwrap()).named);
     }
 }

@@ -1,12 +1,14 @@
-//! The control socket: whoever connects is told the agent's state as JSON, and that is all.
+//! The control socket: whoever connects and asks for nothing is told the agent's state as JSON; what else is asked for,
+//! as JSON too, the agent answers.
 //!
 //! That it answers is also how a verb learns that the agent is neither dead nor frozen.
 
 use std::{
     convert::Infallible,
     fs,
-    io::{self, ErrorKind, Read},
-    os::{fd::OwnedFd, unix::net::UnixStream},
+    io::{self, ErrorKind, Read, Write},
+    net::Shutdown,
+    os::{fd::OwnedFd, unix::fs::PermissionsExt, unix::net::UnixStream as Blocking},
     thread,
     time::{Duration, Instant},
 };
@@ -17,7 +19,12 @@ use rustix::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
-use tokio::{io::AsyncWriteExt, net::UnixListener, sync::watch, time};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{UnixListener, UnixStream},
+    sync::{mpsc, oneshot, watch},
+    time,
+};
 
 use super::{
     instance::Instance,
@@ -46,14 +53,24 @@ impl Control {
         let path = lock.instance().control_path();
         match fs::remove_file(&path) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-            Ok(()) | Err(_) => UnixListener::bind(path).map(Self),
+            Ok(()) | Err(_) => {
+                let listener = UnixListener::bind(&path)?;
+                // Whoever may write to it may change what the agent does.
+                fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+                Ok(Self(listener))
+            }
         }
     }
 
-    /// Tells the present state to everyone who connects, until it is dropped.
-    pub async fn serve<T: Serialize>(self, state: watch::Receiver<T>) -> Infallible {
+    /// Tells the present state to everyone who connects and asks for nothing, and passes on what is asked for, until it
+    /// is dropped.
+    pub async fn serve<T: Serialize>(
+        self,
+        state: watch::Receiver<T>,
+        requests: mpsc::UnboundedSender<Request>,
+    ) -> Infallible {
         loop {
-            let mut verb = match self.0.accept().await {
+            let verb = match self.0.accept().await {
                 Ok((verb, _)) => verb,
                 Err(error) => {
                     log::warn!("control socket: {error}");
@@ -61,17 +78,42 @@ impl Control {
                     continue;
                 }
             };
-            let answer = serde_json::to_vec(&*state.borrow());
-            match answer {
+            match serde_json::to_vec(&*state.borrow()) {
                 // One who does not read keeps nobody else waiting, and one who went away is no matter.
-                Ok(answer) => {
-                    let telling = async move { time::timeout(LIMIT, verb.write_all(&answer)).await };
-                    drop(tokio::spawn(telling));
-                }
+                Ok(state) => drop(tokio::spawn(answer(verb, state, requests.clone()))),
                 Err(error) => log::warn!("control socket: the state cannot be written as JSON: {error}"),
             }
         }
     }
+}
+
+/// What a verb asks for, and where it waits for the answer.
+#[derive(Debug)]
+pub struct Request {
+    /// What it asks for.
+    pub text: Vec<u8>,
+    /// Where it waits.
+    pub answer: oneshot::Sender<Vec<u8>>,
+}
+
+/// Bytes that a verb may ask in.
+const REQUEST_MAX: u64 = 1 << 20;
+
+async fn answer(
+    mut verb: UnixStream,
+    state: Vec<u8>,
+    requests: mpsc::UnboundedSender<Request>,
+) -> Option<()> {
+    let mut text = Vec::new();
+    time::timeout(LIMIT, (&mut verb).take(REQUEST_MAX).read_to_end(&mut text)).await.ok()?.ok()?;
+    let told = if text.is_empty() {
+        state
+    } else {
+        let (answer, answered) = oneshot::channel();
+        requests.send(Request { text, answer }).ok()?;
+        answered.await.ok()?
+    };
+    time::timeout(LIMIT, verb.write_all(&told)).await.ok()?.ok()
 }
 
 /// What came of asking.
@@ -108,9 +150,18 @@ pub enum AskError {
 
 /// Asks the instance's agent for its state, and waits no longer than `limit`.
 pub fn ask<T: DeserializeOwned>(instance: &Instance, limit: Duration) -> Result<Answer<T>, AskError> {
+    request(instance, &[], limit)
+}
+
+/// Asks the instance's agent for something, and waits no longer than `limit`.
+pub fn request<T: DeserializeOwned>(
+    instance: &Instance,
+    text: &[u8],
+    limit: Duration,
+) -> Result<Answer<T>, AskError> {
     let io = |source| AskError::Io { instance: instance.name().to_owned(), source };
-    let text = match fetch(instance, Instant::now() + limit) {
-        Ok(text) => text,
+    let told = match fetch(instance, text, Instant::now() + limit) {
+        Ok(told) => told,
         Err(error) => match error.kind() {
             // A dead agent's socket, none at all, a full queue, silence, or a death on the way.
             ErrorKind::ConnectionRefused
@@ -121,17 +172,20 @@ pub fn ask<T: DeserializeOwned>(instance: &Instance, limit: Duration) -> Result<
             _ => return Err(io(error)),
         },
     };
-    if text.is_empty() {
+    if told.is_empty() {
         return Ok(Holder::of(instance).map_err(io)?.map_or(Answer::Dead, |_| Answer::Unresponsive));
     }
-    serde_json::from_slice(&text)
+    serde_json::from_slice(&told)
         .map(Answer::Running)
         .map_err(|source| AskError::Malformed { instance: instance.name().to_owned(), source })
 }
 
-fn fetch(instance: &Instance, deadline: Instant) -> io::Result<Vec<u8>> {
+fn fetch(instance: &Instance, text: &[u8], deadline: Instant) -> io::Result<Vec<u8>> {
     let mut agent = connect_to(instance)?;
-    let (mut text, mut part) = (Vec::new(), [0; 4096]);
+    agent.set_write_timeout(Some(deadline.saturating_duration_since(Instant::now()).max(SHORTEST)))?;
+    agent.write_all(text)?;
+    agent.shutdown(Shutdown::Write)?;
+    let (mut told, mut part) = (Vec::new(), [0; 4096]);
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
@@ -139,20 +193,23 @@ fn fetch(instance: &Instance, deadline: Instant) -> io::Result<Vec<u8>> {
         }
         agent.set_read_timeout(Some(left))?;
         match agent.read(&mut part) {
-            Ok(0) => return Ok(text),
-            Ok(length) => text.extend_from_slice(&part[..length]),
+            Ok(0) => return Ok(told),
+            Ok(length) => told.extend_from_slice(&part[..length]),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
 }
 
+/// A socket takes no time-out of 0.
+const SHORTEST: Duration = Duration::from_millis(1);
+
 /// Connects, or fails at once: a stopped agent whose queue is full would keep a blocking socket waiting.
-fn connect_to(instance: &Instance) -> io::Result<UnixStream> {
+fn connect_to(instance: &Instance) -> io::Result<Blocking> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
     connect(&socket, &SocketAddrUnix::new(instance.control_path())?)?;
-    let agent = UnixStream::from(socket);
+    let agent = Blocking::from(socket);
     agent.set_nonblocking(false)?;
     Ok(agent)
 }
@@ -243,7 +300,7 @@ fn listener(instance: &Instance) -> io::Result<Option<Pid>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let _reactor = runtime.enter();
     agent.set_nonblocking(true)?;
-    let credentials = tokio::net::UnixStream::from_std(agent)?.peer_cred()?;
+    let credentials = UnixStream::from_std(agent)?.peer_cred()?;
     Ok(credentials.pid().filter(|pid| *pid > 0).and_then(Pid::from_raw))
 }
 
@@ -252,7 +309,7 @@ mod tests {
     use std::os::fd::AsRawFd;
 
     use serde_json::{Value, json};
-    use tokio::{runtime, sync::oneshot};
+    use tokio::runtime;
 
     use super::*;
 
@@ -276,7 +333,7 @@ mod tests {
                 let control = Control::bind(&lock).unwrap();
                 bound.send(()).unwrap();
                 tokio::select! {
-                    never = control.serve(state) => match never {},
+                    never = control.serve(state, mpsc::unbounded_channel().0) => match never {},
                     _ = ended => {}
                 }
             });

@@ -10,9 +10,10 @@ use std::{
     io,
     os::{fd::AsFd, unix::fs::MetadataExt},
     path::PathBuf,
+    thread,
 };
 
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space, unshare_unsafe};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -47,6 +48,32 @@ pub fn enter(netns: NetNs) -> io::Result<bool> {
     let Some(path) = processes.chain(names).find(is_it) else { return Ok(false) };
     move_into_link_name_space(File::open(path)?.as_fd(), Some(LinkNameSpaceType::Network))?;
     Ok(true)
+}
+
+/// Where this process was started, to look files up as their paths were meant there.
+#[derive(Debug)]
+pub struct Origin {
+    namespace: File,
+    directory: PathBuf,
+}
+
+impl Origin {
+    /// The mount namespace and the working directory that we have now.
+    pub fn here() -> io::Result<Self> {
+        Ok(Self { namespace: File::open("/proc/thread-self/ns/mnt")?, directory: std::env::current_dir()? })
+    }
+
+    /// Reads files there, by a thread that goes there: the others stay.
+    pub fn read<T: Send>(&self, read: impl FnOnce() -> T + Send) -> io::Result<T> {
+        let go = || {
+            // SAFETY: only this thread's own working directory and root become apart from the others'.
+            unsafe { unshare_unsafe(UnshareFlags::FS) }?;
+            move_into_link_name_space(self.namespace.as_fd(), Some(LinkNameSpaceType::Mount))?;
+            std::env::set_current_dir(&self.directory)?;
+            Ok(read())
+        };
+        thread::scope(|scope| scope.spawn(go).join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
 }
 
 /// What [`enter_host_mount_namespace`] had to do.

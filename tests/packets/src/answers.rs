@@ -334,7 +334,7 @@ fn state() -> Vec<Row> {
         )
         .with(|model| model.interfaces[1].index.set(257)),
         row("not answered where nobody is", "README, What it does to packets", Outcome::AnswerClient)
-            .with(|model| model.clients.clear()),
+            .with(|model| model.set_clients(&[])),
         answered("an answer as long as the MTU", "RFC 1122 3.3.3")
             .with(move |model| model.interfaces[1].mtu.set(length)),
         row("an answer a byte longer than the MTU", "RFC 1122 3.3.3", Outcome::AnswerNoRoom)

@@ -1,7 +1,8 @@
 //! The kernel and the model in the same state, on any frame: what becomes of it has to be the same.
 
 use nsid_common::{
-    maps::{Address, CLIENT_ANSWERED},
+    clients::{ANSWERED, NAMED},
+    maps::Address,
     model::{Client, Model, Segments},
     outcome::Outcome,
     pending::SETS,
@@ -59,9 +60,9 @@ impl State {
 
 /// The two services of the table, which everyone is answered by, so that mutated addresses are too.
 pub fn open_stage() -> Model {
-    let mut model = stage();
-    model.clients =
-        vec![Client { network: Address { high: 0, low: 0 }, prefix_len: 0, value: CLIENT_ANSWERED }];
+    let model = stage();
+    let everybody = Client { network: Address { high: 0, low: 0 }, prefix_len: 0, says: ANSWERED | NAMED };
+    model.set_clients(&[everybody]);
     // A model's clock stands.
     model.control.pending_ticks.set(u16::MAX.into());
     model

@@ -4,17 +4,19 @@ use std::collections::{BTreeSet, HashMap};
 
 use aya::{
     Ebpf, EbpfLoader, Pod,
-    maps::{Array, LpmTrie, MapData, PerCpuArray, PerCpuValues, lpm_trie::Key},
-    programs::{Program, TestRun as _, TestRunOptions},
+    maps::{Array, MapData, PerCpuArray, PerCpuValues, ProgramArray},
+    programs::{Program, TestRun as _, TestRunOptions, Xdp},
     util::nr_cpus,
 };
 use nsid_common::{
+    clients::Interval,
     image::Image,
     maps::{Control, Interface, Record, Served, Service},
     memory::Word,
     model::{Model, Segments},
     outcome::Outcome,
     pending::{Set, TICK_SHIFT},
+    policy::Policy,
 };
 use nsid_user::datapath::{OBJECT, Prog};
 use rustix::time::{ClockId, clock_gettime};
@@ -106,6 +108,10 @@ unsafe impl Words for Interface {}
 unsafe impl Words for Image {}
 // SAFETY: `repr(C)` of words.
 unsafe impl Words for Set {}
+// SAFETY: `repr(C)` of words.
+unsafe impl Words for Policy {}
+// SAFETY: `repr(C)` of words.
+unsafe impl Words for Interval {}
 
 pub(crate) const fn at_tc(prog: Prog) -> bool {
     matches!(prog, Prog::Queries | Prog::Responses)
@@ -147,6 +153,10 @@ impl Kernel {
             };
             verdict.unwrap_or_else(|error| panic!("{}: {error:?}", prog.name()));
         }
+        let edit: &Xdp = ebpf.program(Prog::XdpEdit.name()).expect("is there").try_into().expect("is XDP");
+        let edit = edit.fd().expect("it is loaded").try_clone().expect("a file descriptor");
+        let next = ProgramArray::try_from(ebpf.map_mut("NEXT").expect("is there"));
+        next.expect("of that kind").set(0, &edit, 0).expect("it can be chained");
         let counted = vec![0; Outcome::ALL.len()];
         Self { ebpf, counted, written: HashMap::new(), used: BTreeSet::new() }
     }
@@ -182,27 +192,21 @@ impl Kernel {
 
     /// As [`fill`](Self::fill), but for the notes.
     pub(crate) fn fill_but_notes(&mut self, model: &Model) {
-        self.put::<_, 6>("CONTROL", std::slice::from_ref(&model.control));
+        self.put::<_, 7>("CONTROL", std::slice::from_ref(&model.control));
         self.put::<_, 1>("PORTS", &model.ports);
         self.put::<_, 3>("SERVED", &model.served);
         self.put::<_, 1>("SERVICES", &model.services);
         self.put::<_, 2>("RECORDS", &model.records);
         self.put::<_, 39>("IMAGES", &model.images);
         self.put::<_, 3>("INTERFACES", &model.interfaces);
+        self.put::<_, 5>("POLICIES", &model.policies);
+        self.put::<_, 3>("CLIENTS", &model.intervals);
+        self.put::<_, 1>("RATES", &model.rates);
         let mut verdicts: PerCpuArray<&mut MapData, Value<3>> = self.map("VERDICTS");
         for service in 0..u32::try_from(model.verdicts.len()).expect("few services") {
             let none = vec![Value([0; 3]); nr_cpus().expect("the kernel tells")];
             let none = PerCpuValues::try_from(none).expect("one a CPU");
             verdicts.set(service, none, 0).expect("a service");
-        }
-        let mut clients: LpmTrie<&mut MapData, [u8; 16], u32> = self.map("CLIENTS");
-        let found: Vec<_> = clients.keys().map(|key| key.expect("a key")).collect();
-        for key in found {
-            clients.remove(&key).expect("a key that is there");
-        }
-        for client in &model.clients {
-            let key = Key::new(client.prefix_len, client.network.octets());
-            clients.insert(&key, client.value, 0).expect("room in the table");
         }
     }
 

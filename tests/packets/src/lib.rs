@@ -13,6 +13,7 @@ mod answers;
 mod datagrams;
 mod headers;
 mod insertions;
+mod policies;
 mod queries;
 mod records;
 mod responses;
@@ -39,6 +40,7 @@ pub fn table() -> Vec<Row> {
         answers::rows(),
         responses::rows(),
         insertions::rows(),
+        policies::rows(),
         series::rows(),
     ]
     .into_iter()

@@ -3,8 +3,9 @@
 use std::{fmt::Write as _, net::SocketAddr};
 
 use nsid_common::{
+    clients::{ANSWERED, NAMED},
     ip::{Ip as _, V4, V6},
-    maps::{Address, CLIENT_ANSWERED, CLIENT_PASSED},
+    maps::Address,
     model::{Client, Datagram, Model, QueriesAt, Segments},
     outcome::Outcome,
     served::Endpoint,
@@ -54,7 +55,7 @@ pub fn decide(prog: Prog, model: &mut Model, frame: &mut Vec<u8>) -> Outcome {
     }
     match prog {
         Prog::Xdp | Prog::Queries => model.queries(frame),
-        Prog::Responses => model.responses(frame),
+        Prog::Responses | Prog::XdpEdit => model.responses(frame),
         Prog::XdpBoth => model.both(frame),
     }
 }
@@ -292,7 +293,7 @@ impl Row {
 
 /// Two services that say their names for ever, to everyone on two networks.
 pub(crate) fn stage() -> Model {
-    let mut model = Model::new();
+    let model = Model::new();
     for (server, service) in [(SERVER4, 0), (SERVER6, 0), (OTHER_SERVER4, 1)] {
         let server = address(server);
         model.serve(&Endpoint { address: mapped(server), port: server.port().to_be_bytes() }, service);
@@ -300,14 +301,14 @@ pub(crate) fn stage() -> Model {
     model.say(0, NAME, u64::MAX);
     model.say(1, OTHER_NAME, u64::MAX);
     let client =
-        |network: &str, prefix_len, value| Client { network: mapped(address(network)), prefix_len, value };
-    model.clients = vec![
-        client("10.0.0.0:0", 96 + 8, CLIENT_ANSWERED),
-        client("10.0.0.2:0", 128, CLIENT_PASSED),
-        client("10.255.255.255:0", 128, CLIENT_PASSED),
-        client("[fd00::]:0", 8, CLIENT_ANSWERED),
-        client("[fd00::2]:0", 128, CLIENT_PASSED),
-    ];
+        |network: &str, prefix_len, says| Client { network: mapped(address(network)), prefix_len, says };
+    model.set_clients(&[
+        client("10.0.0.0:0", 96 + 8, ANSWERED | NAMED),
+        client("10.0.0.2:0", 128, NAMED),
+        client("10.255.255.255:0", 128, NAMED),
+        client("[fd00::]:0", 8, ANSWERED | NAMED),
+        client("[fd00::2]:0", 128, NAMED),
+    ]);
     model
 }
 

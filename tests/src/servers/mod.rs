@@ -1,17 +1,39 @@
-//! Real DNS servers, unchanged, configured as by default but for where they keep their state; authoritative for one
-//! zone, and refusing everything else.
+//! Real DNS servers, unchanged, configured as by default but for where they keep their state; they serve one zone, by
+//! themselves or from a server behind them, fail in another one, and refuse everything else.
 
-mod coredns;
-mod nsd;
-mod unbound;
+mod software;
+mod tsig;
 mod zone;
 
-use std::{net::IpAddr, path::Path, process::Command, time::Duration};
+mod bind;
+mod coredns;
+mod dnsdist;
+mod dnsmasq;
+mod gdnsd;
+mod hickory;
+mod knot;
+mod knot_resolver;
+mod nsd;
+mod powerdns_authoritative;
+mod powerdns_recursor;
+mod unbound;
+mod upstream;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 use hickory_proto::op::ResponseCode;
 use tempfile::TempDir;
 
-pub use self::zone::{ABSENT, ELSEWHERE, LONG_TEXT, MANY_ADDRESSES, ORIGIN, PRESENT};
+pub use self::{
+    software::Software,
+    tsig::{KEY, SECRET},
+    zone::{ABSENT, BROKEN, ELSEWHERE, LONG_TEXT, MANY_ADDRESSES, ORIGIN, PRESENT, trust_anchor},
+};
 use crate::{
     client::Client, link::Addresses, message::Query, netns::Namespace, patience::until, process::Process,
 };
@@ -19,33 +41,30 @@ use crate::{
 /// How long a server may take to answer its first query.
 const START: Duration = Duration::from_secs(10);
 
-/// Which server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Software {
-    /// The authoritative server of `NLnet` Labs.
-    Nsd,
-    /// Their resolver, here with an `auth-zone`.
-    Unbound,
-    /// The server of Kubernetes' names, here with a zone file.
-    Coredns,
-}
-
-impl Software {
-    /// Each of them.
-    pub const ALL: [Self; 3] = [Self::Nsd, Self::Unbound, Self::Coredns];
-}
-
 /// What differs from the default configuration.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options<'a> {
-    /// An NSID that the server says by itself.
+    /// An NSID that the server says by itself, or the one behind it does.
     pub own_nsid: Option<&'a str>,
+    /// Whether the zone is signed.
+    pub dnssec: Dnssec,
+}
+
+/// Whether a zone is signed (RFC 4035).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dnssec {
+    /// It is not.
+    #[default]
+    Unsigned,
+    /// With a key made for it.
+    Signed,
 }
 
 /// A running server; killed on Drop.
 #[derive(Debug)]
 pub struct Server {
     process: Process,
+    _upstream: Option<Process>,
     _directory: TempDir,
 }
 
@@ -58,25 +77,16 @@ impl Server {
         options: Options<'_>,
     ) -> Self {
         let directory = namespace.scratch();
-        zone::write(directory.path());
-        let (name, mut command) = match software {
-            Software::Nsd => ("nsd", nsd::command(namespace, addresses, options, directory.path())),
-            Software::Unbound => {
-                ("unbound", unbound::command(namespace, addresses, options, directory.path()))
-            }
-            Software::Coredns => {
-                ("coredns", coredns::command(namespace, addresses, options, directory.path()))
-            }
-        };
+        let dnssec = if software.signs() { options.dnssec } else { Dnssec::Unsigned };
+        zone::write(directory.path(), dnssec);
+        let upstream = software.has_no_zone().then(|| upstream::start(namespace, options, directory.path()));
+        let name = software.name();
+        let mut command = command(software, namespace, addresses, options, directory.path());
         let mut process = Process::start(name, &mut command, directory.path());
         for address in addresses.both() {
-            until(START, &format!("an answer of {name} on {address}"), || {
-                let ended = process.ended();
-                assert!(ended.is_none(), "{name} ended: {ended:?}\n{}", process.stderr());
-                answers(namespace, address)
-            });
+            until_it_answers(&mut process, &Client::new(namespace, address));
         }
-        Self { process, _directory: directory }
+        Self { process, _upstream: upstream, _directory: directory }
     }
 
     /// Starts it with the default configuration.
@@ -100,17 +110,46 @@ impl Server {
     }
 }
 
-fn answers(namespace: &Namespace, address: IpAddr) -> bool {
+/// Waits until a server that was started answers what it has been asked.
+fn until_it_answers(process: &mut Process, client: &Client) {
     const SOON: Duration = Duration::from_millis(200);
-    let answer = Client::new(namespace, address).ask_within(SOON, &Query::a(PRESENT));
-    answer.is_some_and(|answer| answer.rcode() == ResponseCode::NoError)
+    until(START, &format!("an answer through {client:?}"), || {
+        let ended = process.ended();
+        assert!(ended.is_none(), "it ended: {ended:?}\n{}", process.stderr());
+        let answer = client.ask_within(SOON, &Query::a(PRESENT));
+        answer.is_some_and(|answer| answer.rcode() == ResponseCode::NoError)
+    });
 }
 
-/// A server in the foreground (`-d`) with `text` as its configuration (`-c`).
-fn configured(namespace: &Namespace, program: &str, directory: &Path, text: &str) -> Command {
-    let file = directory.join("server.conf");
-    std::fs::write(&file, text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-    let mut command = namespace.command(program);
-    command.arg("-d").arg("-c").arg(file);
-    command
+/// A server in the foreground.
+fn command(
+    software: Software,
+    namespace: &Namespace,
+    addresses: Addresses,
+    options: Options<'_>,
+    directory: &Path,
+) -> Command {
+    match software {
+        Software::Coredns => coredns::command(namespace, addresses, options, directory),
+        Software::Bind => bind::command(namespace, addresses, options, directory),
+        Software::Unbound => unbound::command(namespace, addresses, options, directory),
+        Software::Nsd => nsd::command(namespace, addresses, options, directory),
+        Software::Knot => knot::command(namespace, addresses, options, directory),
+        Software::KnotResolver => knot_resolver::command(namespace, addresses, options, directory),
+        Software::PowerdnsAuthoritative => {
+            powerdns_authoritative::command(namespace, addresses, options, directory)
+        }
+        Software::PowerdnsRecursor => powerdns_recursor::command(namespace, addresses, options, directory),
+        Software::Dnsdist => dnsdist::command(namespace, addresses, directory),
+        Software::Dnsmasq => dnsmasq::command(namespace, addresses, directory),
+        Software::Hickory => hickory::command(namespace, addresses, options, directory),
+        Software::Gdnsd => gdnsd::command(namespace, addresses, options, directory),
+    }
+}
+
+/// Writes one of its files.
+fn write(directory: &Path, name: &str, text: &str) -> PathBuf {
+    let file = directory.join(name);
+    fs::write(&file, text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    file
 }

@@ -2,7 +2,7 @@
 
 use std::{path::Path, process::Command};
 
-use super::{Options, configured, zone};
+use super::{Options, Software, tsig, write, zone};
 use crate::{link::Addresses, netns::Namespace};
 
 pub(super) fn command(
@@ -11,13 +11,25 @@ pub(super) fn command(
     options: Options<'_>,
     directory: &Path,
 ) -> Command {
+    on(&[v4.to_string(), v6.to_string()], namespace, options, directory)
+}
+
+/// On addresses as NSD writes them: `ADDRESS` or `ADDRESS@PORT`.
+pub(super) fn on(
+    addresses: &[String],
+    namespace: &Namespace,
+    options: Options<'_>,
+    directory: &Path,
+) -> Command {
     let nsid = options.own_nsid.map_or_else(String::new, |nsid| format!("nsid: \"ascii_{nsid}\""));
+    let listen: Vec<String> = addresses.iter().map(|address| format!("  ip-address: {address}")).collect();
+    let listen = listen.join("\n");
     let (state, zone) = (directory.display(), zone::FILE);
+    let (key, secret) = (tsig::KEY, tsig::SECRET);
     let text = format!(
         r#"
 server:
-  ip-address: {v4}
-  ip-address: {v6}
+{listen}
   username: ""
   pidfile: ""
   database: ""
@@ -31,10 +43,20 @@ server:
   {nsid}
 remote-control:
   control-enable: no
+key:
+  name: "{key}"
+  algorithm: hmac-sha256
+  secret: "{secret}"
 zone:
   name: example.test
   zonefile: {zone}
+zone:
+  name: broken.test
+  zonefile: missing
 "#
     );
-    configured(namespace, "/usr/sbin/nsd", directory, &text)
+    let file = write(directory, "nsd.conf", &text);
+    let mut command = namespace.command(Software::Nsd.program());
+    command.arg("-d").arg("-c").arg(file);
+    command
 }

@@ -2,7 +2,7 @@
 
 use std::{path::Path, process::Command};
 
-use super::{Options, configured, zone};
+use super::{Options, Software, write, zone};
 use crate::{link::Addresses, netns::Namespace};
 
 pub(super) fn command(
@@ -38,7 +38,15 @@ remote-control:
 auth-zone:
   name: example.test
   zonefile: {zone}
+# Nobody has this one: it never comes.
+auth-zone:
+  name: broken.test
+  primary: 127.0.0.1@5399
+  fallback-enabled: no
 "#
     );
-    configured(namespace, "/usr/sbin/unbound", directory, &text)
+    let file = write(directory, "unbound.conf", &text);
+    let mut command = namespace.command(Software::Unbound.program());
+    command.arg("-d").arg("-c").arg(file);
+    command
 }

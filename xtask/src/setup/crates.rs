@@ -1,12 +1,14 @@
 //! Programs built from crates.io, each in a directory of its own that all clones of a user share.
 
 use std::env;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result};
 
 use crate::root::find;
+use crate::setup::beside::Job;
 use crate::setup::debian::LLVM_PREFIX;
 use crate::setup::plan::Plan;
 
@@ -37,6 +39,15 @@ pub(crate) const CARGO_DENY: Crate = Crate {
     links_llvm: false,
 };
 
+/// A DNS server of the tests, as it is by default.
+pub(crate) const HICKORY: Crate = Crate {
+    name: "hickory-dns",
+    version: "0.26.3",
+    flags: &[],
+    build_time: "about 2 minutes",
+    links_llvm: false,
+};
+
 impl Crate {
     /// The program.
     pub(crate) fn path(&self) -> Result<PathBuf> {
@@ -45,25 +56,53 @@ impl Crate {
 
     /// Plans what it takes until the program runs.
     pub(crate) fn plan(&self, plan: &mut Plan) -> Result<()> {
-        let program = self.path()?;
-        let version = Command::new(&program).arg("--version").stderr(Stdio::null()).output();
-        if version.is_ok_and(|output| output.status.success()) {
+        if self.runs()? {
             return Ok(());
         }
         if self.links_llvm {
             plan_llvm(plan);
         }
         // `cargo install` moves the finished program into its place, and locks out another one that does the same.
-        if !program.exists() {
+        if !self.path()?.exists() {
             let mut install = Command::new("cargo");
-            install.args(["install", self.name, "--version", self.version, "--locked"]).args(self.flags);
-            install.arg("--root").arg(self.directory()?).env_remove("CARGO_TARGET_DIR");
+            install.args(self.install_arguments()?).env_remove("CARGO_TARGET_DIR");
             if self.links_llvm {
                 install.env("LLVM_PREFIX", llvm_prefix()).env("LLVM_SYS_221_PREFIX", llvm_prefix());
             }
             plan.step(format!("{} {}, built once, {}", self.name, self.version, self.build_time), install);
         }
         Ok(())
+    }
+
+    /// The same beside everything else.
+    pub(crate) fn plan_beside(&self, plan: &mut Plan) -> Result<()> {
+        if self.runs()? {
+            return Ok(());
+        }
+        let directory = self.directory()?;
+        let target = directory.join("target");
+        let mut install = Command::new("nice");
+        install.arg("cargo").args(self.install_arguments()?).env("CARGO_TARGET_DIR", &target);
+        plan.beside(Job {
+            what: format!("{} {}", self.name, self.version),
+            takes: self.build_time,
+            command: install,
+            log: directory.join("build.log"),
+            makes: self.path()?,
+            then_remove: target,
+        });
+        Ok(())
+    }
+
+    fn runs(&self) -> Result<bool> {
+        let version = Command::new(self.path()?).arg("--version").stderr(Stdio::null()).output();
+        Ok(version.is_ok_and(|output| output.status.success()))
+    }
+
+    fn install_arguments(&self) -> Result<Vec<OsString>> {
+        let install = ["install", self.name, "--version", self.version, "--locked"];
+        let words = install.iter().chain(self.flags).chain(&["--root"]);
+        Ok(words.map(OsString::from).chain([self.directory()?.into()]).collect())
     }
 
     fn directory(&self) -> Result<PathBuf> {

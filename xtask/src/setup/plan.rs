@@ -16,7 +16,7 @@ use crate::setup::{Consent, debian, say};
 pub(crate) struct Plan {
     packages: BTreeMap<&'static str, &'static str>,
     steps: Vec<Step>,
-    beside: Option<Job>,
+    beside: Vec<Job>,
 }
 
 struct Step {
@@ -35,14 +35,13 @@ impl Plan {
         self.steps.push(Step { what: what.into(), command });
     }
 
-    /// Sets what is to be built beside everything else; there is one such thing at most.
+    /// Adds what is to be built beside everything else.
     pub(crate) fn beside(&mut self, job: Job) {
-        let before = self.beside.replace(job);
-        assert!(before.is_none(), "only one thing is built beside the rest");
+        self.beside.push(job);
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.is_done_but_for_beside() && self.beside.is_none()
+        self.is_done_but_for_beside() && self.beside.is_empty()
     }
 
     /// Whether nothing is missing but what is built beside.
@@ -75,7 +74,7 @@ impl Plan {
     }
 
     /// Does it all, but for what it returns: that has only been started.
-    pub(crate) fn carry_out(self) -> Result<Option<Running>> {
+    pub(crate) fn carry_out(self) -> Result<Vec<Running>> {
         if !self.packages.is_empty() {
             debian::install(&self.package_names())?;
         }
@@ -85,7 +84,7 @@ impl Plan {
             let status = command.status().with_context(|| format!("`{line}` does not start"))?;
             ensure!(status.success(), "{what}: `{line}` failed ({status}); it says above why");
         }
-        self.beside.map(Job::start).transpose()
+        self.beside.into_iter().map(Job::start).collect()
     }
 
     fn package_names(&self) -> Vec<&'static str> {
@@ -104,7 +103,7 @@ impl Display for Plan {
         for Step { what, command } in &self.steps {
             writeln!(f, "    {what}\n  by: {}", command_line(command))?;
         }
-        if let Some(job) = &self.beside {
+        for job in &self.beside {
             writeln!(f, "    {job}")?;
         }
         Ok(())

@@ -26,7 +26,7 @@ struct Program {
 }
 
 /// Every program, its Debian package, and who starts it.
-static PROGRAMS: [Program; 15] = [
+static PROGRAMS: [Program; 26] = [
     Program {
         name: "protoc",
         package: "protobuf-compiler",
@@ -56,6 +56,72 @@ static PROGRAMS: [Program; 15] = [
         package: "nsd",
         what_for: "a DNS server (Debian starts it: `systemctl disable --now nsd` ends that)",
         started_for: &[Purpose::Demo, Purpose::Test, Purpose::Machine, Purpose::Bench],
+    },
+    Program {
+        name: "named",
+        package: "bind9",
+        what_for: "a DNS server (Debian starts it: `systemctl disable --now named` ends that)",
+        started_for: &[Purpose::Test],
+    },
+    Program {
+        name: "dnssec-signzone",
+        package: "bind9-utils",
+        what_for: "signs a zone",
+        started_for: &[Purpose::Test],
+    },
+    Program {
+        name: "knotd",
+        package: "knot",
+        what_for: "a DNS server (Debian starts it: `systemctl disable --now knot` ends that)",
+        started_for: &[Purpose::Test],
+    },
+    Program {
+        name: "kresd",
+        package: "knot-resolver",
+        what_for: "a DNS resolver",
+        started_for: &[Purpose::Test],
+    },
+    Program {
+        name: "pdns_server",
+        package: "pdns-server",
+        what_for: "a DNS server (Debian starts it: `systemctl disable --now pdns` ends that)",
+        started_for: &[Purpose::Test],
+    },
+    Program {
+        name: "pdnsutil",
+        package: "pdns-server",
+        what_for: "a DNS server (Debian starts it: `systemctl disable --now pdns` ends that)",
+        started_for: &[Purpose::Test],
+    },
+    Program {
+        name: "../lib/x86_64-linux-gnu/pdns/libbindbackend.so",
+        package: "pdns-backend-bind",
+        what_for: "reads zones for PowerDNS",
+        started_for: &[Purpose::Test],
+    },
+    Program {
+        name: "pdns_recursor",
+        package: "pdns-recursor",
+        what_for: "a DNS resolver (Debian starts it: `systemctl disable --now pdns-recursor` ends that)",
+        started_for: &[Purpose::Test],
+    },
+    Program {
+        name: "dnsdist",
+        package: "dnsdist",
+        what_for: "a DNS load balancer (Debian starts it: `systemctl disable --now dnsdist` ends that)",
+        started_for: &[Purpose::Test],
+    },
+    Program {
+        name: "dnsmasq",
+        package: "dnsmasq-base",
+        what_for: "a DNS forwarder",
+        started_for: &[Purpose::Test],
+    },
+    Program {
+        name: "gdnsd",
+        package: "gdnsd",
+        what_for: "a DNS server (Debian starts it: `systemctl disable --now gdnsd` ends that)",
+        started_for: &[Purpose::Test],
     },
     Program {
         name: "etcd",

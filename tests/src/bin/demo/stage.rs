@@ -47,7 +47,7 @@ impl Stage {
 
     /// What a person calls each node.
     pub(crate) fn headings(&self) -> Vec<String> {
-        let heading = |(number, node): (usize, &Node)| format!("node {number} ({})", node.software());
+        let heading = |(number, node): (usize, &Node)| format!("node {number} ({})", node.software.title());
         (1..).zip(&self.nodes).map(heading).collect()
     }
 
@@ -118,14 +118,6 @@ impl Node {
     fn build(place: star::Node, software: Software) -> Self {
         let server = Server::start_default(software, &place.namespace, place.addresses);
         Self { agent: None, server: Some(server), place, software }
-    }
-
-    fn software(&self) -> &'static str {
-        match self.software {
-            Software::Nsd => "NSD",
-            Software::Unbound => "Unbound",
-            Software::Coredns => "CoreDNS",
-        }
     }
 
     /// Starts the agent, and does not wait for it.

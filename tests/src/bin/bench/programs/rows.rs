@@ -179,6 +179,7 @@ const fn verified(prog: Prog) -> &'static str {
     match prog {
         Prog::Xdp => "verifier: nsid_xdp",
         Prog::XdpBoth => "verifier: nsid_xdp_both",
+        Prog::XdpEdit => "verifier: nsid_xdp_edit",
         Prog::Queries => "verifier: nsid_queries",
         Prog::Responses => "verifier: nsid_responses",
     }

@@ -1,19 +1,22 @@
 //! The programs and their maps, as the agent would have them on a host with one address of each version.
 
 use std::{
+    cell::RefCell,
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    rc::Rc,
 };
 
 use anyhow::{Context as _, Result};
 use nsid_user::{
     claim::Voice as _,
     clock::Deadline,
-    datapath::{Answering, Bench, Datapath, Options, Pins, Prog, ServiceVoice},
+    datapath::{Answering, Bench, Datapath, Options, Pins, Prog, Rules, ServiceVoice},
+    form::Form,
     host::{
         addresses::Address,
         bpffs::MOUNT_POINT,
-        clients::{self, Policy},
+        clients::Clients,
         instance::Instance,
         links::{Kind, Layer, Link},
     },
@@ -57,11 +60,13 @@ impl Stage {
             Address { ifindex: 1, ip: SERVER6.into(), on_link: "2001:db8::/64".parse()?, broadcast: None },
         ];
         let maps = &datapath.maps;
-        maps.set_clients(&clients::table(Policy::Local, &addresses))?;
+        let clients = Clients::default().intervals(&addresses);
+        maps.keep_to(&Rules { clients, ..Rules::default() })?;
         maps.serve(&BTreeMap::from(addresses.map(|Address { ip, .. }: Address| ((ip as IpAddr, PORT), 0))))?;
         datapath.begin();
         datapath.set_interface(&link(), Answering::ByUs)?;
-        ServiceVoice::new(maps.clone(), 0).say(&NAME.parse()?, Deadline::Never);
+        let form = Rc::new(RefCell::new(Form::Name));
+        ServiceVoice::new(maps.clone(), 0, form).say(&NAME.parse()?, Deadline::Never);
         let bench = datapath.load_bench()?;
         Ok(Self { datapath, bench })
     }

@@ -84,8 +84,9 @@ impl Site {
         let wire = Wire::direct();
         wire.server.ip(&format!("addr add {}/24 dev {INTERFACE}", NATIVE.v4));
         wire.server.ip(&format!("addr add {}/64 dev {INTERFACE} nodad", NATIVE.v6));
-        let start =
-            |addresses, own_nsid| Server::start(software, &wire.server, addresses, Options { own_nsid });
+        let start = |addresses, own_nsid| {
+            Server::start(software, &wire.server, addresses, Options { own_nsid, ..Options::default() })
+        };
         let servers = [start(wire.addresses, None), start(NATIVE, Some(NAME))];
         let [server, client] = cpus::choose()?;
         client.bind_receiving(&wire.client, INTERFACE)?;

@@ -1,0 +1,100 @@
+//! Policies that change while the agent runs: by `nsid set`, and by reading the configuration again (SIGHUP). What is
+//! wrong in any of it is found before anything is changed.
+
+use anyhow::{Context, Result, bail};
+
+use super::{Agent, Reading};
+use crate::{
+    clock::BootTime,
+    config::{self, Change, Config, OwnNsid, Policies},
+    datapath::{PolicyError, Rules},
+    host::{addresses::Address, control},
+    set::{Reply, Request},
+};
+
+/// Policies as the programs keep to them, on a host with these addresses.
+pub(super) fn rules(policies: &Policies, addresses: &[Address]) -> Rules {
+    Rules {
+        clients: policies.clients().intervals(addresses),
+        max_udp_size: policies.max_udp_size.get(),
+        keep_own: policies.own_nsid == OwnNsid::Keep,
+        answer_rate: policies.answer_rate.get(),
+    }
+}
+
+impl Reading {
+    /// What the command line and its file say now. Files are looked up as when the agent was started.
+    fn again(&self) -> Result<Config> {
+        Ok(self.at_origin(|| self.source.load())??)
+    }
+
+    /// Those policies with these changes.
+    fn changed(&self, policies: &Policies, changes: &[Change]) -> Result<Policies> {
+        Ok(self.at_origin(|| config::changed(policies, changes))??)
+    }
+
+    fn at_origin<T: Send>(&self, read: impl FnOnce() -> T + Send) -> Result<T> {
+        self.origin.read(read).context("cannot look files up where the agent was started")
+    }
+}
+
+impl Agent {
+    /// Answers `nsid set`.
+    pub(super) async fn answer(&mut self, control::Request { text, answer }: control::Request) {
+        let reply = match self.set(&text).await {
+            Ok(()) => {
+                log::info!("policies set by `nsid set`");
+                Reply::Set((&self.config.policies).into())
+            }
+            Err(error) => Reply::Refused(format!("{error:#}")),
+        };
+        // Fails if nobody waits any more.
+        let _ = answer.send(serde_json::to_vec(&reply).unwrap_or_default());
+    }
+
+    async fn set(&mut self, text: &[u8]) -> Result<()> {
+        let Request { set, until } =
+            serde_json::from_slice(text).context("the agent is of another version of nsid; restart it")?;
+        if BootTime::from_nanos(until).passed() {
+            bail!("asked too late");
+        }
+        let changes = set.iter().map(|change| change.parse()).collect::<Result<Vec<Change>, _>>()?;
+        let policies = self.reading.changed(&self.config.policies, &changes)?;
+        self.change_to(policies).await
+    }
+
+    /// Reads the configuration again, and has its policies be in force.
+    pub(super) async fn reload(&mut self) {
+        match self.try_reload().await {
+            Ok(()) => log::info!("configuration read again"),
+            Err(error) => log::error!("configuration read again, and nothing is changed: {error:#}"),
+        }
+    }
+
+    async fn try_reload(&mut self) -> Result<()> {
+        let config = self.reading.again()?;
+        if let Some(key) = self.config.differs_in(&config) {
+            bail!("{key} cannot change while the agent runs; start it again");
+        }
+        self.change_to(config.policies).await
+    }
+
+    /// Everything that can be refused is looked at before anything is changed.
+    async fn change_to(&mut self, policies: Policies) -> Result<()> {
+        policies.fit(self.services.configured())?;
+        let addresses = self.netlink.addresses().await?;
+        self.keep_to(rules(&policies, &addresses))?;
+        self.services.say_in(policies.form.clone(), &self.datapath.maps);
+        self.config.policies = policies;
+        Ok(())
+    }
+
+    /// Has the programs keep to these rules, if they do not.
+    pub(super) fn keep_to(&mut self, rules: Rules) -> Result<(), PolicyError> {
+        if self.rules != rules {
+            self.datapath.maps.keep_to(&rules)?;
+            self.rules = rules;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,184 @@
+//! Policies: who may see the name, what stands for it and how far the kernel goes, by flags, `nsid set` and SIGHUP.
+
+use std::{fs, process::Output, time::Duration};
+
+use nsid_tests::{
+    agent::{Agent, nsid},
+    client::Client,
+    message::Query,
+    patience::until,
+    servers::{PRESENT, Server, Software},
+    site::Site,
+    wire::{INTERFACE, Wire},
+};
+use serde_json::{Value, json};
+
+const NAME: &str = "ns1.example.net";
+const PATIENCE: Duration = Duration::from_secs(10);
+
+fn name(client: &Client) -> Option<String> {
+    client.ask(&Query::a(PRESENT).with_nsid()).nsid()
+}
+
+fn text(client: &Client) -> Option<String> {
+    client.ask(&Query::identity("id.server.")).text()
+}
+
+fn set(agent: &Agent, changes: &[&str]) -> Output {
+    nsid(&[&["set", "--json", "--instance", agent.instance().name()], changes].concat())
+}
+
+fn is_set(agent: &Agent, changes: &[&str]) -> Value {
+    let output = set(agent, changes);
+    assert!(output.status.success(), "{changes:?}: {output:?}");
+    let policies = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(agent.status()["policies"], policies);
+    policies
+}
+
+/// Refused in at most three lines with this part, and nothing is changed.
+fn is_refused(agent: &Agent, changes: &[&str], part: &str) {
+    let before = agent.status()["policies"].clone();
+    let output = set(agent, changes);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && output.stdout.is_empty(), "{changes:?}: {output:?}");
+    assert!((1..=3).contains(&stderr.lines().count()) && stderr.contains(part), "{changes:?}: {stderr}");
+    assert_eq!(agent.status()["policies"], before, "{changes:?}");
+}
+
+fn counted(agent: &Agent, outcome: &str) -> u64 {
+    agent.status()["outcomes"][outcome].as_u64().unwrap_or_else(|| panic!("no outcome {outcome}"))
+}
+
+#[test]
+fn who_may_not_see_the_name_gets_the_answer_of_who_did_not_ask() {
+    let site = Site::new(Software::Nsd, NAME);
+    let [v4, v6] = site.clients();
+    is_set(&site.agent, &["deny=10.0.0.0/8"]);
+    assert_eq!((name(&v4), name(&v6)), (None, Some(NAME.to_owned())));
+    assert_eq!(counted(&site.agent, "query_client"), 1);
+    is_set(&site.agent, &["deny=", "allow=10.0.0.0/8"]);
+    assert_eq!((name(&v4), name(&v6)), (Some(NAME.to_owned()), None));
+    is_set(&site.agent, &["allow="]);
+    assert_eq!((name(&v4).as_deref(), name(&v6).as_deref()), (Some(NAME), Some(NAME)));
+}
+
+#[test]
+fn the_kernel_answers_nobody_who_may_not_see_the_name() {
+    let site = Site::new(Software::Nsd, NAME);
+    let [v4, v6] = site.clients();
+    is_set(&site.agent, &["deny=10.0.0.0/8", "answer=any"]);
+    assert_ne!(text(&v4).as_deref(), Some(NAME));
+    assert_eq!(text(&v6).as_deref(), Some(NAME));
+    assert_eq!(counted(&site.agent, "answer_client"), 1);
+}
+
+#[test]
+fn set_changes_all_of_it_or_nothing() {
+    let site = Site::new(Software::Nsd, NAME);
+    let policies =
+        is_set(&site.agent, &["answer=off", "max-udp-size=1232", "own-nsid=keep", "answer-rate=7"]);
+    for (key, value) in [
+        ("answer", json!("off")),
+        ("max_udp_size", json!(1232)),
+        ("own_nsid", json!("keep")),
+        ("answer_rate", json!(7)),
+    ] {
+        assert_eq!(policies[key], value, "{policies}");
+    }
+    for (changes, part) in [
+        (&["answer=local", "max-udp-size=1"][..], "max-udp-size"),
+        (&["answer=local", "iface=eth1"], "iface cannot change"),
+        (&["answer=local", "store=static:ns2"], "store cannot change"),
+        (&["answer=local", "nosuch=1"], "nosuch"),
+        (&["answer=local", "allow=10.0.0.0/8", "deny=10.0.0.0/8"], "10.0.0.0/8"),
+        (&["answer=local", "nsid=hmac:/nonexistent/key"], "/nonexistent/key"),
+        (&["answer=local", "answer=any"], "answer"),
+        (&["answer"], "KEY=VALUE"),
+    ] {
+        is_refused(&site.agent, changes, part);
+    }
+}
+
+#[test]
+fn set_needs_an_agent_that_answers() {
+    let Site { agent, server: _server, wire } = Site::new(Software::Nsd, NAME);
+    let [client, _] = wire.clients();
+    agent.freeze();
+    is_refused(&agent, &["deny=10.0.0.0/8"], "does not answer");
+    agent.thaw();
+    until(PATIENCE, "the agent to run", || agent.status()["agent"] == json!("running"));
+    assert_eq!(name(&client).as_deref(), Some(NAME), "what was asked of a frozen agent was done later");
+    let instance = agent.kill();
+    let output = nsid(&["set", "--instance", instance.name(), "answer=off"]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && stderr.contains("is dead"), "{output:?}");
+}
+
+#[test]
+fn another_form_stands_for_the_name_in_nsid_and_in_text() {
+    let site = Site::new(Software::Nsd, NAME);
+    let [client, _] = site.clients();
+    is_set(&site.agent, &["nsid=hex:6e7331"]);
+    assert_eq!((name(&client).as_deref(), text(&client).as_deref()), (Some("ns1"), Some("6e7331")));
+    assert_eq!(site.agent.status()["services"][0]["nsid"], json!("6e7331"));
+
+    let key = site.wire.server.scratch();
+    let path = key.path().join("key");
+    fs::write(&path, "00".repeat(32)).expect("a temporary file");
+    is_set(&site.agent, &[&format!("nsid=hmac:{}", path.display()), "nsid-period=366days"]);
+    let first = text(&client).expect("digits");
+    assert_eq!(first.len(), 32);
+    assert_eq!(site.agent.status()["services"][0]["nsid"], json!(first));
+    assert_eq!(site.agent.status()["services"][0]["name"], json!(NAME));
+    fs::write(&path, "11".repeat(32)).expect("a temporary file");
+    site.agent.hang_up();
+    // The configuration says the name.
+    until(PATIENCE, "the name", || text(&client).as_deref() == Some(NAME));
+    is_set(&site.agent, &[&format!("nsid=hmac:{}", path.display()), "nsid-period=1s"]);
+    let second = text(&client).expect("digits");
+    assert_ne!(second, first, "under another key");
+    until(PATIENCE, "another period", || text(&client).is_some_and(|third| third != second));
+}
+
+#[test]
+fn sighup_reads_the_file_again_and_what_is_wrong_in_it_changes_nothing() {
+    let wire = Wire::direct();
+    let _server = Server::start_default(Software::Nsd, &wire.server, wire.addresses);
+    let directory = wire.server.scratch();
+    let path = directory.path().join("nsid.toml");
+    let write = |policies: &str, iface: &str| {
+        let text = format!("iface = \"{iface}\"\n{policies}\n[[services]]\nstore = \"static:{NAME}\"\n");
+        fs::write(&path, text).expect("a temporary file");
+    };
+    write("", INTERFACE);
+    let agent =
+        Agent::start(&wire.server, &["--config", path.to_str().expect("a path in UTF-8"), "--answer", "off"]);
+    let [client, _] = wire.clients();
+    assert_eq!(name(&client).as_deref(), Some(NAME));
+    write("deny = [\"10.0.0.0/8\"]\nanswer = \"any\"", INTERFACE);
+    agent.hang_up();
+    until(PATIENCE, "the file to be read", || name(&client).is_none());
+    assert_eq!(agent.status()["policies"]["answer"], json!("off"), "the flag wins");
+    for (policies, iface, part) in [
+        ("allow = [\"10.0.0.0/8\"]", "eth1", "iface cannot change"),
+        ("allow = [\"10.0.0.1/8\"]", INTERFACE, "10.0.0.0/8 for the network"),
+        ("nosuch = 1", INTERFACE, "nosuch"),
+    ] {
+        write(policies, iface);
+        agent.hang_up();
+        until(PATIENCE, part, || agent.logged(part) > 0);
+        assert_eq!(name(&client), None, "{policies}");
+    }
+}
+
+#[test]
+fn answers_above_the_rate_go_to_the_server() {
+    let site = Site::new(Software::Nsd, NAME);
+    let [client, _] = site.clients();
+    is_set(&site.agent, &["answer-rate=3"]);
+    let said: Vec<_> = (0..10).map(|_| text(&client)).collect();
+    let ours = said.iter().filter(|text| text.as_deref() == Some(NAME)).count();
+    assert!((3..10).contains(&ours), "{said:?}");
+    assert_eq!(counted(&site.agent, "answer_rate"), (10 - ours) as u64);
+}

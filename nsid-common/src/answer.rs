@@ -96,9 +96,8 @@ pub fn decide<V: Ip, H: Answer>(
     }
 }
 
-/// Whether OPT, which stands at `opt` and ends the message, holds options to its end. Up to its first NSID it does.
-///
-/// Nobody asks more than twice: behind a third NSID is not looked, and the server has the query.
+/// Whether OPT, which stands at `opt` and ends the message, holds options to its end. Up to its first NSID it does;
+/// behind a second one is not looked, and the server has the query.
 #[inline(always)]
 fn are_options<H: Answer>(frame: &H, opt: usize) -> bool {
     let rdata = opt + 1 + RECORD_FIXED;
@@ -108,18 +107,12 @@ fn are_options<H: Answer>(frame: &H, opt: usize) -> bool {
         let first: [u8; OPTION_FIXED] = frame.load(rdata)?;
         // Most of the time it is the first, and the only one.
         let nsid = if first == NSID { rdata } else { frame.find_nsid(rdata, end)? };
-        let second = behind_nsid(frame, nsid, end)?;
-        if second == end { Some(true) } else { Some(behind_nsid(frame, second, end)? == end) }
+        let length: [u8; 2] = frame.load(nsid + 2)?;
+        let behind = nsid + OPTION_FIXED + u16::from_be_bytes(length) as usize;
+        let next = if behind == end { end } else { frame.find_nsid(behind, end)? };
+        Some(next == end)
     };
     options().unwrap_or(false)
-}
-
-/// Where the next NSID stands behind the one at `nsid`; `end` if there is none.
-#[inline(always)]
-fn behind_nsid<H: Answer>(frame: &H, nsid: usize, end: usize) -> Option<usize> {
-    let length: [u8; 2] = frame.load(nsid + 2)?;
-    let behind = nsid + OPTION_FIXED + u16::from_be_bytes(length) as usize;
-    if behind == end { Some(end) } else { frame.find_nsid(behind, end) }
 }
 
 /// An NSID option as a query has it: without data (RFC 5001 2.1).

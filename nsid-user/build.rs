@@ -11,7 +11,7 @@ use aya_build::{Package, Toolchain, build_ebpf};
 const RECORD: &str = "../.ebpf-compiler";
 
 /// The binaries of nsid-ebpf.
-const OBJECTS: [&str; 2] = ["nsid-ebpf", "nsid-ebpf-bench"];
+const OBJECTS: [&str; 3] = ["nsid-ebpf", "nsid-ebpf-bench", "nsid-ebpf-flood"];
 
 fn main() -> Result<()> {
     // aya-build adds nsid-ebpf itself.

@@ -26,6 +26,15 @@ impl Addresses {
     pub const fn both(self) -> [IpAddr; 2] {
         [IpAddr::V4(self.v4), IpAddr::V6(self.v6)]
     }
+
+    /// Gives them to an interface, and sets it up.
+    pub fn give(self, namespace: &Namespace, interface: &str) {
+        namespace.ip_batch(&[
+            format!("addr add {}/24 dev {interface}", self.v4),
+            format!("addr add {}/64 dev {interface} nodad", self.v6),
+            format!("link set {interface} up"),
+        ]);
+    }
 }
 
 /// One end of a link.
@@ -45,11 +54,7 @@ pub fn veth(one: End<'_>, other: End<'_>) {
     one.namespace
         .ip(&format!("link add {here} type veth peer name {there} netns {}", other.namespace.name()));
     for End { namespace, interface, addresses } in [one, other] {
-        namespace.ip_batch(&[
-            format!("addr add {}/24 dev {interface}", addresses.v4),
-            format!("addr add {}/64 dev {interface} nodad", addresses.v6),
-            format!("link set {interface} up"),
-        ]);
+        addresses.give(namespace, interface);
     }
 }
 

@@ -1,17 +1,18 @@
-//! `cargo xtask bench`: what nsid costs on this machine.
+//! `cargo xtask bench`: what nsid costs on this machine, and what it does under a flood.
 
 use anyhow::Result;
-use clap::Args;
+use clap::{Args, Subcommand};
 
 use crate::build::NSID;
-use crate::cargo::{Binary, build_release};
+use crate::cargo::{Binary, build_release, workspace};
 use crate::root::{as_root, become_command};
-use crate::setup::{self, Consent, Need, Purpose};
+use crate::setup::{self, Consent, Need, Purpose, coredns};
 
-/// The measuring program: reads the path of the nsid binary from `NSID_BIN`.
+/// The measuring program: reads the path of the nsid binary from `NSID_BIN`, and of `CoreDNS` from `COREDNS_BIN`.
 const BENCH: Binary = Binary { package: "nsid-tests", name: "bench" };
 
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Arguments {
     /// Print rows of JSON on stdout
     #[arg(long)]
@@ -20,15 +21,51 @@ pub(crate) struct Arguments {
     /// Measure only the rows whose name contains this
     #[arg(value_name = "ROW")]
     filter: Option<String>,
+
+    #[command(subcommand)]
+    instead: Option<Instead>,
 }
 
-pub(crate) fn bench(Arguments { json, filter }: &Arguments, consent: Consent) -> Result<()> {
-    setup::prepare(&[Need::Build, Need::Programs(Purpose::Bench)], consent)?;
-    let [nsid, bench] = build_release(&[NSID, BENCH])?;
-    let mut command = as_root(&bench, &[("NSID_BIN", nsid.as_os_str())])?;
-    if *json {
-        command.arg("--json");
+#[derive(Subcommand)]
+enum Instead {
+    /// Flood real DNS servers, and nsid, with queries made in the kernel; write the report in docs/bench
+    Flood {
+        /// How often everything is measured
+        #[arg(long)]
+        rounds: Option<usize>,
+
+        /// Measure nothing, and write the report of the docs/bench/flood.json that is there
+        #[arg(long)]
+        draw: bool,
+    },
+}
+
+pub(crate) fn bench(Arguments { json, filter, instead }: &Arguments, consent: Consent) -> Result<()> {
+    let mut needs = vec![Need::Build, Need::Programs(Purpose::Bench)];
+    if instead.is_some() {
+        needs.push(Need::CoreDns);
     }
-    command.args(filter);
+    setup::prepare(&needs, consent)?;
+    let [nsid, bench] = build_release(&[NSID, BENCH])?;
+    let coredns = coredns::path()?;
+    let paths = [("NSID_BIN", nsid.as_os_str()), ("COREDNS_BIN", coredns.as_os_str())];
+    let mut command = as_root(&bench, &paths)?;
+    match instead {
+        None => {
+            if *json {
+                command.arg("--json");
+            }
+            command.args(filter);
+        }
+        Some(Instead::Flood { rounds, draw }) => {
+            command.arg("flood").arg("--to").arg(workspace()?.join("docs/bench"));
+            if let Some(rounds) = rounds {
+                command.args(["--rounds", &rounds.to_string()]);
+            }
+            if *draw {
+                command.arg("--draw");
+            }
+        }
+    }
     become_command(command)
 }

@@ -56,15 +56,17 @@ pub(crate) fn build_beside_tests(binary: &Binary, feature: &str) -> Result<PathB
     executables(build)?.remove(*name).with_context(|| format!("cargo built no `{name}`"))
 }
 
-/// Builds test programs of the package nsid-tests, and tells where each one is.
-pub(crate) fn build_tests(names: &[&str]) -> Result<Vec<(String, PathBuf)>> {
+/// Builds test programs of the package nsid-tests, and tells where each one is; and where binaries are, all of which cargo
+/// builds for a package's tests.
+pub(crate) fn build_tests(names: &[&str], binaries: &[&str]) -> Result<Vec<(String, PathBuf)>> {
     let mut build = cargo()?;
     build.args(["test", "--no-run", "--package=nsid-tests", "--message-format=json-render-diagnostics"]);
     for name in names {
         build.args(["--test", name]);
     }
     let executables = executables(build)?;
-    Ok(executables.into_iter().filter(|(name, _)| names.contains(&name.as_str())).collect())
+    let wanted = |name: &str| names.contains(&name) || binaries.contains(&name);
+    Ok(executables.into_iter().filter(|(name, _)| wanted(name)).collect())
 }
 
 /// Runs a cargo that builds, and tells where each executable is.

@@ -6,11 +6,11 @@ mod debian;
 mod machine;
 mod report;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::thread;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
 use crate::build::NSID;
@@ -18,6 +18,7 @@ use crate::cargo::{build_release, build_tests};
 use crate::kernels::debian::Kernel;
 use crate::kernels::machine::Machine;
 use crate::kernels::report::Report;
+use crate::root::as_root;
 use crate::setup::{self, Consent, Need, Purpose, say};
 
 /// Tests of the package nsid-tests that are run in a machine.
@@ -41,11 +42,12 @@ enum Takes {
 }
 
 /// What is run on every kernel.
-const TASKS: [Task; 4] = [
+const TASKS: [Task; 5] = [
     Task { program: "kernel", filter: "", takes: Takes::BareKernel, shows: "loads" },
     Task { program: "packet_table", filter: "", takes: Takes::BareKernel, shows: "packet tables" },
     Task { program: "answers", filter: "dig_and_kdig", takes: Takes::Links, shows: "CoreDNS, NSD, Unbound" },
     Task { program: "id_server", filter: "dig_and_kdig", takes: Takes::Links, shows: "answers by itself" },
+    Task { program: "interface_kinds", filter: "", takes: Takes::Links, shows: "interface kinds" },
 ];
 
 /// What `cargo xtask test` runs on the oldest and the newest: what a change of the programs breaks first, and needs no
@@ -54,6 +56,12 @@ const FIRST_TASKS: [Task; 2] = [
     Task { program: "kernel", filter: "the_verifier", takes: Takes::BareKernel, shows: "loads" },
     Task { program: "packet_table", filter: "row", takes: Takes::BareKernel, shows: "packet tables" },
 ];
+
+/// The test of a NIC, from outside the machine, and what it starts inside.
+const NIC: &str = "virtio_net";
+const BEHIND_NIC: &str = "virtual_server";
+/// The programs that it starts.
+const BESIDE_NIC: [&str; 2] = ["ip", "nsd"];
 
 /// Machines at a time: two cores are what CI has.
 const MACHINES: usize = 2;
@@ -69,7 +77,12 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn kernels(Arguments { series, quick }: &Arguments, consent: Consent) -> Result<()> {
-    if *quick { oldest_and_newest(consent) } else { newest_of_each_series(series.as_deref(), consent) }
+    if !*quick {
+        return newest_of_each_series(series.as_deref(), consent);
+    }
+    setup::prepare(&[Need::Build, Need::Programs(Purpose::Kernels), Need::Programs(Purpose::Test)], consent)?;
+    let [nsid] = build_release(&[NSID])?;
+    oldest_and_newest(&nsid).map(drop)
 }
 
 /// Everything on every kernel, or on one. Once all have passed, docs/kernels.md is written anew.
@@ -77,30 +90,49 @@ pub(crate) fn newest_of_each_series(series: Option<&str>, consent: Consent) -> R
     let [to_boot, to_test] = [Purpose::Kernels, Purpose::Machine].map(Need::Programs);
     setup::prepare(&[Need::Build, to_boot, to_test, Need::CoreDns], consent)?;
     let [nsid] = build_release(&[NSID])?;
-    let mut machine = Machine::new(&test_programs(&TASKS)?)?;
-    machine.add_servers(&nsid)?;
+    let programs = test_programs(&TASKS)?;
+    let mut machine = Machine::new(&programs)?;
+    machine.add(&nsid, setup::programs::names(Purpose::Machine))?;
+    machine.add_coredns()?;
+    let nic = programs.iter().find_map(|(name, path)| (name == NIC).then_some(path.as_path()));
     let kernels = debian::newest_of_each_series(series)?;
-    let reports = boot_each(&kernels, &machine, &TASKS)?;
+    let reports = boot_each(&kernels, &machine, &TASKS, nic)?;
     if series.is_none() {
         report::write(&reports)?;
     }
     Ok(())
 }
 
-/// The programs alone, on the oldest kernel and the newest.
-pub(crate) fn oldest_and_newest(consent: Consent) -> Result<()> {
-    setup::prepare(&[Need::Build, Need::Programs(Purpose::Kernels)], consent)?;
-    let machine = Machine::new(&test_programs(&FIRST_TASKS)?)?;
-    boot_each(&debian::oldest_and_newest()?, &machine, &FIRST_TASKS)?;
-    Ok(())
+/// The programs alone, on the oldest kernel and the newest. What is returned is the environment in which the tests of
+/// this host find a machine with a NIC: of the newest kernel that has modules.
+pub(crate) fn oldest_and_newest(nsid: &Path) -> Result<[(&'static str, PathBuf); 2]> {
+    let kernels = debian::oldest_and_newest()?;
+    let mut machine = Machine::new(&test_programs(&FIRST_TASKS)?)?;
+    machine.add(nsid, BESIDE_NIC)?;
+    boot_each(&kernels, &machine, &FIRST_TASKS, None)?;
+    let newest = kernels.iter().rev().find(|kernel| kernel.has_modules());
+    with_nic(newest.context("Debian has modules of no kernel")?, &machine)
 }
 
+/// Where the test of a NIC finds the kernel, and what is to be inside.
+fn with_nic(kernel: &Kernel, machine: &Machine) -> Result<[(&'static str, PathBuf); 2]> {
+    let initrd = machine.initrd(kernel, NIC, &format!("{}/{BEHIND_NIC}\n", machine::TESTS))?;
+    Ok([("NSID_MACHINE_KERNEL", kernel.image()), ("NSID_MACHINE_INITRD", initrd)])
+}
+
+/// Builds the test programs of tasks, the test of a NIC, and what that starts inside.
 fn test_programs(tasks: &[Task]) -> Result<Vec<(String, PathBuf)>> {
-    build_tests(&tasks.iter().map(|task| task.program).collect::<Vec<_>>())
+    let tests: Vec<_> = tasks.iter().map(|task| task.program).chain([NIC]).collect();
+    build_tests(&tests, &[BEHIND_NIC])
 }
 
 /// Boots each kernel, some at a time, and says what came of it; it is an error if one failed.
-fn boot_each(kernels: &[Kernel], machine: &Machine, tasks: &[Task]) -> Result<Vec<Report>> {
+fn boot_each(
+    kernels: &[Kernel],
+    machine: &Machine,
+    tasks: &[Task],
+    nic: Option<&Path>,
+) -> Result<Vec<Report>> {
     machine.pack()?;
     let waiting = Mutex::new(kernels.iter().enumerate());
     let work = || -> Result<Vec<(usize, Report)>> {
@@ -108,7 +140,7 @@ fn boot_each(kernels: &[Kernel], machine: &Machine, tasks: &[Task]) -> Result<Ve
         loop {
             let next = waiting.lock().expect("nobody panics with it").next();
             let Some((place, kernel)) = next else { return Ok(done) };
-            let report = boot(kernel, machine, tasks)?;
+            let report = boot(kernel, machine, tasks, nic)?;
             say(&report);
             done.push((place, report));
         }
@@ -131,12 +163,20 @@ fn boot_each(kernels: &[Kernel], machine: &Machine, tasks: &[Task]) -> Result<Ve
 }
 
 /// Runs on a kernel those of the tasks for which it has what they take.
-fn boot(kernel: &Kernel, machine: &Machine, tasks: &[Task]) -> Result<Report> {
+fn boot(kernel: &Kernel, machine: &Machine, tasks: &[Task], nic: Option<&Path>) -> Result<Report> {
     let can = |task: &&Task| task.takes == Takes::BareKernel || kernel.has_modules();
     let tasks: Vec<_> = tasks.iter().filter(can).collect();
     let command = |task: &&Task| format!("{}/{} --nocapture {}\n", machine::TESTS, task.program, task.filter);
-    let run = machine.boot(kernel, &tasks.iter().map(command).collect::<Vec<_>>().concat())?;
+    let mut run = machine.boot(kernel, &tasks.iter().map(command).collect::<Vec<_>>().concat())?;
     let mut shown: Vec<_> = tasks.iter().map(|task| task.shows).collect();
+    if let Some(test) = nic.filter(|_| kernel.has_modules()) {
+        let environment = with_nic(kernel, machine)?;
+        let environment = environment.each_ref().map(|(name, path)| (*name, path.as_os_str()));
+        let output = as_root(test, &environment)?.output().context("the test of a NIC does not start")?;
+        run.passed &= output.status.success();
+        run.output.push_str(&String::from_utf8_lossy(&[output.stdout, output.stderr].concat()));
+        shown.push("virtio-net");
+    }
     if !kernel.has_modules() {
         shown.push("(Debian has no modules for it any more)");
     }

@@ -14,8 +14,13 @@ use crate::root::{become_command, is_root, sudo};
 use crate::setup::{self, Consent, HICKORY, Need, Purpose, Running, coredns};
 
 /// What the tests need.
-pub(crate) const NEEDS: [Need; 4] =
-    [Need::Build, Need::Programs(Purpose::Test), Need::CoreDns, Need::Hickory];
+pub(crate) const NEEDS: [Need; 5] = [
+    Need::Build,
+    Need::Programs(Purpose::Test),
+    Need::Programs(Purpose::Kernels),
+    Need::CoreDns,
+    Need::Hickory,
+];
 
 /// Tests at a time: those with servers and deadlines measure time, and two cores are what CI has.
 const TEST_THREADS: &str = "2";
@@ -48,11 +53,10 @@ pub(crate) fn test(Arguments { long, filter }: &Arguments, consent: Consent) -> 
     }
     if *long {
         kernels::newest_of_each_series(None, consent)?;
-    } else {
-        kernels::oldest_and_newest(consent)?;
     }
+    let machine = kernels::oldest_and_newest(&nsid)?;
     let mut test = cargo_test(&nsid)?;
-    test.env("NSID_WITHOUT_FENCE", without_fence);
+    test.env("NSID_WITHOUT_FENCE", without_fence).envs(machine);
     test.arg("--no-fail-fast").args(filter).arg("--");
     if *long {
         test.arg("--include-ignored");

@@ -70,7 +70,7 @@ impl Interfaces {
         let mut links = Vec::new();
         for name in &self.wanted {
             let link = netlink.link(name).await?;
-            link.mac()?;
+            link.check()?;
             links.push(link);
         }
         Ok(links)
@@ -117,6 +117,7 @@ impl Interfaces {
         datapath: &mut Datapath,
         netlink: &Netlink,
     ) -> Result<(), AttachError> {
+        link.check()?;
         let (here, behind) = self.roles(link, addresses);
         let wanted = |ingress| Wanted { here: here.then_some(ingress), behind };
         let first = match self.ingress {
@@ -276,6 +277,12 @@ impl Interfaces {
             // Whether the device takes tags off the frames is not asked: that there are VLANs is reason enough.
             let tagged = links.iter().any(|vlan| vlan.kind == Kind::Vlan && vlan.lower == Some(link.index));
             let answering = if tagged { Answering::ByServer } else { Answering::ByUs };
+            // Native XDP on a bond runs on each of its links, and finds that one's index (`bond_xdp_set`,
+            // drivers/net/bonding/bond_main.c).
+            let of_bond = |of: &&Link| link.kind == Kind::Bond && of.master == Some(link.index);
+            for of_bond in links.iter().filter(of_bond) {
+                told = told.and(datapath.set_interface(of_bond, answering));
+            }
             told = told.and(datapath.set_interface(link, answering));
         }
         Ok(told?)

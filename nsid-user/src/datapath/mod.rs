@@ -28,5 +28,5 @@ pub use pins::{Pins, owner_of_program};
 pub use policy::{PolicyError, Rules};
 pub use served::{ServeError, fits};
 pub use slot::{SlotTaken, slot_taken};
-pub use test_run::{Bench, TestRun, TestRunError};
+pub use test_run::{Bench, FLOOD, TestRun, TestRunError};
 pub use voice::ServiceVoice;

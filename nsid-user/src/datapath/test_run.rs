@@ -20,6 +20,9 @@ use super::{
 /// Programs that are measured beside the shipped ones. The linker leaves them out of a binary that does not.
 static BENCH: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/nsid-ebpf-bench"));
 
+/// Programs that flood a DNS server and count its answers, for a bench to load. Left out likewise.
+pub static FLOOD: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/nsid-ebpf-flood"));
+
 /// Words of a frame that an undo restores, and its last eight bytes.
 const UNDO: usize = 16;
 

@@ -33,6 +33,8 @@ pub struct Link {
     pub up: bool,
     /// The link it stands on, for a VLAN; the other end, which may be in another namespace, for a veth.
     pub lower: Option<u32>,
+    /// The bond or bridge that it is one link of.
+    pub master: Option<u32>,
     /// The XDP programs on it, whoever attached them.
     pub xdp: Vec<Xdp>,
 }
@@ -110,6 +112,15 @@ pub enum LinkError {
         /// Its `ARPHRD_*` name.
         layer: String,
     },
+    /// What is sent to its addresses arrives elsewhere.
+    #[error(
+        "no query comes to interface '{name}', which is a dummy; use the interface that they come to: \
+         the addresses of '{name}' are served there"
+    )]
+    Dummy {
+        /// The interface.
+        name: String,
+    },
     /// The kernel does not tell.
     #[error("cannot ask the kernel about interfaces: {0}")]
     Netlink(#[from] rtnetlink::Error),
@@ -127,6 +138,14 @@ impl Link {
         }
     }
 
+    /// Whether queries can come to it, in frames that our programs read.
+    pub fn check(&self) -> Result<(), LinkError> {
+        if self.kind == Kind::Dummy {
+            return Err(LinkError::Dummy { name: self.name.clone() });
+        }
+        self.mac().map(drop)
+    }
+
     /// `None` for a message about something else than the link itself: a bridge tells of its ports in
     /// messages of the same type (`AF_BRIDGE`), also when one merely leaves it.
     pub(super) fn from_message(message: LinkMessage) -> Option<Self> {
@@ -141,6 +160,7 @@ impl Link {
             mtu: 0,
             up: message.header.flags.contains(LinkFlags::Up),
             lower: None,
+            master: None,
             xdp: Vec::new(),
         };
         if message.header.link_layer_type == LinkLayerType::Loopback {
@@ -151,6 +171,7 @@ impl Link {
                 LinkAttribute::IfName(name) => link.name = name,
                 LinkAttribute::Mtu(mtu) => link.mtu = mtu,
                 LinkAttribute::Link(lower) => link.lower = Some(lower).filter(|lower| *lower != 0),
+                LinkAttribute::Controller(master) => link.master = Some(master),
                 LinkAttribute::Address(mac) if message.header.link_layer_type == LinkLayerType::Ether => {
                     link.layer = Layer::Ethernet(mac.try_into().ok()?);
                 }

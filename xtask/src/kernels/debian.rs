@@ -29,8 +29,8 @@ const PACKAGES: [&str; 3] = ["linux-image-", "linux-binary-", "linux-modules-"];
 
 /// The modules that are kept, each after those that it needs. Some kernels have some of them built in.
 const MODULES: [&str; 20] = [
-    "virtio",
     "virtio_ring",
+    "virtio",
     "virtio_pci_modern_dev",
     "virtio_pci_legacy_dev",
     "virtio_pci",

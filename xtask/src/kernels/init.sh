@@ -2,7 +2,8 @@
 # The first process of the virtual machine: runs what it is given, line by line, and says whether all of it went well.
 /bin/busybox mkdir -p /applets
 /bin/busybox --install -s /applets
-export PATH=/usr/sbin:/usr/bin:/sbin:/bin:/applets NSID_BIN=/nsid COREDNS_BIN=/coredns RUST_TEST_THREADS=1
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin:/applets
+export NSID_BIN=/nsid COREDNS_BIN=/coredns NSID_EVERY_KIND=1 NSID_PATIENCE=6 RUST_TEST_THREADS=1
 mkdir -p /proc /sys /dev /run /tmp
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys

@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, ensure};
 use crate::cargo::workspace;
 use crate::kernels::debian::Kernel;
 use crate::root::find;
-use crate::setup::{Purpose, coredns, programs};
+use crate::setup::coredns;
 
 /// Where the test programs are in the machine.
 pub(crate) const TESTS: &str = "/tests";
@@ -54,15 +54,18 @@ impl Machine {
         Ok(machine)
     }
 
-    /// Adds the agent, and what tests start beside it.
-    pub(crate) fn add_servers(&mut self, nsid: &Path) -> Result<()> {
-        // Each is where it is here.
-        for name in programs::names(Purpose::Machine) {
+    /// Adds the agent, and programs that tests start beside it: each where it is here.
+    pub(crate) fn add(&mut self, nsid: &Path, beside: impl IntoIterator<Item = &'static str>) -> Result<()> {
+        for name in beside {
             let program = program(name)?;
             self.put_program(&program, &program.display().to_string())?;
         }
-        self.put(&coredns::path()?, "/coredns")?;
         self.put_program(nsid, "/nsid")
+    }
+
+    /// Adds the server that Debian has not.
+    pub(crate) fn add_coredns(&self) -> Result<()> {
+        self.put(&coredns::path()?, "/coredns")
     }
 
     /// Makes an archive of it, which every boot begins with.
@@ -70,10 +73,10 @@ impl Machine {
         archive(&self.root(), &self.base())
     }
 
-    /// Boots a kernel and runs commands, one a line.
-    pub(crate) fn boot(&self, kernel: &Kernel, commands: &str) -> Result<Run> {
+    /// The first file system for a kernel, in which commands are run, one a line; `purpose` tells it from others.
+    pub(crate) fn initrd(&self, kernel: &Kernel, purpose: &str, commands: &str) -> Result<PathBuf> {
         // The kernel unpacks archives one after the other (Documentation/driver-api/early-userspace/buffer-format.rst).
-        let own = self.directory.join(&kernel.release);
+        let own = self.directory.join(&kernel.release).join(purpose);
         for (place, module) in kernel.modules().iter().enumerate() {
             put(module, &own.join(format!("modules/{place:02}")))?;
         }
@@ -83,6 +86,12 @@ impl Machine {
         archive(&own, &second)?;
         fs::copy(self.base(), &initrd)?;
         io::copy(&mut File::open(second)?, &mut File::options().append(true).open(&initrd)?)?;
+        Ok(initrd)
+    }
+
+    /// Boots a kernel and runs commands.
+    pub(crate) fn boot(&self, kernel: &Kernel, commands: &str) -> Result<Run> {
+        let initrd = self.initrd(kernel, "tests", commands)?;
         let output = Command::new("timeout")
             .args([LIMIT, "qemu-system-x86_64", "-M", "q35", "-accel", "tcg", "-cpu", "max"])
             .args(["-m", "1024", "-nographic", "-nodefaults", "-serial", "stdio", "-no-reboot", "-kernel"])

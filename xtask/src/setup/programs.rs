@@ -73,7 +73,7 @@ static PROGRAMS: [Program; 26] = [
         name: "knotd",
         package: "knot",
         what_for: "a DNS server (Debian starts it: `systemctl disable --now knot` ends that)",
-        started_for: &[Purpose::Test],
+        started_for: &[Purpose::Test, Purpose::Bench],
     },
     Program {
         name: "kresd",
@@ -121,7 +121,7 @@ static PROGRAMS: [Program; 26] = [
         name: "gdnsd",
         package: "gdnsd",
         what_for: "a DNS server (Debian starts it: `systemctl disable --now gdnsd` ends that)",
-        started_for: &[Purpose::Test],
+        started_for: &[Purpose::Test, Purpose::Bench],
     },
     Program {
         name: "etcd",
@@ -169,6 +169,12 @@ static PROGRAMS: [Program; 26] = [
         name: "tc",
         package: "iproute2",
         what_for: "makes network namespaces and their links, and shows what is attached there",
+        started_for: &[Purpose::Test, Purpose::Machine],
+    },
+    Program {
+        name: "timeout",
+        package: "coreutils",
+        what_for: "ends what must not run on",
         started_for: &[Purpose::Test, Purpose::Machine],
     },
     Program {

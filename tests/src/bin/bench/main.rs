@@ -1,4 +1,5 @@
-//! What nsid costs on this machine: `cargo xtask bench [--json] [ROW]`.
+//! What nsid costs on this machine: `cargo xtask bench [--json] [ROW]`; and what it does for a server that is flooded:
+//! `cargo xtask bench flood`.
 //!
 //! A row that misses its target says so, and is no failure.
 
@@ -9,6 +10,9 @@ mod start;
 
 mod claims;
 
+mod flood;
+
+mod cpus;
 mod machine;
 mod progress;
 mod table;
@@ -16,12 +20,12 @@ mod table;
 use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use nsid_tests::supervise::supervise;
 
 /// Measures what nsid costs on this machine
 #[derive(Parser)]
-#[command(name = "cargo xtask bench", bin_name = "cargo xtask bench")]
+#[command(name = "cargo xtask bench", bin_name = "cargo xtask bench", args_conflicts_with_subcommands = true)]
 struct Arguments {
     /// Print rows of JSON on stdout
     #[arg(long)]
@@ -30,16 +34,30 @@ struct Arguments {
     /// Measure only the rows whose name contains this
     #[arg(value_name = "ROW", default_value = "", hide_default_value = true)]
     filter: String,
+
+    #[command(subcommand)]
+    instead: Option<Instead>,
+}
+
+/// What is measured instead of rows.
+#[derive(Subcommand)]
+enum Instead {
+    /// Flood real DNS servers, and nsid, with queries made in the kernel; write the report
+    Flood(flood::Arguments),
 }
 
 fn main() -> Result<ExitCode> {
-    let Arguments { json, filter } = Arguments::parse();
+    let Arguments { json, filter, instead } = Arguments::parse();
     ensure!(rustix::process::geteuid().is_root(), "loading programs into the kernel takes root");
     if let Some(code) = supervise() {
         return Ok(code);
     }
-    let wanted = |name: &str| name.contains(&filter);
     machine::describe();
+    if let Some(Instead::Flood(arguments)) = instead {
+        flood::flood(&arguments)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let wanted = |name: &str| name.contains(&filter);
     let start = start::start(wanted)?;
     let rates = rates::rates(wanted)?;
     let claims = claims::claims(wanted)?;

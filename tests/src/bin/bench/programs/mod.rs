@@ -10,7 +10,7 @@ mod measure;
 mod rows;
 mod stage;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
 use self::{
@@ -26,6 +26,20 @@ pub(crate) fn programs(wanted: impl Fn(&str) -> bool) -> Result<Table> {
     let lines = if rows.is_empty() { vec![] } else { measure(&mut Stage::set()?, &rows)? };
     let lines = lines.into_iter().map(|(name, measured)| line(name, measured)).collect();
     Ok(Table { heading: &["in all", "above bare", "target"], lines })
+}
+
+/// Nanoseconds above the bare program, of rows by their names.
+pub(crate) fn time_above_bare<const N: usize>(names: [&str; N]) -> Result<[f64; N]> {
+    let rows: Vec<_> = rows().into_iter().filter(|row| names.contains(&row.name)).collect();
+    let lines = measure(&mut Stage::set()?, &rows)?;
+    let mut times = [0.0; N];
+    for (time, name) in times.iter_mut().zip(names) {
+        match lines.iter().find(|(of, _)| *of == name) {
+            Some((_, Measured::Time { ns, bare, .. })) => *time = f64::from(i32::try_from(ns - bare)?),
+            _ => bail!("no row tells the time of `{name}`"),
+        }
+    }
+    Ok(times)
 }
 
 fn line(name: &str, measured: Measured) -> Line {

@@ -82,6 +82,7 @@ fn link() -> Link {
         mtu: 1500,
         up: true,
         lower: None,
+        master: None,
         xdp: Vec::new(),
     }
 }

@@ -6,7 +6,6 @@
 //! A second is one in which the server's CPU worked for it, the kernel's receiving and sending included: what else runs
 //! there, and a client that is too slow, change little then.
 
-mod cpus;
 mod load;
 mod site;
 

@@ -12,10 +12,8 @@ use nsid_tests::{
     wire::{INTERFACE, Wire},
 };
 
-use super::{
-    cpus::{self, Cpu, Threads},
-    load::Load,
-};
+use super::load::Load;
+use crate::cpus::{self, Cpu, Threads, Turns};
 
 /// What is attached to the server's interface, and who is asked for what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -89,10 +87,10 @@ impl Site {
         };
         let servers = [start(wire.addresses, None), start(NATIVE, Some(NAME))];
         let [server, client] = cpus::choose()?;
-        client.bind_receiving(&wire.client, INTERFACE)?;
-        let mut threads = server.bind_receiving(&wire.server, INTERFACE)?;
+        client.bind_receiving(&wire.client, INTERFACE, Turns::First)?;
+        let mut threads = server.bind_receiving(&wire.server, INTERFACE, Turns::First)?;
         for one in &servers {
-            threads = threads.and(server.bind_server(one)?);
+            threads = threads.and(server.bind_server(one, Turns::First)?);
         }
         Ok(Self { _servers: servers, threads, client, wire })
     }
@@ -129,7 +127,7 @@ impl Site {
     fn load(&self, server: Addresses, query: &Query, nsid: Option<&str>) -> Result<Rate> {
         let mut load = Load::new(&self.wire.client, IpAddr::V4(server.v4), query, nsid)?;
         let work = || {
-            self.client.bind_self()?;
+            self.client.bind_self(Turns::First)?;
             load.run(WARM_UP)?;
             let before = self.threads.have_run()?;
             let tally = load.run(ROUND)?;

@@ -18,6 +18,17 @@ use rustix::{
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cpu(usize);
 
+/// When a thread has its turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turns {
+    /// Before everything else there but the next (`SCHED_FIFO`), for as long as it has something to do.
+    First,
+    /// Before even those.
+    BeforeFirst,
+    /// As it is, by default in equal parts with everything else there.
+    Shared,
+}
+
 /// Threads that are bound to a CPU.
 #[derive(Debug)]
 pub(crate) struct Threads(Vec<Pid>);
@@ -32,46 +43,69 @@ pub(crate) fn choose() -> Result<[Cpu; 2]> {
 
 impl Cpu {
     /// Binds the calling thread.
-    pub(crate) fn bind_self(self) -> Result<()> {
-        self.bind(None)
+    pub(crate) fn bind_self(self, turns: Turns) -> Result<()> {
+        self.bind(None, turns)
     }
 
     /// Binds a server that runs.
-    pub(crate) fn bind_server(self, server: &Server) -> Result<Threads> {
-        self.bind_all(threads::of_group(server.group()))
+    pub(crate) fn bind_server(self, server: &Server, turns: Turns) -> Result<Threads> {
+        self.bind_all(threads::of_group(server.group()), turns)
     }
 
     /// Binds the receiving of an interface's packets.
-    pub(crate) fn bind_receiving(self, namespace: &Namespace, interface: &str) -> Result<Threads> {
+    pub(crate) fn bind_receiving(
+        self,
+        namespace: &Namespace,
+        interface: &str,
+        turns: Turns,
+    ) -> Result<Threads> {
         let before = napi_threads();
         run(namespace.command("ethtool").args(["-K", interface, "gro", "on", "tso", "off"]));
         let threaded = format!("echo 1 > /sys/class/net/{interface}/threaded");
         run(Command::new("ip").args(["netns", "exec", namespace.name(), "sh", "-c", &threaded]));
-        self.bind_all(napi_threads().difference(&before).copied().collect())
+        self.bind_all(napi_threads().difference(&before).copied().collect(), turns)
     }
 
-    fn bind_all(self, threads: Vec<i32>) -> Result<Threads> {
+    fn bind_all(self, threads: Vec<i32>, turns: Turns) -> Result<Threads> {
         let threads: Vec<Pid> = threads.into_iter().filter_map(Pid::from_raw).collect();
         ensure!(!threads.is_empty(), "there is no thread to bind");
-        threads.iter().try_for_each(|thread| self.bind(Some(*thread)))?;
+        threads.iter().try_for_each(|thread| self.bind(Some(*thread), turns))?;
         Ok(Threads(threads))
     }
 
-    /// Binds a thread, or the calling one, with a priority by which it takes turns with its like alone.
-    fn bind(self, thread: Option<Pid>) -> Result<()> {
+    /// Binds a thread, or the calling one.
+    fn bind(self, thread: Option<Pid>, turns: Turns) -> Result<()> {
         let mut only = CpuSet::new();
         only.set(self.0);
         sched_setaffinity(thread, &only)?;
-        let lowest = libc::sched_param { sched_priority: 1 };
+        let (policy, priority) = match turns {
+            Turns::Shared => return Ok(()),
+            Turns::First => (libc::SCHED_FIFO, 1),
+            Turns::BeforeFirst => (libc::SCHED_FIFO, 2),
+        };
+        let parameters = libc::sched_param { sched_priority: priority };
         // SAFETY: the structure is one of ours, which the call reads.
-        let set =
-            unsafe { libc::sched_setscheduler(Pid::as_raw(thread), libc::SCHED_FIFO, &raw const lowest) };
-        ensure!(set == 0, "cannot make a thread SCHED_FIFO: {}", io::Error::last_os_error());
+        let set = unsafe { libc::sched_setscheduler(Pid::as_raw(thread), policy, &raw const parameters) };
+        ensure!(set == 0, "cannot say when a thread has its turn: {}", io::Error::last_os_error());
         Ok(())
+    }
+
+    /// Does `work`, and what it starts will run there alone.
+    pub(crate) fn starting<T>(self, work: impl FnOnce() -> T) -> Result<T> {
+        let before = sched_getaffinity(None)?;
+        self.bind_self(Turns::Shared)?;
+        let started = work();
+        sched_setaffinity(None, &before)?;
+        Ok(started)
     }
 }
 
 impl Threads {
+    /// Those that a process group has now, wherever they are bound.
+    pub(crate) fn of_group(group: u32) -> Self {
+        Self(threads::of_group(group).into_iter().filter_map(Pid::from_raw).collect())
+    }
+
     /// These and those.
     pub(crate) fn and(mut self, others: Self) -> Self {
         self.0.extend(others.0);

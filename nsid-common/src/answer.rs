@@ -96,7 +96,8 @@ pub fn decide<V: Ip, H: Answer>(
     }
 }
 
-/// Whether OPT, which stands at `opt` and ends the message, holds options to its end. Up to its first NSID it does.
+/// Whether OPT, which stands at `opt` and ends the message, holds options to its end. Up to its first NSID it does;
+/// behind a second one is not looked, and the server has the query.
 #[inline(always)]
 fn are_options<H: Answer>(frame: &H, opt: usize) -> bool {
     let rdata = opt + 1 + RECORD_FIXED;
@@ -108,9 +109,10 @@ fn are_options<H: Answer>(frame: &H, opt: usize) -> bool {
         let nsid = if first == NSID { rdata } else { frame.find_nsid(rdata, end)? };
         let length: [u8; 2] = frame.load(nsid + 2)?;
         let behind = nsid + OPTION_FIXED + u16::from_be_bytes(length) as usize;
-        if behind == end { Some(end) } else { frame.find_nsid(behind, end) }
+        let next = if behind == end { end } else { frame.find_nsid(behind, end)? };
+        Some(next == end)
     };
-    options().is_some()
+    options().unwrap_or(false)
 }
 
 /// An NSID option as a query has it: without data (RFC 5001 2.1).

@@ -4,7 +4,7 @@
 use std::{collections::HashSet, env};
 
 use nsid_common::outcome::Outcome;
-use nsid_packets::{Both, Kernel, Mutants, table};
+use nsid_packets::{Both, Kernel, Mutants, Outstanding, table};
 
 /// Mutants, unless `N` says how many.
 const MUTANTS: u64 = 20_000;
@@ -39,4 +39,13 @@ fn kernel_and_model_do_the_same_with_mutants() {
     let number = |name: &str, default| env::var(name).map_or(default, |text| text.parse().expect("a number"));
     let mutants = Mutants { count: number("N", MUTANTS), seed: number("SEED", SEED) };
     mutants.run(&mut Both::load()).unwrap_or_else(|differs| panic!("{differs}"));
+}
+
+/// Who has that many queries under way loses less than one name in 10,000.
+#[test]
+fn names_are_not_lost_between_cpus_with_10_000_queries_outstanding() {
+    let queries = 200_000;
+    let lost = Outstanding { outstanding: 10_000, queries }.lost(&mut Kernel::load());
+    println!("{lost} of {queries} names lost");
+    assert!(lost * 10_000 < queries, "{lost} of {queries} names lost");
 }

@@ -70,7 +70,7 @@ pub(crate) fn build_tests(names: &[&str], binaries: &[&str]) -> Result<Vec<(Stri
 }
 
 /// Runs a cargo that builds, and tells where each executable is.
-fn executables(mut build: Command) -> Result<HashMap<String, PathBuf>> {
+pub(crate) fn executables(mut build: Command) -> Result<HashMap<String, PathBuf>> {
     let mut child = build.stdout(Stdio::piped()).spawn().context("cargo does not start")?;
     let messages = BufReader::new(child.stdout.take().context("cargo has no output")?);
     let mut executables = HashMap::new();

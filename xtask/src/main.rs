@@ -10,6 +10,7 @@ mod setup;
 mod bench;
 mod build;
 mod conformance;
+mod fuzz;
 mod kernels;
 mod lint;
 mod run;
@@ -50,6 +51,8 @@ enum Verb {
     /// Measure on this machine what the kernel programs cost, what a DNS server loses by them, and how long a start and
     /// the claims of a crowd take
     Bench(bench::Arguments),
+    /// Feed the code whatever bytes reach new parts of it, and compare: parser, kernel programs, configuration, control
+    Fuzz(fuzz::Arguments),
     /// Ask every DNS server everything and write docs/conformance.md anew
     Conformance,
     /// Check formatting, lints, dependencies and the rules of the source text
@@ -57,6 +60,9 @@ enum Verb {
 }
 
 fn main() -> ExitCode {
+    if let Some(ended) = fuzz::as_rustc() {
+        return ended;
+    }
     let Arguments { yes, verb } = Arguments::parse();
     let consent = if yes { Consent::Given } else { Consent::AskOnTerminal };
     let done = match verb {
@@ -66,6 +72,7 @@ fn main() -> ExitCode {
         Verb::Test(arguments) => test::test(&arguments, consent),
         Verb::Kernels(arguments) => kernels::kernels(&arguments, consent),
         Verb::Bench(arguments) => bench::bench(&arguments, consent),
+        Verb::Fuzz(arguments) => fuzz::fuzz(&arguments, consent),
         Verb::Conformance => conformance::conformance(consent),
         Verb::Lint => lint::lint(consent),
     };

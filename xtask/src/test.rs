@@ -8,6 +8,7 @@ use clap::Args;
 
 use crate::build::NSID;
 use crate::cargo::{Binary, build_beside_tests, build_release, cargo};
+use crate::fuzz;
 use crate::kernels;
 use crate::root::{become_command, is_root, sudo};
 use crate::setup::{self, Consent, HICKORY, Need, Purpose, Running, coredns};
@@ -46,6 +47,9 @@ pub(crate) fn test(Arguments { long, filter }: &Arguments, consent: Consent) -> 
         let built = cargo()?.args(["test", "--no-run"]).status().context("cargo does not start")?;
         ensure!(built.success(), "the build of the tests failed: cargo says above why");
         beside.into_iter().try_for_each(Running::wait)?;
+    }
+    if filter.is_none() {
+        fuzz::in_tests()?;
     }
     if *long {
         kernels::newest_of_each_series(None, consent)?;

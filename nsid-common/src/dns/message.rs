@@ -65,7 +65,8 @@ impl Message {
 
 /// Walks the message in `start..end`.
 ///
-/// `None`: it is malformed, does not end at `end`, does not have one question, has a second OPT, or has more records
+/// `None`: it is malformed, does not end at `end`, does not have one question, has a second OPT or one
+/// of another section, or has more records
 /// or options than are looked through.
 #[inline(always)]
 pub fn walk<W: Walk>(message: &W, start: usize, end: usize) -> Option<Message> {
@@ -74,8 +75,8 @@ pub fn walk<W: Walk>(message: &W, start: usize, end: usize) -> Option<Message> {
     if counts >> 48 != 1 {
         return None;
     }
-    let records =
-        ((counts >> 32) as u16) as usize + ((counts >> 16) as u16) as usize + (counts as u16) as usize;
+    let additional = (counts as u16) as usize;
+    let records = ((counts >> 32) as u16) as usize + ((counts >> 16) as u16) as usize + additional;
     if records > MAX_RECORDS {
         return None;
     }
@@ -83,6 +84,8 @@ pub fn walk<W: Walk>(message: &W, start: usize, end: usize) -> Option<Message> {
     let (rdata, left) = match message.skip_records(question, records)? {
         Stop::Signed => return Some(Message::Signed),
         Stop::End(at) => return if at == end { Some(Message::Plain) } else { None },
+        // RFC 6891 6.1.1: OPT is in the additional section.
+        Stop::Opt(_, left) if left >= additional => return None,
         Stop::Opt(rdata, left) => (rdata, left),
     };
     let rdlength: [u8; 2] = message.load(rdata - 2)?;

@@ -2,7 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::oracle::{cases, options_of, with_model};
+use super::{
+    agreement::options_of,
+    oracle::{cases, with_model},
+};
 use hickory_proto::{
     op::{Message as Decoded, MessageType, OpCode, ResponseCode},
     rr::{DNSClass, RData},

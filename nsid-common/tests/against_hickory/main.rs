@@ -1,5 +1,6 @@
 //! The decisions against hickory-proto, on random messages.
 
+mod agreement;
 mod answered;
 mod asked;
 mod inserted;

@@ -217,12 +217,3 @@ fn option(code: u16, data: &[u8]) -> EdnsOption {
         _ => EdnsOption::Unknown(code, data.to_vec()),
     }
 }
-
-/// The options of a decoded message.
-pub(crate) fn options_of(message: &Message) -> Option<Vec<(u16, Vec<u8>)>> {
-    let edns = message.edns.as_ref()?;
-    let options = edns.options().options.iter();
-    Some(
-        options.map(|(code, option)| (u16::from(*code), Vec::try_from(option).expect("has bytes"))).collect(),
-    )
-}

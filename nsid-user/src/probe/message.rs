@@ -11,7 +11,7 @@ use hickory_proto::{
 
 /// A way to ask a server who it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Question {
+pub enum Question {
     /// The EDNS option NSID (RFC 5001), in a query for the root's SOA with recursion not desired: no server has to ask
     /// another for that, and OPT with its options is also in REFUSED and SERVFAIL (RFC 6891 section 7).
     Nsid,
@@ -21,13 +21,13 @@ pub(super) enum Question {
 
 /// A response to a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Answer {
+pub struct Answer {
     /// With the bits that OPT adds.
-    pub(super) rcode: ResponseCode,
+    pub rcode: ResponseCode,
     /// Whether the server left something out (TC).
-    pub(super) truncated: bool,
+    pub truncated: bool,
     /// What it calls itself, as it came: each NSID option, or each TXT record. RFC 5001 section 2.3: any bytes.
-    pub(super) names: Vec<Vec<u8>>,
+    pub names: Vec<Vec<u8>>,
 }
 
 impl Answer {
@@ -39,11 +39,11 @@ impl Answer {
 
 /// A response to a question that cannot be read on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Malformed;
+pub struct Malformed;
 
 impl Question {
     /// The message that asks it.
-    pub(super) fn encode(self, id: u16) -> Vec<u8> {
+    pub fn encode(self, id: u16) -> Vec<u8> {
         let mut message = Message::new(id, MessageType::Query, OpCode::Query);
         message.add_query(self.query());
         message.edns = match self {
@@ -72,7 +72,7 @@ impl Question {
     }
 
     /// Reads a datagram; `None`: it is no response to this question asked with that id.
-    pub(super) fn read(self, id: u16, datagram: &[u8]) -> Option<Result<Answer, Malformed>> {
+    pub fn read(self, id: u16, datagram: &[u8]) -> Option<Result<Answer, Malformed>> {
         let Header { metadata, .. } = Header::read(&mut BinDecoder::new(datagram)).ok()?;
         if (metadata.id, metadata.message_type) != (id, MessageType::Response) {
             return None;

@@ -16,8 +16,9 @@ mod timeout;
 
 use std::io;
 
-use self::{ask::ask, message::Question};
+use self::ask::ask;
 pub use self::{
+    message::{Answer, Malformed, Question},
     report::Report,
     server::{Server, ServerError},
     timeout::{Timeout, TimeoutError},

@@ -11,7 +11,7 @@
 #[cfg(test)]
 #[macro_use]
 mod behaviour;
-mod etcd;
+pub mod etcd;
 mod lease;
 mod local;
 mod nonce;

@@ -81,12 +81,6 @@ fn answered() -> Vec<Row> {
             &with_nsid,
         ),
         row(
-            "id.server with NSID twice and a cookie",
-            "RFC 5001 2.1",
-            &query(&id).opt(4096, &[nsid(b""), cookie(), nsid(b"")].concat()),
-            &with_nsid,
-        ),
-        row(
             "id.server with NSID and DO",
             "RFC 3225 3",
             &query(&id).opt_with(4096, DO, &nsid(b"")),

@@ -12,6 +12,7 @@ use nsid_user::datapath::Prog;
 
 use super::{
     kernel::{Action, Kernel, at_tc},
+    message::ID,
     row::{NAME, decide, note, stage},
 };
 
@@ -46,30 +47,41 @@ impl Default for State {
     }
 }
 
+impl State {
+    /// Has the model be in it, with another name.
+    pub fn set(self, model: &mut Model) {
+        model.control.enabled.set(self.enabled.into());
+        model.control.observe.set(self.observe.into());
+        model.interfaces[1].mtu.set(self.mtu);
+        model.segments = self.segments;
+        model.say(0, &vec![b'n'; self.name], if self.lapsed { 1 } else { u64::MAX });
+    }
+}
+
+/// The two services of the table, which everyone is answered by, so that mutated addresses are too.
+pub fn open_stage() -> Model {
+    let model = stage();
+    let everybody = Client { network: Address { high: 0, low: 0 }, prefix_len: 0, says: ANSWERED | NAMED };
+    model.set_clients(&[everybody]);
+    // A model's clock stands.
+    model.control.pending_ticks.set(u16::MAX.into());
+    model
+}
+
 impl Both {
-    /// Loads the programs, as root; everyone is answered, so that mutated addresses are too.
+    /// Loads the programs, as root.
     pub fn load() -> Self {
         let mut kernel = Kernel::load();
-        let mut model = stage();
+        let mut model = open_stage();
         (model.jiffies, model.boot_time) = kernel.now();
-        let everybody =
-            Client { network: Address { high: 0, low: 0 }, prefix_len: 0, says: ANSWERED | NAMED };
-        model.set_clients(&[everybody]);
-        // The model's clock stands.
-        model.control.pending_ticks.set(u16::MAX.into());
         kernel.fill(&model);
         Self { kernel, model, state: State::default() }
     }
 
     /// Makes it another state, with another name.
     pub fn change(&mut self, state: State) {
-        let Self { kernel, model, .. } = self;
-        model.control.enabled.set(state.enabled.into());
-        model.control.observe.set(state.observe.into());
-        model.interfaces[1].mtu.set(state.mtu);
-        model.segments = state.segments;
-        model.say(0, &vec![b'n'; state.name], if state.lapsed { 1 } else { u64::MAX });
-        kernel.fill_but_notes(model);
+        state.set(&mut self.model);
+        self.kernel.fill_but_notes(&self.model);
         self.state = state;
     }
 
@@ -80,7 +92,7 @@ impl Both {
 
     /// Has both note a query of either version of IP that asked, with this UDP size.
     pub fn note(&mut self, udp_size: u16) {
-        note(&self.model, udp_size);
+        note(&self.model, ID.to_be_bytes(), udp_size);
         self.kernel.copy_notes(&self.model, &self.model.sets_used());
     }
 

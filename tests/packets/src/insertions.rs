@@ -17,7 +17,7 @@ fn named(name: &str, rule: &'static str, came: &Message, left: &Message) -> Row 
 }
 
 /// A response with these options, and with the name behind them.
-fn with(options: &[u8]) -> (Message, Message) {
+pub(crate) fn with(options: &[u8]) -> (Message, Message) {
     let response = || response().a();
     (response().opt(1232, options), response().opt(1232, &[options, &nsid(NAME)].concat()))
 }

@@ -25,7 +25,7 @@ use nsid_user::datapath::{OBJECT, Prog};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::{
-    message::asking,
+    message::{ID, asking},
     row::{Place, note, query4, stage},
 };
 
@@ -186,7 +186,7 @@ impl Kernel {
     pub(crate) fn now(&mut self) -> (u64, u64) {
         let model = stage();
         self.fill_but_notes(&model);
-        note(&model, 512);
+        note(&model, ID.to_be_bytes(), 512);
         let set = model.sets_used()[0];
         let asking = query4(&asking()).frame();
         assert_eq!(
@@ -299,6 +299,14 @@ impl Kernel {
             }
         }
         Ok(())
+    }
+
+    /// A program, of its kind.
+    pub(crate) fn program<'a, P>(&'a self, prog: Prog) -> &'a P
+    where
+        &'a P: TryFrom<&'a Program, Error: std::fmt::Debug>,
+    {
+        self.ebpf.program(prog.name()).expect("is there").try_into().expect("of that kind")
     }
 
     /// The sets that may not be empty.

@@ -11,28 +11,40 @@ mod row;
 
 mod answers;
 mod datagrams;
+mod headers;
 mod insertions;
 mod policies;
 mod queries;
+mod records;
 mod responses;
+mod series;
 
 mod both;
 mod mutants;
+mod outstanding;
 
-pub use both::{Both, State};
+pub use both::{Both, State, open_stage};
 pub use kernel::{Action, Kernel, Run};
+pub use message::ID;
 pub use mutants::Mutants;
-pub use row::{Hook, INTERFACE, Place, Row, Sent, Unsendable, Wired};
+pub use outstanding::Outstanding;
+pub use row::{
+    CLIENT4, CLIENT6, Hook, INTERFACE, OTHER_NAME, Place, Row, SERVER4, SERVER6, Sent, Unsendable, Wired,
+    decide, note,
+};
 
 /// All rows.
 pub fn table() -> Vec<Row> {
     [
         datagrams::rows(),
+        headers::rows(),
         queries::rows(),
+        records::rows(),
         answers::rows(),
         responses::rows(),
         insertions::rows(),
         policies::rows(),
+        series::rows(),
     ]
     .into_iter()
     .flatten()

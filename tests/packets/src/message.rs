@@ -10,7 +10,7 @@ pub(crate) struct Message {
 }
 
 /// The id of every message that is not told another.
-pub(crate) const ID: u16 = 0x1234;
+pub const ID: u16 = 0x1234;
 /// Owner: a pointer to the question.
 const POINTER: [u8; 2] = [0xc0, 12];
 const ROOT: [u8; 1] = [0];
@@ -49,6 +49,11 @@ pub(crate) fn question(name: &[u8], qtype: u16, class: u16) -> Vec<u8> {
     [name, &qtype.to_be_bytes(), &class.to_be_bytes()].concat()
 }
 
+/// A question for the address of a name.
+pub(crate) fn question_of_labels(labels: &[&[u8]]) -> Vec<u8> {
+    question(&name(labels), TYPE_A, CLASS_IN)
+}
+
 /// `www.example. IN A`.
 pub(crate) fn www() -> Vec<u8> {
     question(&name(&[b"www", b"example"]), TYPE_A, CLASS_IN)
@@ -84,6 +89,11 @@ pub(crate) fn answer(question: &[u8], said: &[u8]) -> Message {
     let text = [&[u8::try_from(said.len()).unwrap()], said].concat();
     let answer = Message { id: ID, flags: 0x8500, counts: [1, 1, 0, 0], body: question.to_vec() };
     answer.record(&POINTER, TYPE_TXT, CLASS_CH, 0, &text)
+}
+
+/// An A record of that owner.
+pub(crate) fn a_record_of(owner: &[u8]) -> Vec<u8> {
+    [owner, &[0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 1]].concat()
 }
 
 impl Message {

@@ -3,7 +3,7 @@
 use nsid_common::{model::Segments, outcome::Outcome};
 
 use super::{
-    message::{Message, TYPE_OPT, asking, name, nsid, option, response},
+    message::{ID, Message, TYPE_OPT, asking, name, nsid, option, response},
     row::{CLIENT4, Hook, Row, SERVER4, UDP_SIZE, datagram, note, response4, response6},
 };
 
@@ -35,7 +35,7 @@ fn not_noted() -> Vec<Row> {
             // Notes are made in the past; the clock stays.
             let now = model.jiffies;
             model.jiffies -= ticks << nsid_common::pending::TICK_SHIFT;
-            note(model, UDP_SIZE);
+            note(model, ID.to_be_bytes(), UDP_SIZE);
             model.jiffies = now;
         })
     };

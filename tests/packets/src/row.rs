@@ -4,6 +4,7 @@ use std::{fmt::Write as _, net::SocketAddr};
 
 use nsid_common::{
     clients::{ANSWERED, NAMED},
+    ip::{Ip as _, V4, V6},
     maps::Address,
     model::{Client, Datagram, Model, QueriesAt, Segments},
     outcome::Outcome,
@@ -14,7 +15,7 @@ use nsid_user::datapath::Prog;
 
 use super::{
     kernel::{Action, Kernel, at_tc},
-    message::{Message, asking},
+    message::{ID, Message, asking},
 };
 
 mod wire;
@@ -50,7 +51,7 @@ impl Hook {
 }
 
 /// What the model makes of a frame as that program does; the frame is changed to what leaves.
-pub(crate) fn decide(prog: Prog, model: &mut Model, frame: &mut Vec<u8>) -> Outcome {
+pub fn decide(prog: Prog, model: &mut Model, frame: &mut Vec<u8>) -> Outcome {
     if at_tc(prog) {
         (model.queries_at, model.buffer) = (QueriesAt::Tc, usize::MAX);
     } else {
@@ -66,14 +67,18 @@ pub(crate) fn decide(prog: Prog, model: &mut Model, frame: &mut Vec<u8>) -> Outc
 /// The name that the first service says.
 pub(crate) const NAME: &[u8] = b"ns1.example";
 /// The name that the second service says.
-pub(crate) const OTHER_NAME: &[u8] = b"ns2.example";
+pub const OTHER_NAME: &[u8] = b"ns2.example";
 /// The UDP size of noted queries that are not told another.
 pub(crate) const UDP_SIZE: u16 = 1232;
 
-pub(crate) const CLIENT4: &str = "10.0.0.1:4242";
-pub(crate) const CLIENT6: &str = "[fd00::1]:4242";
-pub(crate) const SERVER4: &str = "10.0.0.2:53";
-pub(crate) const SERVER6: &str = "[fd00::2]:53";
+/// A client.
+pub const CLIENT4: &str = "10.0.0.1:4242";
+/// A client, over IPv6.
+pub const CLIENT6: &str = "[fd00::1]:4242";
+/// Where the first service is.
+pub const SERVER4: &str = "10.0.0.2:53";
+/// Where the first service is, too.
+pub const SERVER6: &str = "[fd00::2]:53";
 /// Where the second service is.
 pub(crate) const OTHER_SERVER4: &str = "10.0.0.3:5353";
 
@@ -98,7 +103,7 @@ pub(crate) fn response6(message: &Message) -> Datagram {
     datagram(SERVER6, CLIENT6, message)
 }
 
-fn address(text: &str) -> SocketAddr {
+pub(crate) fn address(text: &str) -> SocketAddr {
     text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
@@ -134,6 +139,18 @@ impl Row {
         let (left, action) = (frame.clone(), Action::Passed);
         let (name, programs, changes) = (name.into(), hook.programs(), vec![]);
         Self { name, rule, hook, programs, frame, changes, outcome, action, left }
+    }
+
+    /// A frame that leaves as another.
+    pub(crate) fn became(
+        hook: Hook,
+        name: impl Into<String>,
+        rule: &'static str,
+        frame: Vec<u8>,
+        left: Vec<u8>,
+        outcome: Outcome,
+    ) -> Self {
+        Self { left, ..Self::passed(hook, name, rule, frame, outcome) }
     }
 
     /// A query that is answered: the answer goes back to where it came from.
@@ -179,6 +196,21 @@ impl Row {
         self
     }
 
+    /// With other bytes of the frame that comes alone.
+    pub(crate) fn arriving_with(mut self, at: usize, bytes: &[u8]) -> Self {
+        self.frame[at..at + bytes.len()].copy_from_slice(bytes);
+        self
+    }
+
+    /// With a checksum that is wrong by as much in the frame that comes and in the one that leaves (RFC 1624).
+    pub(crate) fn off_by(mut self, at: usize, difference: u16) -> Self {
+        for frame in [&mut self.frame, &mut self.left] {
+            let (sum, carry) = u16::from_be_bytes([frame[at], frame[at + 1]]).overflowing_add(difference);
+            frame[at..at + 2].copy_from_slice(&(sum + u16::from(carry)).to_be_bytes());
+        }
+        self
+    }
+
     /// With bytes behind the datagram, which are gone from an answer.
     pub(crate) fn padded(mut self, bytes: usize) -> Self {
         self.frame.resize(self.frame.len() + bytes, 0);
@@ -201,7 +233,18 @@ impl Row {
 
     /// After a query of either version of IP that asked, with this UDP size.
     pub(crate) fn noted(self, udp_size: u16) -> Self {
-        self.with(move |model| note(model, udp_size))
+        self.with(move |model| note(model, ID.to_be_bytes(), udp_size))
+    }
+
+    /// The DNS message, where the frame has no tags and is long enough for one.
+    pub fn message(&self) -> Option<&[u8]> {
+        const ETHER_TYPE: usize = 12;
+        let at = match self.frame.get(ETHER_TYPE..ETHER_TYPE + 2)? {
+            [0x08, 0x00] => V4::DNS,
+            [0x86, 0xdd] => V6::DNS,
+            _ => return None,
+        };
+        self.frame.get(at..)
     }
 
     /// Runs the row in the model and in the kernel, in each program that sees such frames; what does not hold is
@@ -286,10 +329,10 @@ fn mapped(address: SocketAddr) -> Address {
     }
 }
 
-/// Has the model note a query of either version of IP.
-pub(crate) fn note(model: &Model, udp_size: u16) {
+/// Has the model note a query of either version of IP, with this id and UDP size.
+pub fn note(model: &Model, id: [u8; 2], udp_size: u16) {
     for (client, server) in [(CLIENT4, SERVER4), (CLIENT6, SERVER6)] {
-        let mut asking = datagram(client, server, &asking());
+        let mut asking = datagram(client, server, &asking().id(u16::from_be_bytes(id)));
         let size_at = asking.payload.len() - 12;
         asking.payload[size_at..size_at + 2].copy_from_slice(&udp_size.to_be_bytes());
         assert_eq!(model.queries(&mut asking.frame()), Outcome::QueryNoted);

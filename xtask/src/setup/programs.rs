@@ -10,6 +10,7 @@ pub(crate) enum Purpose {
     Demo,
     Test,
     Bench,
+    Fuzz,
     /// To boot other kernels.
     Kernels,
     /// To test on other kernels, in the virtual machine.
@@ -25,7 +26,7 @@ struct Program {
 }
 
 /// Every program, its Debian package, and who starts it.
-static PROGRAMS: [Program; 26] = [
+static PROGRAMS: [Program; 27] = [
     Program {
         name: "protoc",
         package: "protobuf-compiler",
@@ -37,6 +38,12 @@ static PROGRAMS: [Program; 26] = [
         package: "libprotobuf-dev",
         what_for: "what etcd's protocol is written in",
         started_for: &[Purpose::Build],
+    },
+    Program {
+        name: "c++",
+        package: "g++",
+        what_for: "builds libFuzzer",
+        started_for: &[Purpose::Fuzz, Purpose::Test],
     },
     Program {
         name: "unbound",

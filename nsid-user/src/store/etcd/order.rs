@@ -10,41 +10,45 @@ use crate::store::Nonce;
 
 /// A state of the pool.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct View {
+pub struct View {
     /// When it was that, in etcd's count.
-    pub(super) revision: i64,
+    pub revision: i64,
     /// Who has a ticket, the oldest first.
-    pub(super) tickets: Vec<Nonce>,
+    pub tickets: Vec<Nonce>,
     /// The slots that are taken.
-    pub(super) slots: Vec<Taken>,
+    pub slots: Vec<Taken>,
 }
 
 /// A slot that is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Taken {
-    pub(super) slot: u32,
+pub struct Taken {
+    /// Which.
+    pub slot: u32,
     /// None: nobody that we know.
-    pub(super) holder: Option<Nonce>,
+    pub holder: Option<Nonce>,
     /// When it was taken, in etcd's count.
-    pub(super) revision: i64,
+    pub revision: i64,
 }
 
 /// What one claimant does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Turn {
+pub enum Turn {
     /// It has a slot already, from an earlier claim: that one is its own.
     Keep(Taken),
     /// It is its turn, for this slot.
     Take(u32),
     /// It waits until so many tickets are gone: those of holders, whose slots are free then, or of others in line.
-    Wait { departures: usize },
+    Wait {
+        /// How many.
+        departures: usize,
+    },
     /// It is not in line.
     Absent,
 }
 
 impl View {
     /// That of the claimant `nonce`, in a pool of the slots 0 to `limit` - 1.
-    pub(super) fn turn(&self, nonce: Nonce, limit: u32) -> Turn {
+    pub fn turn(&self, nonce: Nonce, limit: u32) -> Turn {
         // Where limits differ, others hold slots beyond ours, and are in no line. Our own from before the pool was made
         // smaller is none.
         let within = |taken: &&Taken| taken.slot < limit;

@@ -17,23 +17,25 @@ use etcd_client::{
     Compare, CompareOp, GetOptions, KeyValue, PutOptions, Txn, TxnOp, TxnOpResponse, TxnResponse,
 };
 
-use super::order::{Taken, View};
 use super::session::LeaseId;
+use super::{Taken, View};
 use crate::store::Nonce;
 
 /// The keys of one pool, for one claimant of it.
 #[derive(Clone, Debug)]
-pub(super) struct Keys {
+pub struct Keys {
     root: String,
     nonce: Nonce,
 }
 
 impl Keys {
-    pub(super) fn new(pool: &str, nonce: Nonce) -> Self {
+    /// Of the claimant `nonce`.
+    pub fn new(pool: &str, nonce: Nonce) -> Self {
         Self { root: format!("/nsid/{pool}/"), nonce }
     }
 
-    pub(super) fn slot(&self, slot: u32) -> String {
+    /// Has the holder's nonce.
+    pub fn slot(&self, slot: u32) -> String {
         format!("{}{slot}", self.slots())
     }
 
@@ -116,21 +118,32 @@ impl Keys {
         };
         let mut tickets: Vec<_> = tickets.kvs().iter().collect();
         tickets.sort_by_key(|ticket| ticket.create_revision());
-        let tickets = tickets.into_iter().filter_map(|ticket| tail(ticket, &self.tickets())).collect();
-        let slots = slots.kvs().iter().filter_map(|key| {
-            let slot = tail(key, &self.slots())?;
-            // `slots/01` is somebody's, but not slot 1.
-            (key.key() == self.slot(slot).as_bytes()).then_some(Taken {
-                slot,
-                holder: key.value_str().ok().and_then(|holder| holder.parse().ok()),
-                revision: key.mod_revision(),
-            })
-        });
-        Some(View { revision: answer.header()?.revision(), tickets, slots: slots.collect() })
+        Some(View {
+            revision: answer.header()?.revision(),
+            tickets: tickets.into_iter().filter_map(|ticket| self.waiting(ticket.key())).collect(),
+            slots: slots
+                .kvs()
+                .iter()
+                .filter_map(|slot| self.taken(slot.key(), slot.value(), slot.mod_revision()))
+                .collect(),
+        })
+    }
+
+    /// Whose ticket a key is; nothing for a key that is none of ours.
+    pub fn waiting(&self, key: &[u8]) -> Option<Nonce> {
+        tail(key, &self.tickets())
+    }
+
+    /// Which slot a key is, and whose by its value; nothing for a key that is none of ours.
+    pub fn taken(&self, key: &[u8], value: &[u8], revision: i64) -> Option<Taken> {
+        let slot = tail(key, &self.slots())?;
+        let holder = || str::from_utf8(value).ok()?.parse().ok();
+        // `slots/01` is somebody's, but not slot 1.
+        (key == self.slot(slot).as_bytes()).then(|| Taken { slot, holder: holder(), revision })
     }
 }
 
-/// What a key has behind its prefix; nothing for a key that is none of ours.
-fn tail<T: FromStr>(key: &KeyValue, prefix: &str) -> Option<T> {
-    key.key_str().ok()?.strip_prefix(prefix)?.parse().ok()
+/// What a key has behind its prefix.
+fn tail<T: FromStr>(key: &[u8], prefix: &str) -> Option<T> {
+    str::from_utf8(key).ok()?.strip_prefix(prefix)?.parse().ok()
 }

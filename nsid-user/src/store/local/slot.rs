@@ -20,7 +20,8 @@ const LOCK: &str = ".lock";
 pub(super) struct Record {
     /// The boot that `expires` counts from.
     pub(super) boot: String,
-    /// None: given back.
+    /// None: given back. Where it is missing, nobody knows: without this, serde would take that for None.
+    #[serde(deserialize_with = "Option::deserialize")]
     pub(super) holder: Option<Nonce>,
     /// Stays when the slot is given back: the next holder's is greater.
     pub(super) token: u64,

@@ -1,0 +1,74 @@
+//! What the targets start from: the rows of the packet table, and the texts in `seeds/`.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use nsid_packets::table;
+use nsid_user::probe::Question;
+
+use crate::frame::Input;
+
+/// Writes the inputs that each target starts from, each into a directory of its name.
+pub fn write(below: &Path) -> io::Result<()> {
+    for target in ["parser", "kernel"] {
+        let directory = emptied(below, target)?;
+        for row in table() {
+            for (program, seed) in (1..).zip(Input::seeds(row.hook, &row.frame)) {
+                put(&directory, &format!("{} {program}", row.name), &seed)?;
+            }
+        }
+    }
+    let directory = emptied(below, "hickory")?;
+    for row in table() {
+        if let Some(message) = row.message() {
+            // A name of ten bytes, for a requestor that takes 1232.
+            put(&directory, &row.name, &[&[9, 4, 208], message].concat())?;
+        }
+    }
+    for target in ["config", "control"] {
+        let directory = emptied(below, target)?;
+        if target == "control" {
+            answers(&directory)?;
+        }
+        for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join(target))? {
+            let entry = entry?;
+            fs::copy(entry.path(), directory.join(entry.file_name()))?;
+        }
+    }
+    Ok(())
+}
+
+/// What servers say to a probe with the id 0.
+fn answers(directory: &Path) -> io::Result<()> {
+    const QR: u8 = 0x80;
+    const TXT: &[u8] = b"\xc0\x0c\0\x10\0\x03\0\0\0\0\0\x04\x03ns1";
+    let mut nsid = Question::Nsid.encode(0);
+    let mut id_server = Question::IdServer.encode(0);
+    for answer in [&mut nsid, &mut id_server] {
+        answer[2] |= QR;
+    }
+    put(directory, "probe without a name", &[b"p", &nsid[..]].concat())?;
+    // RDLENGTH and the option's, which are those of nothing.
+    let empty = nsid.len() - 6;
+    nsid.splice(empty.., *b"\0\x07\0\x03\0\x03ns1");
+    put(directory, "probe", &[b"p", &nsid[..]].concat())?;
+    put(directory, "probe for id.server without an answer", &[b"q", &id_server[..]].concat())?;
+    id_server[7] = 1;
+    put(directory, "probe for id.server", &[b"q", &id_server[..], TXT].concat())
+}
+
+/// A directory that is there and in which nothing is.
+fn emptied(below: &Path, target: &str) -> io::Result<PathBuf> {
+    let directory = below.join(target);
+    match fs::remove_dir_all(&directory) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => fs::create_dir_all(&directory)?,
+    }
+    Ok(directory)
+}
+
+fn put(directory: &Path, name: &str, input: &[u8]) -> io::Result<()> {
+    fs::write(directory.join(name.replace(['/', ' '], "-")), input)
+}

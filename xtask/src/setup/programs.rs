@@ -26,7 +26,7 @@ struct Program {
 }
 
 /// Every program, its Debian package, and who starts it.
-static PROGRAMS: [Program; 26] = [
+static PROGRAMS: [Program; 27] = [
     Program {
         name: "protoc",
         package: "protobuf-compiler",

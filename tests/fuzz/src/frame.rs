@@ -1,7 +1,7 @@
 //! The input of the targets that take frames: a frame, and the state that it meets.
 //!
 //! ```text
-//! | hook and switches | length of the name | MTU, UDP size | the frame ...
+//! | hook and switches | length of the name | sizes, policies | the frame ...
 //! ```
 
 use nsid_common::model::Segments;
@@ -35,6 +35,9 @@ const PROGRAM: u32 = 6;
 
 const MTUS: [u64; 4] = [1500, 576, 1280, 9000];
 const UDP_SIZES: [u16; 4] = [1232, 512, 4096, 0];
+/// In the third byte, below which are MTU and UDP size, and above `max_udp_size`.
+const KEEP_OWN: u8 = 16;
+const MAX_UDP_SIZES: [u64; 4] = [0, 512, 600, 1232];
 /// Bytes of the longest frame that a test run takes in one buffer, with room to grow (`net/bpf/test_run.c`).
 const LONGEST: usize = 3000;
 /// Bytes of a name.
@@ -56,6 +59,8 @@ impl<'a> Input<'a> {
             lapsed: is(LAPSED),
             name: usize::from(1 + name % NAMES),
             segments: if is(SEVERAL) { Segments::Several } else { Segments::One },
+            keep_own: choice & KEEP_OWN != 0,
+            max_udp_size: MAX_UDP_SIZES[usize::from(choice / 32 % 4)],
         };
         let programs = hook.programs();
         let prog = programs[usize::from(switches >> PROGRAM) % programs.len()];

@@ -54,7 +54,7 @@ fn config(path: &Path, flags: &str) -> Option<Config> {
     let arguments = ["nsid", "run", "--config"].into_iter().map(OsString::from).chain([path.into()]);
     let arguments: Vec<_> = arguments.chain(flags.lines().map(OsString::from)).collect();
     match Cli::try_parse_from(&arguments) {
-        Ok(Cli { verb: Verb::Run(run) }) => run.into_config().map_err(refused).ok(),
+        Ok(Cli { verb: Verb::Run(run) }) => run.into_source().load().map_err(refused).ok(),
         Ok(Cli { verb }) => panic!("{verb:?}"),
         Err(error) => {
             // Not where help was asked for.

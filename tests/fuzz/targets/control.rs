@@ -7,7 +7,9 @@ use std::{fs, path::Path, time::Duration};
 
 use libfuzzer_sys::fuzz_target;
 use nsid_user::{
+    config::Change,
     probe::{Answer, Question},
+    set::{Reply, Request},
     state::State,
     store::{
         Kind, Local, Nonce, Progress, Store as _,
@@ -25,6 +27,7 @@ fuzz_target!(|bytes: &[u8]| {
     let Some((kind, bytes)) = bytes.split_first() else { return };
     match kind {
         b's' => state(bytes),
+        b'c' => changes(bytes),
         b'p' => probe(Question::Nsid, bytes),
         b'q' => probe(Question::IdServer, bytes),
         b'n' => SITE.with(|site| nonce(site, bytes)),
@@ -39,6 +42,21 @@ fn state(bytes: &[u8]) {
     if let Ok(state) = serde_json::from_slice::<State>(bytes) {
         let written = serde_json::to_vec(&state).expect("a state is JSON");
         assert_eq!(serde_json::from_slice::<State>(&written).expect("our own JSON is read"), state);
+    }
+}
+
+/// On the control socket: what `nsid set` asks for, and what it is answered.
+fn changes(bytes: &[u8]) {
+    if let Ok(Request { set, .. }) = serde_json::from_slice::<Request>(bytes) {
+        for text in set {
+            match text.parse::<Change>() {
+                Ok(change) => assert_eq!(change.to_string().parse::<Change>().expect("it was taken"), change),
+                Err(error) => assert!((1..=3).contains(&error.to_string().lines().count()), "{error}"),
+            }
+        }
+    }
+    if let Ok(reply) = serde_json::from_slice::<Reply>(bytes) {
+        serde_json::to_vec(&reply).expect("a reply is JSON");
     }
 }
 

@@ -38,12 +38,24 @@ pub struct State {
     pub name: usize,
     /// Responses are of several segments.
     pub segments: Segments,
+    /// An NSID of the server's own stays.
+    pub keep_own: bool,
+    /// Bytes of a message that the name is put into, at most; 0: as many as the requestor takes.
+    pub max_udp_size: u64,
 }
 
 impl Default for State {
     fn default() -> Self {
-        let segments = Segments::One;
-        Self { enabled: true, observe: false, mtu: 1500, lapsed: false, name: NAME.len(), segments }
+        Self {
+            enabled: true,
+            observe: false,
+            mtu: 1500,
+            lapsed: false,
+            name: NAME.len(),
+            segments: Segments::One,
+            keep_own: false,
+            max_udp_size: 0,
+        }
     }
 }
 
@@ -54,6 +66,8 @@ impl State {
         model.control.observe.set(self.observe.into());
         model.interfaces[1].mtu.set(self.mtu);
         model.segments = self.segments;
+        model.policy().keep_own.set(self.keep_own.into());
+        model.policy().max_udp_size.set(self.max_udp_size);
         model.say(0, &vec![b'n'; self.name], if self.lapsed { 1 } else { u64::MAX });
     }
 }

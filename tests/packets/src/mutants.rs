@@ -95,6 +95,8 @@ fn state(random: &mut Random) -> State {
         name: 1 + random.below(128),
         lapsed: random.below(8) == 0,
         segments: Segments::One,
+        keep_own: random.below(8) == 0,
+        max_udp_size: [0, 0, 512, 1232][random.below(4)],
     }
 }
 

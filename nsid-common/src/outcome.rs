@@ -62,11 +62,13 @@ outcomes! {
     AnswerClient = "answer_client",
     /// Not answered: the requestor's network had its answers of this second (`--answer-rate`).
     AnswerRate = "answer_rate",
-    /// Not answered: not sent to the interface's own address, or from port 0.
+    /// Not answered: not from a single address on the link to the interface's own, from port 0, with a TTL of 0 or a bad
+    /// IPv4 header checksum, or where a VLAN's tags are taken off.
     AnswerFrame = "answer_frame",
     /// Not answered: an EDNS version above 0.
     AnswerVersion = "answer_version",
-    /// Not answered: the frame could not be made long enough.
+    /// Not answered: the answer would be longer than the requestor or the interface takes, or the frame could not be made
+    /// so long.
     AnswerNoRoom = "answer_no_room",
     /// Not answered: the name may no longer be said, or there is none yet.
     AnswerLapsed = "answer_lapsed",

@@ -65,7 +65,7 @@ pub struct Config {
     pub services: Vec<Service>,
     /// What may be changed while it runs.
     pub policies: Policies,
-    /// How XDP is attached.
+    /// Where queries that arrive are seen.
     pub ingress: Ingress,
     /// Count what would be done, change nothing.
     pub observe: bool,

@@ -141,6 +141,8 @@ pub struct Attached {
     pub why_tc: Option<String>,
     /// A server is behind the link.
     pub behind: bool,
+    /// Its responses are edited at XDP, and not at tc.
+    pub edits_at_xdp: bool,
     /// How the programs at tc are attached.
     pub tc: Tc,
     /// Ours and others', as the agent last saw them.

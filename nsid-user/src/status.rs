@@ -65,6 +65,8 @@ struct Interface {
     reason: Option<String>,
     /// Whether queries are noted that leave, and responses edited that arrive: to and from a server behind the link.
     behind: bool,
+    /// Whether those responses are edited at XDP, and not at tc.
+    edits_at_xdp: bool,
     /// How what is at tc is attached.
     tc: Tc,
     /// The programs at tcx, ours and others', in the order in which they run.
@@ -144,7 +146,8 @@ fn milliseconds_left(point: BootTime) -> i64 {
 }
 
 impl From<Attached> for Interface {
-    fn from(Attached { name, ingress, why_tc, behind, tc, tcx, bypass, .. }: Attached) -> Self {
+    fn from(attached: Attached) -> Self {
+        let Attached { name, index: _, ingress, why_tc, behind, edits_at_xdp, tc, tcx, bypass } = attached;
         let ingress = ingress.map(|mode| {
             let hook = match mode {
                 IngressMode::Native | IngressMode::Generic => "xdp",
@@ -152,7 +155,7 @@ impl From<Attached> for Interface {
             };
             Ingress { hook, mode }
         });
-        Self { name, ingress, reason: why_tc, behind, tc, tcx, bypass }
+        Self { name, ingress, reason: why_tc, behind, edits_at_xdp, tc, tcx, bypass }
     }
 }
 
@@ -207,7 +210,7 @@ impl fmt::Display for Status {
 /// `eth0: queries at XDP (native), responses at tc (tcx)`.
 impl fmt::Display for Interface {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, ingress, reason, behind, tc, tcx, bypass } = self;
+        let Self { name, ingress, reason, behind, edits_at_xdp, tc, tcx, bypass } = self;
         let tc = word(tc);
         write!(f, "{name}: ")?;
         match ingress.as_ref().map(|ingress| ingress.mode) {
@@ -217,7 +220,9 @@ impl fmt::Display for Interface {
         }
         if *behind {
             let also = if ingress.is_some() { "; " } else { "" };
-            write!(f, "{also}of a server behind it, queries and responses at tc ({tc})")?;
+            let seen =
+                if *edits_at_xdp { "queries at tc, responses at XDP" } else { "queries and responses at tc" };
+            write!(f, "{also}of a server behind it, {seen} ({tc})")?;
         }
         if let Some(reason) = reason {
             write!(f, "; not at XDP: {reason}")?;

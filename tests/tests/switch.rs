@@ -103,7 +103,7 @@ fn status_tells_the_agent_running_frozen_and_dead() {
         (&status, &["instance", "enabled", "agent", "services", "interfaces", "outcomes"][..]),
         (service, &["name", "listen", "store", "slot", "token", "deadline_ms"]),
         (&service["store"], &["kind", "state"]),
-        (&status["interfaces"][0], &["name", "ingress", "reason", "behind", "tc", "tcx"]),
+        (&status["interfaces"][0], &["name", "ingress", "reason", "behind", "edits_at_xdp", "tc", "tcx"]),
         (&status["interfaces"][0]["ingress"], &["hook", "mode"]),
         (&status["interfaces"][0]["tcx"], &["ingress", "egress"]),
     ] {

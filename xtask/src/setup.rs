@@ -51,9 +51,9 @@ pub(crate) enum Need {
 
 /// Sees to the needs of every command.
 pub(crate) fn everything(consent: Consent) -> Result<()> {
-    let [for_demo, for_tests] = [Purpose::Demo, Purpose::Test].map(Need::Programs);
-    let needs =
-        [Need::Build, Need::EbpfClippy, Need::Linters, for_demo, for_tests, Need::CoreDns, Need::Hickory];
+    let programs = [Purpose::Demo, Purpose::Test, Purpose::Bench, Purpose::Kernels, Purpose::Machine];
+    let mut needs = vec![Need::Build, Need::EbpfClippy, Need::Linters, Need::CoreDns, Need::Hickory];
+    needs.extend(programs.map(Need::Programs));
     prepare(&needs, consent)?;
     say("everything is there");
     Ok(())

@@ -122,6 +122,9 @@ impl Interfaces {
         let wanted = |ingress| Wanted { here: here.then_some(ingress), behind };
         let first = match self.ingress {
             config::Ingress::Auto | config::Ingress::Native => Ingress::Xdp(Mode::Native),
+            // Behind generic XDP, tc ingress sees packets without their Ethernet header where the kernel had to copy them
+            // (`skb_pp_cow_data`; Linux 6.18), and responses that arrive are edited there.
+            config::Ingress::Generic if behind => Ingress::Tc,
             config::Ingress::Generic => Ingress::Xdp(Mode::Generic),
             config::Ingress::Tc => Ingress::Tc,
         };
@@ -148,9 +151,25 @@ impl Interfaces {
             // Asked for native XDP, a kernel may give generic.
             Some(Ingress::Xdp(_)) => IngressMode::of(&now),
         };
+        if given.here == Some(Ingress::Tc) && IngressMode::of(&now) == Some(IngressMode::Generic) {
+            log::warn!(
+                "{}: behind somebody's generic XDP program, tc may see no Ethernet headers (Linux 6.18), and then no \
+                 queries",
+                link.name
+            );
+        }
         let tcx = Chains::of(&link.name);
-        let attached =
-            Attached { name: link.name.clone(), index: link.index, ingress, why_tc, behind, tc, tcx, bypass };
+        let attached = Attached {
+            name: link.name.clone(),
+            index: link.index,
+            ingress,
+            why_tc,
+            behind,
+            edits_at_xdp: behind && given.edits_at_xdp(link),
+            tc,
+            tcx,
+            bypass,
+        };
         log::info!("{}: attached, {ingress:?}, tc by {tc:?}", link.name);
         self.attached.retain(|other| other.index != link.index);
         self.attached.push(attached);

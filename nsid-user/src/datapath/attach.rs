@@ -81,11 +81,16 @@ impl Wanted {
         }
         if self.behind {
             places.insert(Place::QueriesOut);
-            if self.xdp(link) != Prog::XdpBoth {
+            if !self.edits_at_xdp(link) {
                 places.insert(Place::ResponsesIn);
             }
         }
         places
+    }
+
+    /// Whether responses that arrive are edited at XDP, and not at tc.
+    pub fn edits_at_xdp(self, link: &Link) -> bool {
+        self.xdp(link) == Prog::XdpBoth
     }
 
     /// The program at XDP: edits what a NIC receives, but not on veth and in generic mode, where a checksum may not be

@@ -1,6 +1,6 @@
 //! In a virtual machine, whose first process starts it: a server and the agent on each of its NICs, asked from outside.
 //!
-//! Says `status NIC JSON` of each, then `serving`. tests/virtio_net.rs is the outside.
+//! Says `status NIC JSON` of each, then `serving`. `tests/virtio_net.rs` is the outside.
 
 use std::thread;
 

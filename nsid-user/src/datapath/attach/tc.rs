@@ -49,7 +49,8 @@ const fn at_tc(place: Place) -> Option<(TcAttachType, Prog, TcHandle)> {
 }
 
 impl Datapath {
-    /// Attaches the program of a place at tc, before those of others; the last run's link goes on with it.
+    /// Attaches the program of a place at tc, of tcx before those of others that are there; the last run's link goes on with
+    /// it, where it is.
     pub(super) fn attach_tc(&mut self, link: &Link, netns: NetNs, place: Place) -> Result<Tc, AttachError> {
         let Some((direction, prog, handle)) = at_tc(place) else { return Ok(Tc::Tcx) };
         self.prepare(prog)?;

@@ -35,7 +35,7 @@ pub const VERSION: &str = if cfg!(feature = "without-fence") {
 pub enum Verb {
     /// Run the agent: claim a name, and have the kernel say it until the agent is stopped
     #[command(long_about = RUN_ABOUT, after_long_help = RUN_EXAMPLES)]
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Say the name again, after `nsid off`
     ///
     /// At once, also where the agent is dead or frozen: but then only while the name's claim still lasts.

@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     fn answer(additional: &[&[u8]]) -> Answer {
-        let head = [0, 7, 128, 0, 0, 1, 0, 1, 0, 0, 0, additional.len() as u8];
+        let head = [0, 7, 128, 0, 0, 1, 0, 1, 0, 0, 0, u8::try_from(additional.len()).expect("few")];
         let question = b"\x01a\0\0\x01\0\x01";
         let record = b"\xc0\x0c\0\x01\0\x01\0\0\0\x3c\0\x04\xc0\0\x02\x01";
         Answer::decode(&[&head[..], question, record, &additional.concat()].concat())

@@ -24,7 +24,6 @@ pub struct Both {
 }
 
 /// What a frame meets, of all that a row of the table can change.
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct State {

@@ -47,7 +47,7 @@ mod tests {
     #[test]
     fn the_shortest_frames_fill_10_gigabits_at_14_88_million_a_second() {
         let path = Path { name: String::new(), frame: 42, ns: 67.2 };
-        assert_eq!(path.line_rate(10).round(), 14_880_952.0);
+        assert!((path.line_rate(10) - 14_880_952.0).abs() < 1.0);
         assert!((path.cpus(10) - 1.0).abs() < 1e-3);
     }
 }

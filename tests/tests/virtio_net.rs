@@ -2,7 +2,7 @@
 //! outside.
 //!
 //! `cargo xtask` makes the machine, and tells by `NSID_MACHINE_KERNEL` and `NSID_MACHINE_INITRD` where it is. Inside runs
-//! src/bin/virtual_server.rs.
+//! `src/bin/virtual_server.rs`.
 
 use std::{
     env,
@@ -17,7 +17,7 @@ use nsid_tests::{
 use serde_json::{Value, json};
 
 /// An emulated machine takes ten seconds on idle cores.
-const BOOT: Duration = Duration::from_secs(120);
+const BOOT: Duration = Duration::from_mins(2);
 
 const NAME: &str = "worker17";
 
@@ -29,7 +29,7 @@ struct Nic {
 }
 
 /// As it is by default: the driver turns the offloads off that keep it from native XDP (`virtnet_xdp_set`,
-/// drivers/net/virtio_net.c, can by `VIRTIO_NET_F_CTRL_GUEST_OFFLOADS`), and has one pair of queues, which XDP and the
+/// `drivers/net/virtio_net.c`, can by `VIRTIO_NET_F_CTRL_GUEST_OFFLOADS`), and has one pair of queues, which XDP and the
 /// stack share (since Linux 5.13). And without checksum offload, so that the kernel here checks what is computed there.
 const NICS: [Nic; 2] = [
     Nic { device: "virtio-net-pci", here: Addresses::new(1, 1), there: Addresses::new(1, 2) },

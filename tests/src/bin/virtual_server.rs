@@ -2,7 +2,7 @@
 //!
 //! Says `status NIC JSON` of each, then `serving`. `tests/virtio_net.rs` is the outside.
 
-use std::thread;
+use std::{process::Command, thread};
 
 use nsid_tests::{
     agent::Agent,
@@ -20,7 +20,7 @@ const NICS: [(&str, Addresses); 2] = [("eth0", Addresses::new(1, 2)), ("eth1", A
 fn main() {
     let _sites = NICS.map(|(nic, addresses)| {
         let namespace = Namespace::new(Prefix::Test, nic);
-        run(std::process::Command::new("ip").args(["link", "set", nic, "netns", namespace.name()]));
+        run(Command::new("ip").args(["link", "set", nic, "netns", namespace.name()]));
         addresses.give(&namespace, nic);
         let server = Server::start_default(Software::Nsd, &namespace, addresses);
         let arguments = ["--iface", nic, "--ingress", "native", "--store", "static:worker17"];

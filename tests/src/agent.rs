@@ -63,10 +63,13 @@ pub fn run_refused(namespace: &Namespace, instance: &Instance, arguments: &[&str
     output
 }
 
-/// `nsid run` as this instance, not started yet.
+/// `nsid run` as this instance, not started yet. At native XDP, unless told otherwise: by itself it takes tc on veth.
 pub fn run_command(binary: &Path, instance: &Instance, namespace: &Namespace, arguments: &[&str]) -> Command {
     let mut command = namespace.command(binary.to_str().expect("a path in UTF-8"));
     command.arg("run").args(["--instance", instance.name()]).args(arguments);
+    if !arguments.contains(&"--ingress") {
+        command.args(["--ingress", "native"]);
+    }
     command
 }
 

@@ -59,7 +59,10 @@ fn a_server_that_takes_packets_past_the_stack_is_told_with_its_program() {
     });
     let shown = wire.server.ip_shows("-d -o link show dev eth0");
     assert!(shown.contains("xdp_redirect"), "Knot's own program: {shown}");
-    let agent = Agent::start(&wire.server, &["--iface", INTERFACE, "--store", "static:ns1.example.net"]);
+    let agent = Agent::start(
+        &wire.server,
+        &["--iface", INTERFACE, "--store", "static:ns1.example.net", "--ingress", "auto"],
+    );
     let told = |status: &Value| status["interfaces"][0]["bypass"]["program"].as_str().map(str::to_owned);
     let program = told(&agent.status()).expect("a program");
     assert!(shown.contains(&format!("name {program}")), "{program}: {shown}");
@@ -79,7 +82,10 @@ fn a_server_that_takes_packets_past_the_stack_is_told_with_its_program() {
 fn a_program_that_hands_nothing_past_the_stack_is_no_such_server() {
     let wire = Wire::direct();
     let _other = PassProgram::attach(&wire.server, INTERFACE);
-    let agent = Agent::start(&wire.server, &["--iface", INTERFACE, "--store", "static:ns1.example.net"]);
+    let agent = Agent::start(
+        &wire.server,
+        &["--iface", INTERFACE, "--store", "static:ns1.example.net", "--ingress", "auto"],
+    );
     let status = agent.status();
     assert_eq!(status["interfaces"][0]["bypass"], Value::Null, "{status}");
 }

@@ -10,7 +10,7 @@ use nsid_tests::{
     message::Query,
     peer_xdp::{PROGRAM, PassProgram},
     process::run,
-    servers::{ABSENT, PRESENT, Server, Software},
+    servers::{ABSENT, MANY_ADDRESSES, PRESENT, Server, Software},
     site::Site,
     wire::{INTERFACE, NEAR, Wire},
 };
@@ -52,7 +52,7 @@ fn kernel_answers(clients: &[Client], name: &str) {
 fn where_the_xdp_slot_is_taken_tc_does_the_same() {
     let wire = Wire::direct();
     let _other = PassProgram::attach(&wire.server, INTERFACE);
-    let site = Site::on(wire, Software::Nsd, NAME, &[]);
+    let site = Site::on(wire, Software::Nsd, NAME, &["--ingress", "auto"]);
     let told = interface(&site.agent);
     assert_eq!(told["ingress"], json!({"hook": "tc", "mode": "tc"}), "{told}");
     assert!(told["reason"].as_str().is_some_and(|reason| reason.contains(PROGRAM)), "{told}");
@@ -60,6 +60,17 @@ fn where_the_xdp_slot_is_taken_tc_does_the_same() {
     let (_agent, wire) = site.without_server();
     kernel_answers(&wire.clients(), NAME);
     assert_eq!(attached(&wire.server, INTERFACE), Attached { xdp: 1, tcx_ingress: 1, tcx_egress: 1 });
+}
+
+/// What `XDP_TX` sends is dropped there (`veth_xdp_xmit`, drivers/net/veth.c): the far end of a container's link has no
+/// program.
+#[test]
+fn on_veth_answers_arrive_though_the_far_end_has_no_xdp_program() {
+    let wire = Wire::container();
+    let host = wire.router.as_ref().expect("a container has a host");
+    let store = format!("static:{NAME}");
+    let _agent = Agent::start(&wire.server, &["--iface", INTERFACE, "--store", &store, "--ingress", "auto"]);
+    kernel_answers(&wire.addresses.both().map(|server| Client::new(host, server)), NAME);
 }
 
 #[test]
@@ -122,6 +133,24 @@ fn a_server_in_a_container_is_named_from_the_hosts_end_of_its_link() {
     let (status, _instance) = agent.terminate();
     assert!(status.success());
     assert_eq!(attached(host, NEAR), Attached::default());
+}
+
+/// RFC 6891 6.2.3 is about the requestor; what the router on the way takes is our host's to know.
+#[test]
+fn a_name_that_exceeds_what_the_way_out_takes_is_left_out() {
+    let wire = Wire::container();
+    let host = wire.router.as_ref().expect("a container has a host");
+    let _server = Server::start_default(Software::Nsd, &wire.server, wire.addresses);
+    let [client, _below_the_least_mtu_of_ipv6] = wire.clients();
+    let query = Query::a(MANY_ADDRESSES).with_nsid();
+    let mtu = client.ask(&query).bytes().len() + 20 + 8;
+    host.ip(&format!("link set far mtu {mtu}"));
+    let store = format!("static:{NAME}");
+    let listen = format!("{}:53", wire.addresses.v4);
+    let _agent = Agent::start(host, &["--iface", NEAR, "--store", &store, "--listen", &listen]);
+    let answer = client.ask(&query);
+    assert_eq!((answer.nsid(), answer.message().answers.len()), (None, 30), "mtu {mtu}");
+    assert_eq!(client.ask(&Query::a(PRESENT).with_nsid()).nsid().as_deref(), Some(NAME));
 }
 
 #[test]

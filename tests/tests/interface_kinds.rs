@@ -63,7 +63,7 @@ impl Net {
     fn start(&self, interface: &str) -> (Server, Agent) {
         let server = Server::start_default(Software::Nsd, &self.server, SERVER);
         let store = format!("static:{NAME}");
-        (server, Agent::start(&self.server, &["--iface", interface, "--store", &store]))
+        (server, Agent::start(&self.server, &["--iface", interface, "--store", &store, "--ingress", "auto"]))
     }
 }
 
@@ -174,7 +174,7 @@ fn below_a_vlan_names_are_said_in_both_and_the_server_answers_for_itself() {
     let store = format!("static:{NAME}");
     for addresses in [SERVER, SERVER7] {
         let server = Server::start_default(Software::Nsd, &net.server, addresses);
-        let _agent = Agent::start(&net.server, &["--iface", "eth0", "--store", &store]);
+        let _agent = Agent::start(&net.server, &["--iface", "eth0", "--store", &store, "--ingress", "auto"]);
         serves(&net.client, &server, addresses, Answers::Server);
     }
 }
@@ -191,8 +191,11 @@ fn a_dummy_is_refused_and_its_addresses_are_served_where_queries_come() {
     net.client.ip(&format!("route add {} via 10.77.2.2", SERVER.v4));
     net.client.ip(&format!("-6 route add {} via fd77:2::2", SERVER.v6));
     let store = format!("static:{NAME}");
-    let refused =
-        run_refused(&net.server, &Instance::new(Prefix::Test), &["--iface", "dummy0", "--store", &store]);
+    let refused = run_refused(
+        &net.server,
+        &Instance::new(Prefix::Test),
+        &["--iface", "dummy0", "--store", &store, "--ingress", "auto"],
+    );
     let said = String::from_utf8_lossy(&refused.stderr);
     assert!(said.contains("'dummy0'") && said.contains("no query comes"), "{said}");
     let (server, _agent) = net.start("eth0");

@@ -14,7 +14,8 @@ use nsid_user::datapath::OBJECT;
 use serde_json::json;
 
 /// The loopback interface is the only one that every kernel has without a module.
-const RUN: [&str; 6] = ["--iface", "lo", "--store", "static:vm", "--listen", "127.0.0.1:53"];
+const RUN: [&str; 8] =
+    ["--iface", "lo", "--store", "static:vm", "--listen", "127.0.0.1:53", "--ingress", "auto"];
 
 const PATIENCE: Duration = Duration::from_secs(10);
 

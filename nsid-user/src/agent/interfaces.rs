@@ -120,7 +120,11 @@ impl Interfaces {
         link.check()?;
         let (here, behind) = self.roles(link, addresses);
         let wanted = |ingress| Wanted { here: here.then_some(ingress), behind };
+        if let Some(owner) = datapath.served_by_another(link, self.netns) {
+            return Err(AttachError::Served { interface: link.name.clone(), owner });
+        }
         let first = match self.ingress {
+            config::Ingress::Auto if link.kind == Kind::Veth => Ingress::Tc,
             config::Ingress::Auto | config::Ingress::Native => Ingress::Xdp(Mode::Native),
             // Behind generic XDP, tc ingress sees packets without their Ethernet header where the kernel had to copy them
             // (`skb_pp_cow_data`; Linux 6.18), and responses that arrive are edited there.
@@ -133,7 +137,7 @@ impl Interfaces {
         }
         let tried = self.attach_when_free(link, wanted(first), datapath, netlink).await;
         let (given, tc, why_tc) = match tried {
-            Ok(tc) => (wanted(first), tc, None),
+            Ok(tc) => (wanted(first), tc, self.why_not_xdp(link).filter(|_| here)),
             Err(error @ (AttachError::NotNative { .. } | AttachError::Taken { .. }))
                 if self.ingress == config::Ingress::Auto =>
             {
@@ -180,6 +184,18 @@ impl Interfaces {
     /// What was last seen to take packets off a link.
     fn bypass_of(&self, link: &Link) -> Option<&Bypass> {
         self.attached.iter().find(|attached| attached.index == link.index)?.bypass.as_ref()
+    }
+
+    /// Why XDP is not even tried on a link.
+    fn why_not_xdp(&self, link: &Link) -> Option<String> {
+        if self.ingress != config::Ingress::Auto || link.kind != Kind::Veth {
+            return None;
+        }
+        Some(match slot_taken(link) {
+            Some(SlotTaken::ByProgram(id, program)) => taken(&program, id),
+            // `veth_xdp_xmit`, drivers/net/veth.c.
+            _ => "of veth, an answer made there is lost unless the far end has an XDP program".to_owned(),
+        })
     }
 
     fn warn_of_xdp(&mut self, link: &Link) {
@@ -298,9 +314,15 @@ impl Interfaces {
         for link in
             links.iter().filter(|link| self.attached.iter().any(|attached| attached.index == link.index))
         {
-            if let Some(given) = self.given.get(&link.index) {
+            let given = self.given.get(&link.index);
+            if let Some(given) = given {
                 datapath.detach_unwanted(link, self.netns, *given);
             }
+            // A response that arrives leaves by another link, which may take less.
+            let least =
+                links.iter().filter(|link| link.up && link.kind != Kind::Loopback).map(|link| link.mtu).min();
+            let mtu = least.filter(|_| given.is_some_and(|given| given.behind)).unwrap_or(link.mtu);
+            let link = &Link { mtu: mtu.min(link.mtu), ..link.clone() };
             // Whether the device takes tags off the frames is not asked: that there are VLANs is reason enough.
             let tagged = links.iter().any(|vlan| vlan.kind == Kind::Vlan && vlan.lower == Some(link.index));
             let answering = if tagged { Answering::ByServer } else { Answering::ByUs };
@@ -329,9 +351,11 @@ fn look_for_bypass(link: &Link, before: Option<&Bypass>) -> Option<Bypass> {
 fn why(error: &AttachError) -> String {
     match error {
         AttachError::NotNative { source, .. } => format!("the driver has none ({source})"),
-        AttachError::Taken { program, id, .. } => {
-            format!("the slot is taken by the program '{program}' (id {id})")
-        }
+        AttachError::Taken { program, id, .. } => taken(program, *id),
         other => other.to_string(),
     }
+}
+
+fn taken(program: &str, id: u32) -> String {
+    format!("the slot is taken by the program '{program}' (id {id})")
 }

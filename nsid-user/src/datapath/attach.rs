@@ -22,7 +22,7 @@ pub use self::{
 };
 use super::{
     load::{Datapath, Prog},
-    pins::Place,
+    pins::{Place, owner_of_interface},
 };
 use crate::host::{
     links::{self, Kind, Link},
@@ -173,6 +173,11 @@ impl Datapath {
         if let Some(maps) = self.new_maps.filter(|_| !self.taken_over) {
             let _ = fs::remove_dir_all(maps);
         }
+    }
+
+    /// The other instance that has a link on an interface, if one has: of tc, there is no slot that one could have alone.
+    pub fn served_by_another(&self, link: &Link, netns: NetNs) -> Option<String> {
+        owner_of_interface(&self.pins, netns, link.index).unwrap_or_default()
     }
 
     /// Whether the instance's last run left a link on an interface.

@@ -159,6 +159,18 @@ fn name(path: &Path) -> &str {
     path.file_name().and_then(|name| name.to_str()).unwrap_or_default()
 }
 
+/// The instance, of those on this host but the one whose pins these are, that has a link on an interface.
+pub(super) fn owner_of_interface(but: &Pins, netns: NetNs, index: u32) -> io::Result<Option<String>> {
+    for instance in Instance::all()? {
+        let pins = Pins::of(&instance);
+        let there = |pin: &LinkPin| pin.netns == netns.inode() && pin.index == index && pin.open().is_some();
+        if pins.root != but.root && pins.links()?.iter().any(there) {
+            return Ok(Some(instance.name().to_owned()));
+        }
+    }
+    Ok(None)
+}
+
 /// The instance, of those on this host, whose link runs the program of that id.
 pub fn owner_of_program(program: u32) -> io::Result<Option<String>> {
     for instance in Instance::all()? {

@@ -50,6 +50,18 @@ fn counted(agent: &Agent, outcome: &str) -> u64 {
     agent.status()["outcomes"][outcome].as_u64().unwrap_or_else(|| panic!("no outcome {outcome}"))
 }
 
+/// RFC 4892 and RFC 5001 say the same: bytes that are those of the name are said as digits none the less.
+#[test]
+fn bytes_that_are_those_of_the_name_are_digits_in_id_server() {
+    let site = Site::new(Software::Nsd, NAME);
+    let [v4, _] = site.clients();
+    let digits: String = NAME.bytes().map(|byte| format!("{byte:02x}")).collect();
+    is_set(&site.agent, &[&format!("nsid=hex:{digits}")]);
+    assert_eq!((name(&v4), text(&v4)), (Some(NAME.to_owned()), Some(digits)));
+    is_set(&site.agent, &["nsid=name"]);
+    assert_eq!(text(&v4), Some(NAME.to_owned()));
+}
+
 #[test]
 fn who_may_not_see_the_name_gets_the_answer_of_who_did_not_ask() {
     let site = Site::new(Software::Nsd, NAME);

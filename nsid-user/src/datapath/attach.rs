@@ -185,10 +185,15 @@ impl Datapath {
             // No frame is sent to it.
             Answering::ByServer => u64::MAX,
         };
+        let (index, mtu) = (u64::from(link.index), u64::from(link.mtu));
+        // Told anew, it is no interface of ours for a moment, and the packets of that moment stay as they are.
+        if (place.index.get(), place.mac.get(), place.mtu.get()) == (index, mac, mtu) {
+            return Ok(());
+        }
         place.index.set(0);
         place.mac.set(mac);
-        place.mtu.set(u64::from(link.mtu));
-        place.index.set(u64::from(link.index));
+        place.mtu.set(mtu);
+        place.index.set(index);
         Ok(())
     }
 

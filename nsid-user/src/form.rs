@@ -4,13 +4,16 @@
 //! away in the other.
 
 use std::{
-    fmt, fs, io,
+    fmt, fs,
+    io::{self, Read},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
 
 use hmac::{Hmac, KeyInit, Mac};
 use nsid_common::image;
+use rustix::fs::OFlags;
 use sha2::Sha256;
 use thiserror::Error;
 
@@ -48,11 +51,24 @@ impl Key {
     const BYTES: std::ops::RangeInclusive<usize> = SAID..=64;
 
     fn load(path: &Path) -> Result<Self, FormError> {
-        let text = fs::read_to_string(path)
-            .map_err(|source| FormError::Unreadable { path: path.to_owned(), source })?;
+        let text =
+            read_short(path).map_err(|source| FormError::Unreadable { path: path.to_owned(), source })?;
         let key = bytes(text.trim_ascii()).filter(|key| Self::BYTES.contains(&key.len()));
         key.map(Self).ok_or_else(|| FormError::NoKey { path: path.to_owned() })
     }
+}
+
+/// A short text file. What is none, such as a pipe, could keep the agent waiting for ever, or never end.
+fn read_short(path: &Path) -> io::Result<String> {
+    const LONGEST: u64 = 4096;
+    let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
+    let file = fs::File::options().read(true).custom_flags(nonblocking).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut text = String::new();
+    file.take(LONGEST).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 impl fmt::Debug for Key {
@@ -146,6 +162,17 @@ mod tests {
     use super::*;
 
     const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+    /// A pipe that nobody writes to would keep its reader waiting.
+    #[test]
+    fn a_key_is_in_a_regular_file_or_nowhere() {
+        let pipe = tempfile::tempdir().unwrap().keep().join("pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR).unwrap();
+        for path in [pipe.as_path(), Path::new("/dev/zero")] {
+            assert!(matches!(Key::load(path), Err(FormError::Unreadable { .. })), "{}", path.display());
+        }
+        fs::remove_dir_all(pipe.parent().unwrap()).unwrap();
+    }
 
     fn hmac() -> Form {
         let directory = tempfile::tempdir().unwrap();

@@ -50,6 +50,18 @@ fn counted(agent: &Agent, outcome: &str) -> u64 {
     agent.status()["outcomes"][outcome].as_u64().unwrap_or_else(|| panic!("no outcome {outcome}"))
 }
 
+/// RFC 4892 and RFC 5001 say the same: bytes that are those of the name are said as digits none the less.
+#[test]
+fn bytes_that_are_those_of_the_name_are_digits_in_id_server() {
+    let site = Site::new(Software::Nsd, NAME);
+    let [v4, _] = site.clients();
+    let digits: String = NAME.bytes().map(|byte| format!("{byte:02x}")).collect();
+    is_set(&site.agent, &[&format!("nsid=hex:{digits}")]);
+    assert_eq!((name(&v4), text(&v4)), (Some(NAME.to_owned()), Some(digits)));
+    is_set(&site.agent, &["nsid=name"]);
+    assert_eq!(text(&v4), Some(NAME.to_owned()));
+}
+
 #[test]
 fn who_may_not_see_the_name_gets_the_answer_of_who_did_not_ask() {
     let site = Site::new(Software::Nsd, NAME);
@@ -61,6 +73,19 @@ fn who_may_not_see_the_name_gets_the_answer_of_who_did_not_ask() {
     assert_eq!((name(&v4), name(&v6)), (Some(NAME.to_owned()), None));
     is_set(&site.agent, &["allow="]);
     assert_eq!((name(&v4).as_deref(), name(&v6).as_deref()), (Some(NAME), Some(NAME)));
+}
+
+#[test]
+fn a_query_that_was_noted_before_is_answered_by_what_holds_now() {
+    let site = Site::new(Software::Nsd, NAME);
+    let [v4, _] = site.clients();
+    site.server.freeze();
+    v4.send(7, &Query::a(PRESENT).with_nsid());
+    until(PATIENCE, "the note", || counted(&site.agent, "query_noted") >= 1);
+    is_set(&site.agent, &["deny=10.0.0.0/8"]);
+    site.server.thaw();
+    let answer = v4.receive(7, PATIENCE).expect("an answer");
+    assert_eq!(answer.nsid(), None);
 }
 
 #[test]

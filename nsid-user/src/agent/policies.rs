@@ -8,6 +8,7 @@ use crate::{
     clock::BootTime,
     config::{self, Change, Config, OwnNsid, Policies},
     datapath::{PolicyError, Rules},
+    form::Form,
     host::{addresses::Address, control},
     set::{Reply, Request},
     state::State,
@@ -65,11 +66,12 @@ impl Agent {
     async fn set(&mut self, text: &[u8]) -> Result<()> {
         let Request { set, until } =
             serde_json::from_slice(text).context("the agent is of another version of nsid; restart it")?;
+        let changes = set.iter().map(|change| change.parse()).collect::<Result<Vec<Change>, _>>()?;
+        let policies = self.reading.changed(&self.config.policies, &changes)?;
+        // Looked at last: a file may have been slow to read, and who asked has been told that nothing is changed.
         if BootTime::from_nanos(until).passed() {
             bail!("asked too late");
         }
-        let changes = set.iter().map(|change| change.parse()).collect::<Result<Vec<Change>, _>>()?;
-        let policies = self.reading.changed(&self.config.policies, &changes)?;
         self.change_to(policies).await
     }
 
@@ -93,8 +95,16 @@ impl Agent {
     async fn change_to(&mut self, policies: Policies) -> Result<()> {
         policies.fit(self.services.configured())?;
         let addresses = self.netlink.addresses().await?;
-        self.keep_to(rules(&policies, &addresses))?;
-        self.services.say_in(policies.form.clone(), &self.datapath.maps);
+        let rules = rules(&policies, &addresses);
+        rules.fit()?;
+        // Who may see less of a name than before does so before more may see it, and the other way about.
+        if policies.form == Form::Name {
+            self.keep_to(rules)?;
+            self.services.say_in(policies.form.clone(), &self.datapath.maps);
+        } else {
+            self.services.say_in(policies.form.clone(), &self.datapath.maps);
+            self.keep_to(rules)?;
+        }
         self.config.policies = policies;
         Ok(())
     }

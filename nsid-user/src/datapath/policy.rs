@@ -9,7 +9,7 @@ use nsid_common::{
 };
 use thiserror::Error;
 
-use super::maps::Maps;
+use super::maps::{Maps, random};
 use crate::{clock::jiffy, host::clients::Verdict};
 
 /// What the programs keep to.
@@ -70,6 +70,11 @@ impl Maps {
             rate::set(policy, answers, jiffies_a_second());
         }
         control.policy.set(in_use.word());
+        if some_may_not_see {
+            // A query that was noted under the other rules is not answered with a name that these hide.
+            thread::sleep(jiffy());
+            control.pending_key[1].set(random() | 1);
+        }
         Ok(())
     }
 }

@@ -56,9 +56,19 @@ impl Maps {
         // What is in the maps was a name when it came there.
         let Ok(name) = said.name.parse() else { return };
         let identity = form.of(&name, SystemTime::now());
-        if identity.parts().nsid != said.nsid {
+        // One NSID can go with two texts: bytes given by hand may be those of the name.
+        if identity.parts().nsid != said.nsid || !self.says_text(service, &identity) {
             self.say(service, &identity, word(said.until));
         }
+    }
+
+    /// Whether `id.server.` says that identity's text.
+    fn says_text(&self, service: u32, identity: &Identity) -> bool {
+        let wanted = Image::default();
+        wanted.fill(identity.parts(), Variant::Txt);
+        let said = &self.images[image::index(self.selected(service), Variant::Txt) as usize];
+        let ((wanted, wanted_len), (said, said_len)) = (wanted.bytes(), said.bytes());
+        wanted[..wanted_len] == said[..said_len]
     }
 
     /// The record of a service that counts.

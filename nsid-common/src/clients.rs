@@ -64,6 +64,16 @@ pub fn fill(places: &[Interval], policy: &policy::Policy, intervals: &[(u128, u6
     true
 }
 
+/// Whether a table begins with these intervals.
+pub fn holds(places: &[Interval], intervals: &[(u128, u64)]) -> bool {
+    let told = |place: &Interval| {
+        let from = u128::from(place.high.get()) << 64 | u128::from(place.low.get());
+        (from, place.says.get())
+    };
+    places.len() >= intervals.len()
+        && places.iter().map(told).zip(intervals).all(|(told, wanted)| told == *wanted)
+}
+
 /// What the table in use says of an address.
 #[inline(always)]
 pub fn look_up<M: Maps>(maps: &M, address: Address) -> u64 {

@@ -113,13 +113,13 @@ fn no_answer_of_unbound_is_lost_or_without_the_name_while_programs_are_swapped()
 }
 
 fn keeps_slot_and_token(store: Store) {
-    const TTL: Duration = Duration::from_secs(3);
+    const TTL: Duration = Duration::from_secs(6);
     let directory = scratch();
     let versions = versions(&directory);
     let cluster = Cluster::with_servers(store, 2);
-    let mut agent = cluster.spawn(0, &["--ttl", "3s", "--limit", "1"]);
+    let mut agent = cluster.spawn(0, &["--ttl", "6s", "--limit", "1"]);
     let name = agent.ready();
-    let next = cluster.spawn(1, &["--ttl", "3s", "--limit", "1"]);
+    let next = cluster.spawn(1, &["--ttl", "6s", "--limit", "1"]);
     next.until_claim_is("waiting");
     let claim = |status: &Value| {
         let service = &status["services"][0];

@@ -61,7 +61,9 @@ impl Maps {
         thread::sleep(jiffy());
         let policy = &self.policies[in_use.index() as usize];
         let intervals: Vec<_> = rules.clients.iter().map(|(from, verdict)| (*from, says(*verdict))).collect();
-        let places = &self.clients[(in_use.index() * INTERVALS) as usize..][..INTERVALS as usize];
+        let table = |index: u32| &self.clients[(index * INTERVALS) as usize..][..INTERVALS as usize];
+        let others_may_see = !clients::holds(table(1 - in_use.index()), &intervals);
+        let places = table(in_use.index());
         let filled = clients::fill(places, policy, &intervals);
         assert!(filled, "the intervals fit, and begin at 0");
         policy.max_udp_size.set(rules.max_udp_size.map_or(0, u64::from));
@@ -70,7 +72,7 @@ impl Maps {
             rate::set(policy, answers, jiffies_a_second());
         }
         control.policy.set(in_use.word());
-        if some_may_not_see {
+        if some_may_not_see && others_may_see {
             // A query that was noted under the other rules is not answered with a name that these hide.
             thread::sleep(jiffy());
             control.pending_key[1].set(random() | 1);

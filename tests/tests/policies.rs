@@ -55,7 +55,7 @@ fn counted(agent: &Agent, outcome: &str) -> u64 {
 fn bytes_that_are_those_of_the_name_are_digits_in_id_server() {
     let site = Site::new(Software::Nsd, NAME);
     let [v4, _] = site.clients();
-    let digits: String = NAME.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let digits = NAME.bytes().fold(String::new(), |digits, byte| format!("{digits}{byte:02x}"));
     is_set(&site.agent, &[&format!("nsid=hex:{digits}")]);
     assert_eq!((name(&v4), text(&v4)), (Some(NAME.to_owned()), Some(digits)));
     is_set(&site.agent, &["nsid=name"]);

@@ -113,13 +113,13 @@ fn no_answer_of_unbound_is_lost_or_without_the_name_while_programs_are_swapped()
 }
 
 fn keeps_slot_and_token(store: Store) {
-    const TTL: Duration = Duration::from_secs(6);
+    const TTL: Duration = Duration::from_secs(15);
     let directory = scratch();
     let versions = versions(&directory);
     let cluster = Cluster::with_servers(store, 2);
-    let mut agent = cluster.spawn(0, &["--ttl", "6s", "--limit", "1"]);
+    let mut agent = cluster.spawn(0, &["--ttl", "15s", "--limit", "1"]);
     let name = agent.ready();
-    let next = cluster.spawn(1, &["--ttl", "6s", "--limit", "1"]);
+    let next = cluster.spawn(1, &["--ttl", "15s", "--limit", "1"]);
     next.until_claim_is("waiting");
     let claim = |status: &Value| {
         let service = &status["services"][0];
@@ -138,7 +138,7 @@ fn keeps_slot_and_token(store: Store) {
         assert_eq!(claim(&agent.status()), held);
     }
     // Longer than what the first program was granted: the last one renews.
-    thread::sleep(2 * TTL);
+    thread::sleep(TTL + Duration::from_secs(1));
     assert_eq!(claim(&agent.status()), held);
     assert_eq!(next.is_ready(), None, "the next in line was given the slot");
     let tally = asker.stop();

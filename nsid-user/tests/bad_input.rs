@@ -45,7 +45,11 @@ fn every_row_is_refused(rows: &[Row]) {
 #[test]
 fn a_wrong_flag_is_refused() {
     every_row_is_refused(&[
-        (&[], NO_FILE, &["requires a subcommand", "run, on, off, set, status, detach", "nsid --help"]),
+        (
+            &[],
+            NO_FILE,
+            &["requires a subcommand", "run, on, off, upgrade, set, status, detach", "nsid --help"],
+        ),
         (&["rum"], NO_FILE, &["'rum'", "'run'"]),
         (&["run", "--ifac", "eth0"], NO_FILE, &["'--ifac'", "'--iface'", "nsid run --help"]),
         (&["run", "eth0"], NO_FILE, &["'eth0'", "nsid run --help"]),

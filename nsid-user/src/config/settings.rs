@@ -165,7 +165,7 @@ pub struct ServiceSettings {
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ingress {
-    /// At XDP in the driver; at tc where the driver has none, or somebody else's program is there
+    /// At XDP in the driver; at tc where the driver has none, somebody else's program is there, or the link is a veth
     #[default]
     Auto,
     /// Native XDP, or fail; can reset the link of a NIC

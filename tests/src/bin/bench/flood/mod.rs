@@ -103,8 +103,8 @@ fn paths(whole_answer: f64) -> Result<Vec<Path>> {
     let [answered, inserted] = time_above_bare([ANSWERED, INSERTED])?;
     let path = |name: &str, frame, ns| Path { name: name.to_owned(), frame, ns };
     Ok(vec![
-        path("an answer of the program alone", ANSWER, answered),
+        path("an answer, with the undo of the bench", ANSWER, answered),
         path("an answer here, veth's receiving and sending included", ANSWER, whole_answer),
-        path("an insertion of the program alone", RESPONSE, inserted),
+        path("an insertion, with the undo of the bench", RESPONSE, inserted),
     ])
 }

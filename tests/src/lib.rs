@@ -23,6 +23,7 @@ pub mod validator;
 pub mod agent;
 pub mod cluster;
 pub mod etcd;
+pub mod held_up;
 pub mod patience;
 pub mod pool;
 pub mod process;

@@ -15,8 +15,9 @@ use nsid_tests::{
     attached::{Attached, attached, directories},
     boot_clock,
     cluster::{Cluster, Store},
+    held_up::{HeldUp, has_thread},
     message::Query,
-    patience::until,
+    patience::{until, within},
     servers::{PRESENT, Software},
     site::Site,
     unique::Prefix,
@@ -161,6 +162,47 @@ fn a_name_of_the_local_store_keeps_its_slot_and_token() {
 #[test]
 fn a_name_from_etcd_keeps_its_slot_token_and_lease() {
     keeps_slot_and_token(Store::Etcd);
+}
+
+/// Its first thread is the one that attaches.
+fn keeps_its_name_though_it_starts_slowly(store: Store) {
+    const TTL: Duration = Duration::from_secs(3);
+    let cluster = Cluster::with_servers(store, 2);
+    let mut agent = cluster.spawn(0, &["--ttl", "3s", "--limit", "1"]);
+    let name = agent.ready();
+    let next = cluster.spawn(1, &["--ttl", "3s", "--limit", "1"]);
+    next.until_claim_is("waiting");
+    let token = || agent.status()["services"][0]["token"].clone();
+    let held = token();
+    let asker =
+        Asker::start(&cluster.star.hub, cluster.star.nodes[0].addresses.v4.into(), Asks::WithNsid, &name);
+    thread::scope(|verb| {
+        let upgraded = verb.spawn(|| upgrade(agent.instance(), &binary()));
+        let held_up = within(PATIENCE, "the successor to start", || {
+            has_thread(agent.id(), "meanwhile").then(|| HeldUp::first_thread(agent.id()))
+        });
+        let held_up = held_up.expect("root may trace it");
+        assert!(has_thread(agent.id(), "meanwhile"), "it has not attached yet");
+        thread::sleep(TTL * 2);
+        drop(held_up);
+        upgraded.join().expect("the verb succeeds");
+    });
+    assert_eq!(token(), held);
+    assert_eq!(next.is_ready(), None, "the next in line was given the slot");
+    let tally = asker.stop();
+    assert!(tally.named > 100 && tally.others.is_empty() && tally.lost.is_empty(), "{tally:?}");
+    let (ended, _instance) = agent.terminate();
+    assert!(ended.success(), "{ended}");
+}
+
+#[test]
+fn a_start_that_takes_longer_than_a_local_claim_loses_no_name() {
+    keeps_its_name_though_it_starts_slowly(Store::Local);
+}
+
+#[test]
+fn a_start_that_takes_longer_than_a_claim_in_etcd_loses_no_name() {
+    keeps_its_name_though_it_starts_slowly(Store::Etcd);
 }
 
 fn script(directory: &TempDir, name: &str, text: &str) -> PathBuf {

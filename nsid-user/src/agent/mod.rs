@@ -13,6 +13,7 @@ mod announce;
 mod check;
 mod endpoints;
 mod interfaces;
+mod meanwhile;
 mod policies;
 mod services;
 pub(crate) mod upgrade;
@@ -36,6 +37,7 @@ use self::{
     announce::Announcer,
     endpoints::{Endpoints, endpoints},
     interfaces::Interfaces,
+    meanwhile::Meanwhile,
     policies::rules,
     services::{Services, silence_what_is_not_wanted},
 };
@@ -198,6 +200,8 @@ impl Agent {
         let Found { links, addresses, endpoints, rules } = look(&config, &interfaces, &netlink).await?;
         let nonce = Nonce::load_or_create(&lock.instance().nonce_path())?;
         let control = Control::bind(lock).context("cannot make the control socket")?;
+        let meanwhile = predecessor
+            .map(|state| Meanwhile::keep(config.services.clone(), nonce, state.clone(), pins.clone()));
 
         bpffs::ensure_mounted()?;
         let options = Options { observe: config.observe, log_packets: config.log_packets };
@@ -206,6 +210,7 @@ impl Agent {
             datapath.undo();
             return Err(error.into());
         }
+        drop(meanwhile);
 
         // Nothing is refused from here on. What is said now becomes right before it is said elsewhere, or to others.
         silence(&config, &datapath, last.as_ref()).await?;

@@ -2,6 +2,7 @@
 
 use std::{
     cell::RefCell,
+    path::Path,
     rc::Rc,
     time::{Duration, SystemTime},
 };
@@ -19,8 +20,9 @@ use crate::{
     datapath::{Maps, Said, ServiceVoice},
     form::Form,
     host::instance::RUN_ROOT,
+    name::Pattern,
     state::{ServiceState, State},
-    store::{ClaimError, ClaimStatus, Etcd, Kind, Local, Nonce, Progress},
+    store::{ClaimError, ClaimStatus, Cluster, Etcd, Kind, Local, Nonce, Progress},
 };
 
 /// The tasks, and what they tell.
@@ -49,17 +51,9 @@ impl Services {
         let changed = Rc::new(Notify::new());
         let (mut tasks, mut statuses) = (JoinSet::new(), Vec::new());
         for (index, service) in (0..).zip(&configured) {
-            let kind = match service.store {
-                StoreConfig::Static(_) => Kind::Static,
-                StoreConfig::Local { .. } => Kind::Local,
-                StoreConfig::Etcd { .. } => Kind::Etcd,
-            };
-            let (progress, status) = Progress::new(kind, service.store.source());
-            let report = Report { progress, events: sender.clone() };
+            let (report, status) = report(service, sender.clone());
             let voice = ServiceVoice::new(Rc::clone(maps), index, Rc::clone(&form));
-            let inherited = predecessor
-                .and_then(|state| state.services.get(index as usize))
-                .and_then(|state| inherited(service, state, maps, index));
+            let inherited = predecessor.and_then(|state| inherited(service, state, maps, index));
             tasks.spawn_local(claim(
                 service.clone(),
                 nonce.of_service(index),
@@ -119,6 +113,20 @@ impl Services {
     }
 }
 
+/// Where a service's claim reports to, and where that can be read.
+pub(super) fn report(
+    service: &Service,
+    events: mpsc::UnboundedSender<Event>,
+) -> (Report, watch::Receiver<ClaimStatus>) {
+    let kind = match service.store {
+        StoreConfig::Static(_) => Kind::Static,
+        StoreConfig::Local { .. } => Kind::Local,
+        StoreConfig::Etcd { .. } => Kind::Etcd,
+    };
+    let (progress, status) = Progress::new(kind, service.store.source());
+    (Report { progress, events }, status)
+}
+
 async fn claim(
     service: Service,
     nonce: Nonce,
@@ -133,23 +141,58 @@ async fn claim(
             Ok(())
         }
         StoreConfig::Local { pattern, ttl } => {
-            let directory = std::path::Path::new(RUN_ROOT).join("local").join(pattern.pool());
-            let store = Local::new(directory, nonce, pattern.limit().get(), ttl);
+            let store = local(&pattern, nonce, ttl);
             claim::hold(store, &pattern, voice, &report, inherited, &mut stop).await
         }
         StoreConfig::Etcd { cluster, pattern, ttl } => {
-            let store = Etcd::new(cluster, &pattern.pool(), nonce, pattern.limit().get(), ttl);
+            let store = etcd(cluster, &pattern, nonce, ttl);
             // On the heap: the other stores need not reserve what this one takes.
             Box::pin(claim::hold(store, &pattern, voice, &report, inherited, &mut stop)).await
         }
     }
 }
 
+/// Has what a service inherited last, until this is dropped.
+pub(super) async fn prolong(
+    service: Service,
+    nonce: Nonce,
+    voice: ServiceVoice,
+    report: Report,
+    inherited: Inherited,
+) {
+    match service.store {
+        // It has no deadline.
+        StoreConfig::Static(_) => {}
+        StoreConfig::Local { pattern, ttl } => {
+            claim::prolong(local(&pattern, nonce, ttl), &pattern, voice, &report, inherited).await;
+        }
+        StoreConfig::Etcd { cluster, pattern, ttl } => {
+            let store = etcd(cluster, &pattern, nonce, ttl);
+            claim::prolong(store, &pattern, voice, &report, inherited).await;
+        }
+    }
+}
+
+fn local(pattern: &Pattern, nonce: Nonce, ttl: Duration) -> Local {
+    let directory = Path::new(RUN_ROOT).join("local").join(pattern.pool());
+    Local::new(directory, nonce, pattern.limit().get(), ttl)
+}
+
+fn etcd(cluster: Cluster, pattern: &Pattern, nonce: Nonce, ttl: Duration) -> Etcd {
+    Etcd::new(cluster, &pattern.pool(), nonce, pattern.limit().get(), ttl)
+}
+
 /// What a service goes on with: the claim of the same source, if its name is still said.
-fn inherited(service: &Service, state: &ServiceState, maps: &Maps, index: u32) -> Option<Inherited> {
+pub(super) fn inherited(
+    service: &Service,
+    predecessor: &State,
+    maps: &Maps,
+    index: u32,
+) -> Option<Inherited> {
     let (StoreConfig::Local { pattern, .. } | StoreConfig::Etcd { pattern, .. }) = &service.store else {
         return None;
     };
+    let state: &ServiceState = predecessor.services.get(index as usize)?;
     let (slot, token) = state.claim.slot.zip(state.claim.token)?;
     let Said { name, until: Deadline::At(until), .. } = maps.said(index)? else { return None };
     let same = state.source == service.store.source()

@@ -72,8 +72,8 @@ impl Report {
     }
 }
 
-/// Goes on with the claim that was inherited, if there is one; claims a slot and keeps it, again and again, until `stop` becomes true or its sender is gone; then takes the
-/// name off the wire, and only after that gives the slot back.
+/// Goes on with the claim that was inherited, if there is one; claims a slot and keeps it, again and again, until `stop`
+/// becomes true or its sender is gone; then takes the name off the wire, and only after that gives the slot back.
 ///
 /// Ends early only with an error that no waiting mends; no name is being said then.
 pub async fn hold<S: Store, V: Voice>(
@@ -92,6 +92,24 @@ pub async fn hold<S: Store, V: Voice>(
     }
     claimant.leave().await;
     Ok(())
+}
+
+/// Has what was inherited last until it is lost or this is dropped, and moves the deadline of what is being said: nothing
+/// is said anew, silenced or given back, which is left to who [holds](hold) it afterwards.
+pub async fn prolong<S: Store, V: Voice>(
+    store: S,
+    pattern: &Pattern,
+    voice: V,
+    report: &Report,
+    inherited: Inherited,
+) {
+    let mut claimant = Claimant { store, pattern, voice, report, name: None };
+    if let Ok(lease) = claimant.resume(inherited).await {
+        claimant.voice.extend(lease.deadline());
+        let Inherited { slot, token, .. } = inherited;
+        report.progress.held(Some(&Grant { slot, token, lease }));
+        let _end = claimant.keep(lease).await;
+    }
 }
 
 async fn stopped(stop: &mut watch::Receiver<bool>) {
@@ -146,14 +164,19 @@ impl<S: Store, V: Voice> Claimant<'_, S, V> {
     }
 
     /// Holds what was inherited for as long as that works.
-    async fn go_on(&mut self, Inherited { slot, token, until }: Inherited) -> End {
+    async fn go_on(&mut self, inherited: Inherited) -> End {
+        let Inherited { slot, token, .. } = inherited;
         self.name = Some(self.pattern.name(slot));
-        let limit = until.left() / RENEWALS;
-        match self.insist(Ask::Resume { slot, token }, until, limit).await {
+        match self.resume(inherited).await {
             Ok(lease) if self.say(&Grant { slot, token, lease }) => self.keep(lease).await,
             Ok(_) => End::Lapsed,
             Err(end) => end,
         }
+    }
+
+    async fn resume(&mut self, Inherited { slot, token, until }: Inherited) -> Result<Lease, End> {
+        let limit = until.left() / RENEWALS;
+        self.insist(Ask::Resume { slot, token }, until, limit).await
     }
 
     /// Says the name of that grant, unless its time is over already.

@@ -279,6 +279,41 @@ async fn what_was_inherited_is_lost_at_its_deadline_if_the_store_does_not_answer
 }
 
 #[tokio::test]
+async fn what_is_prolonged_is_extended_and_neither_said_nor_silenced_nor_given_back() {
+    let diary = Diary::default();
+    let renewals = VecDeque::from([Fate::Unreachable, AT_ONCE, AT_ONCE, Fate::Lost]);
+    let store = Scripted {
+        diary: diary.clone(),
+        slots: 0,
+        claims: VecDeque::new(),
+        renewals,
+        releases: VecDeque::new(),
+    };
+    let (progress, status) = Progress::new(Kind::Local, "worker{id}.tf.local");
+    let (report, mut events) = report(progress);
+    let pattern = Pattern::parse("worker{id}.tf.local", NonZeroU32::new(10).unwrap()).unwrap();
+    let until = BootTime::now().saturating_add(TTL / 2);
+    let inherited = Inherited { slot: 3, token: 9, until };
+    let prolonged = prolong(store, &pattern, diary.clone(), &report, inherited);
+    tokio::time::timeout(TTL * 3, prolonged).await.expect("it ends when the slot is lost");
+    let acts: Vec<_> = diary.acts().into_iter().map(|(_, act)| act).collect();
+    let [
+        Act::Resumed(3, 9),
+        Act::Resumed(3, 9),
+        Act::Extended(first),
+        Act::RenewalSent,
+        Act::Extended(second),
+        Act::RenewalSent,
+    ] = acts.as_slice()
+    else {
+        panic!("{acts:#?}");
+    };
+    assert!(until < *first && first < second, "{acts:#?}");
+    assert_eq!(status.borrow().token, Some(9));
+    assert!(events.try_recv().is_err(), "who holds it afterwards tells of it");
+}
+
+#[tokio::test]
 async fn a_stopper_that_is_gone_stops() {
     let mut held = Held::script(&[], &[], &[]);
     held.expect("ready", "worker0.tf.local").await;

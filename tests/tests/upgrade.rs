@@ -82,8 +82,8 @@ fn under_load(software: Software) {
         let began = boot_clock::now();
         let told = upgrade(site.agent.instance(), to);
         upgrades.push(began..=boot_clock::now());
-        let status = site.agent.status();
-        assert_eq!((&status["agent"], &status["version"]), (&json!("running"), &told["to"]), "{status}");
+        // A busy machine may keep it from answering a verb in time.
+        until(PATIENCE, "the successor to tell its version", || site.agent.status()["version"] == told["to"]);
         let after = programs(&site.wire);
         assert_ne!(after.0, before.0, "the program is another one");
         assert_eq!(after.1, before.1, "attached once");

@@ -27,6 +27,9 @@ pub struct State {
     pub services: Vec<ServiceState>,
     /// What it was told, and may be told anew.
     pub policies: PolicyState,
+    /// Ranges of clients that would be answered, and are left to the server for want of room.
+    #[serde(default)]
+    pub left_to_server: usize,
 }
 
 /// What may be changed while an agent runs, as a person gives it; null: no limit.

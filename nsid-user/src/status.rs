@@ -28,6 +28,8 @@ pub struct Status {
     services: Vec<Service>,
     interfaces: Vec<Interface>,
     policies: Option<PolicyState>,
+    /// Ranges of clients that would be answered, and are left to the server for want of room.
+    left_to_server: Option<usize>,
     outcomes: BTreeMap<&'static str, u64>,
 }
 
@@ -94,6 +96,7 @@ impl Status {
         // The next program of a dead agent may be another one.
         let running = state.as_ref().filter(|_| agent == Agent::Running);
         let version = running.map(|state| state.program.version.clone());
+        let left_to_server = state.as_ref().map(|state| state.left_to_server);
         let (services, interfaces, policies) =
             state.map_or_else(Default::default, |State { services, interfaces, policies, .. }| {
                 let services = (0..)
@@ -111,6 +114,7 @@ impl Status {
             services,
             interfaces,
             policies,
+            left_to_server,
             outcomes,
         })
     }
@@ -162,7 +166,17 @@ impl From<Attached> for Interface {
 /// For people: a line each, and one for all outcomes that there were none of.
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { instance, enabled, agent, version, services, interfaces, policies, outcomes } = self;
+        let Self {
+            instance,
+            enabled,
+            agent,
+            version,
+            services,
+            interfaces,
+            policies,
+            left_to_server,
+            outcomes,
+        } = self;
         let switch = if *enabled { "on" } else { "off" };
         write!(f, "instance   {instance}: {switch}, agent {}", word(agent))?;
         match version {
@@ -194,6 +208,12 @@ impl fmt::Display for Status {
         }
         if let Some(policies) = policies {
             write!(f, "{policies}")?;
+        }
+        if let Some(ranges @ 1..) = left_to_server {
+            writeln!(
+                f,
+                "policy     {ranges} ranges of clients are left to the server: this host has too many networks"
+            )?;
         }
         for (outcome, count) in outcomes.iter().filter(|(_, count)| **count != 0) {
             writeln!(f, "outcome    {outcome}: {count}")?;

@@ -38,7 +38,7 @@ use self::{
     endpoints::{Endpoints, endpoints},
     interfaces::Interfaces,
     meanwhile::Meanwhile,
-    policies::rules,
+    policies::{rules, warn_of_left_out},
     services::{Services, silence_what_is_not_wanted},
 };
 use crate::{
@@ -216,6 +216,7 @@ impl Agent {
         silence(&config, &datapath, last.as_ref()).await?;
         datapath.begin();
         datapath.maps.keep_to(&rules)?;
+        warn_of_left_out(&rules);
         datapath.maps.serve(&endpoints)?;
         interfaces.refresh(&mut datapath, &netlink).await?;
         let indices: Vec<_> = interfaces.attached().iter().map(|attached| attached.index).collect();
@@ -236,6 +237,7 @@ impl Agent {
             interfaces: interfaces.attached().to_vec(),
             services: services.states(),
             policies: (&config.policies).into(),
+            left_to_server: rules.left_to_server,
         };
         let (state, told) = watch::channel(first);
         let (asked, requests) = mpsc::unbounded_channel();
@@ -345,6 +347,7 @@ impl Agent {
             interfaces: self.interfaces.attached().to_vec(),
             services: self.services.states(),
             policies: (&self.config.policies).into(),
+            left_to_server: self.rules.left_to_server,
         };
         if let Err(error) = file::write(lock, &state) {
             log::warn!("cannot write {}: {error}", lock.instance().state_path().display());

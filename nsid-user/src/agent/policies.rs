@@ -2,6 +2,7 @@
 //! wrong in any of it is found before anything is changed.
 
 use anyhow::{Context, Result, bail};
+use nsid_common::clients::INTERVALS;
 
 use super::{Agent, Reading};
 use crate::{
@@ -16,11 +17,24 @@ use crate::{
 
 /// Policies as the programs keep to them, on a host with these addresses.
 pub(super) fn rules(policies: &Policies, addresses: &[Address]) -> Rules {
+    let (clients, left_to_server) = policies.clients().intervals_within(INTERVALS as usize, addresses);
     Rules {
-        clients: policies.clients().intervals(addresses),
+        clients,
+        left_to_server,
         max_udp_size: policies.max_udp_size.get(),
         keep_own: policies.own_nsid == OwnNsid::Keep,
         answer_rate: policies.answer_rate.get(),
+    }
+}
+
+/// A word in the log, if there are more ranges of clients than the programs look through.
+pub(super) fn warn_of_left_out(rules: &Rules) {
+    if rules.left_to_server > 0 {
+        log::warn!(
+            "this host's networks, with allow and deny, make more than {INTERVALS} ranges of addresses; what comes from \
+             {} of them is left to the server, the smallest first",
+            rules.left_to_server
+        );
     }
 }
 
@@ -113,6 +127,9 @@ impl Agent {
     pub(super) fn keep_to(&mut self, rules: Rules) -> Result<(), PolicyError> {
         if self.rules != rules {
             self.datapath.maps.keep_to(&rules)?;
+            if self.rules.left_to_server == 0 {
+                warn_of_left_out(&rules);
+            }
             self.rules = rules;
         }
         Ok(())

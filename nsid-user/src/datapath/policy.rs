@@ -17,6 +17,8 @@ use crate::{clock::jiffy, host::clients::Verdict};
 pub struct Rules {
     /// What holds for clients: from each of these addresses on, as IPv6 has it, to the next one's. The first is at 0.
     pub clients: Vec<(u128, Verdict)>,
+    /// How many ranges of them would be answered, and are not for want of room.
+    pub left_to_server: usize,
     /// Bytes of a message that a name is put into, at most.
     pub max_udp_size: Option<u16>,
     /// An NSID of the server's own stays.
@@ -28,10 +30,10 @@ pub struct Rules {
 /// Why the programs cannot keep to it.
 #[derive(Debug, Error)]
 pub enum PolicyError {
-    /// Too many.
+    /// Too many, though nobody is answered.
     #[error(
-        "the networks of allow and deny, together with this host's own, make {found} ranges of addresses, and the \
-         kernel programs look through {INTERVALS}; give fewer of them"
+        "the networks of allow and deny make {found} ranges of addresses, and the kernel programs look through \
+         {INTERVALS}; give fewer of them"
     )]
     TooMany {
         /// How many.

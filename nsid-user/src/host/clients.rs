@@ -104,6 +104,25 @@ impl Clients {
         intervals
     }
 
+    /// The same in no more than `most` intervals, if leaving clients to the server makes them so few: those in the
+    /// smallest ranges of addresses first. Second, how many ranges those are.
+    ///
+    /// A host can have more networks than the kernel programs look through, by no decision about who is answered.
+    pub fn intervals_within(&self, most: usize, addresses: &[Address]) -> (Vec<(u128, Verdict)>, usize) {
+        let mut intervals = self.intervals(addresses);
+        let mut left_to_server = 0;
+        while intervals.len() > most {
+            let end = |next: usize| intervals.get(next).map_or(u128::MAX, |(from, _)| *from - 1);
+            let answered = (0..intervals.len()).filter(|index| intervals[*index].1.answered);
+            let smallest = answered.min_by_key(|index| end(index + 1) - intervals[*index].0);
+            let Some(smallest) = smallest else { break };
+            intervals[smallest].1.answered = false;
+            intervals.dedup_by_key(|(_, verdict)| *verdict);
+            left_to_server += 1;
+        }
+        (intervals, left_to_server)
+    }
+
     fn may_see(&self, client: IpAddr) -> bool {
         let longest =
             |nets: &[IpNet]| nets.iter().filter(|net| net.contains(&client)).map(IpNet::prefix_len).max();
@@ -271,6 +290,19 @@ mod tests {
         }
 
         #[test]
+        fn for_want_of_room_fewer_are_answered_and_as_many_see_the_name(
+            clients in clients(), addresses in vec(host(), 0..8), client in ip(), most in 1..40_usize,
+        ) {
+            let all = clients.intervals(&addresses);
+            let (some, left_to_server) = clients.intervals_within(most, &addresses);
+            prop_assert!(some.len() <= most || some.iter().all(|(_, verdict)| !verdict.answered));
+            prop_assert_eq!(left_to_server == 0, some == all);
+            let (all, some) = (look_up(&all, client), look_up(&some, client));
+            prop_assert_eq!(all.named, some.named);
+            prop_assert!(all.answered || !some.answered);
+        }
+
+        #[test]
         fn whoever_may_not_see_the_name_is_not_answered(
             clients in clients(), addresses in vec(host(), 0..8), client in ip(),
         ) {
@@ -360,6 +392,28 @@ mod tests {
         }
         let off = answering(Policy::Off).intervals(&[eth0]);
         assert_eq!(off, [(0, Verdict { answered: false, named: true })]);
+    }
+
+    /// Of each network, the addresses below the host's are the smallest range, and nobody's.
+    #[test]
+    fn of_many_networks_the_smallest_ranges_are_left_to_the_server_first() {
+        let networks: Vec<_> = (0..=255)
+            .map(|third| Address {
+                ifindex: 2,
+                ip: Ipv4Addr::new(198, 18, third, 1).into(),
+                on_link: format!("198.18.{third}.0/24").parse().unwrap(),
+                broadcast: None,
+            })
+            .collect();
+        let local = answering(Policy::Local);
+        let all = local.intervals(&networks).len();
+        let (intervals, left_to_server) = local.intervals_within(all / 2 + 20, &networks);
+        assert!((200..=256).contains(&left_to_server), "{left_to_server} of {all}");
+        for third in 0..=255 {
+            assert!(look_up(&intervals, Ipv4Addr::new(198, 18, third, 7).into()).answered, "{third}");
+        }
+        let (intervals, _) = local.intervals_within(1, &networks);
+        assert_eq!(intervals, [(0, Verdict { answered: false, named: true })]);
     }
 
     /// As longest-prefix tables of IPv4 mapped into IPv6 would not have it.

@@ -72,7 +72,8 @@ const RUN_ABOUT: &str = "\
 Run the agent: claim a name, and have the kernel say it until the agent is stopped
 
 Runs in the foreground. Prints `ready: NAME` once the name is on the wire and `lost: NAME` when it no longer is; \
-logs to stderr. SIGHUP has it read its file again, and change its policies to what that says. SIGTERM or Ctrl-C gives the name back, takes the programs off the interfaces and exits with 0. \
+logs to stderr. SIGHUP has it read its file again, and change its policies to what that says. SIGTERM or Ctrl-C gives \
+the name back, takes the programs off the interfaces and exits with 0. \
 Should the agent die in any other way, the kernel stops saying a pool's name by itself once the claim has run out, \
 and goes on saying a static one. Needs root.";
 
@@ -108,7 +109,8 @@ Change policies of the running agent: all that are named, or none
 
 The keys are those flags of `nsid run` that stand under Policies: answer, allow, deny, nsid, nsid-period, own-nsid, \
 max-udp-size and answer-rate. A list takes the place of the one before: with commas between its members, or empty. \
-Prints what is in force then, until SIGHUP has the agent read its file again, or it starts again.";
+Prints what is in force then, until SIGHUP has the agent read its file again, or it starts again. The file of a key \
+is read when nsid is set, and not for the sake of other keys.";
 
 const SET_EXAMPLES: &str = "\
 Examples:

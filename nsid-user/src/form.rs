@@ -4,21 +4,19 @@
 //! away in the other.
 
 use std::{
-    fmt, fs,
-    io::{self, Read},
-    os::unix::fs::OpenOptionsExt,
+    fmt,
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
 
 use hmac::{Hmac, KeyInit, Mac};
 use nsid_common::image;
-use rustix::fs::OFlags;
 use sha2::Sha256;
 use thiserror::Error;
 
 use crate::{
     config::{Nsid, Period, bytes, digits},
+    host::text_file::{self, TextFileError},
     name::NodeName,
 };
 
@@ -50,25 +48,16 @@ impl Key {
     /// Bytes that a key may have: of less, too little is secret (RFC 2104 3); more are hashed down by HMAC.
     const BYTES: std::ops::RangeInclusive<usize> = SAID..=64;
 
+    /// Bytes of its file, with digits of their own and white space around them.
+    const FILE_MAX: u64 = 4096;
+
     fn load(path: &Path) -> Result<Self, FormError> {
-        let text =
-            read_short(path).map_err(|source| FormError::Unreadable { path: path.to_owned(), source })?;
-        let key = bytes(text.trim_ascii()).filter(|key| Self::BYTES.contains(&key.len()));
+        let text = text_file::read(path, Self::FILE_MAX)
+            .map_err(|source| FormError::Unreadable { path: path.to_owned(), source })?;
+        let digits = str::from_utf8(text.trim_ascii()).ok();
+        let key = digits.and_then(bytes).filter(|key| Self::BYTES.contains(&key.len()));
         key.map(Self).ok_or_else(|| FormError::NoKey { path: path.to_owned() })
     }
-}
-
-/// A short text file. What is none, such as a pipe, could keep the agent waiting for ever, or never end.
-fn read_short(path: &Path) -> io::Result<String> {
-    const LONGEST: u64 = 4096;
-    let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
-    let file = fs::File::options().read(true).custom_flags(nonblocking).open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
-    let mut text = String::new();
-    file.take(LONGEST).read_to_string(&mut text)?;
-    Ok(text)
 }
 
 impl fmt::Debug for Key {
@@ -86,7 +75,7 @@ pub enum FormError {
         /// The file.
         path: PathBuf,
         /// The reason.
-        source: io::Error,
+        source: TextFileError,
     },
     /// Its file holds something else.
     #[error(
@@ -125,6 +114,15 @@ impl Form {
         })
     }
 
+    /// The same with periods of that length: no file is read again.
+    #[must_use]
+    pub fn with_period(self, period: Period) -> Self {
+        match self {
+            Self::Hmac { key, .. } => Self::Hmac { key, period },
+            other => other,
+        }
+    }
+
     /// What is said of a name at that time.
     pub fn of(&self, name: &NodeName, now: SystemTime) -> Identity {
         let by_digits =
@@ -159,19 +157,16 @@ fn since_1970(now: SystemTime) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
-    /// A pipe that nobody writes to would keep its reader waiting.
     #[test]
     fn a_key_is_in_a_regular_file_or_nowhere() {
-        let pipe = tempfile::tempdir().unwrap().keep().join("pipe");
-        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR).unwrap();
-        for path in [pipe.as_path(), Path::new("/dev/zero")] {
-            assert!(matches!(Key::load(path), Err(FormError::Unreadable { .. })), "{}", path.display());
-        }
-        fs::remove_dir_all(pipe.parent().unwrap()).unwrap();
+        let error = Key::load(Path::new("/dev/zero")).unwrap_err().to_string();
+        assert!(error.contains("/dev/zero: it is a device"), "{error}");
     }
 
     fn hmac() -> Form {

@@ -14,4 +14,5 @@ pub mod namespaces;
 pub mod signals;
 pub mod state;
 pub mod succession;
+pub mod text_file;
 pub mod watch;

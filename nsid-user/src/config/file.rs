@@ -1,18 +1,20 @@
 //! The configuration file: TOML whose keys are the long flags' names.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use super::settings::Settings;
+use crate::host::text_file::{self, TextFileError};
+
+/// Bytes of a file: a hundred times what its longest lists take.
+const FILE_MAX: u64 = 4 << 20;
 
 /// Characters of a line of the file that an error shows.
 const EXCERPT_MAX: usize = 60;
 
 /// Reads the settings of a file.
 pub(super) fn read(path: &Path) -> Result<Settings, FileError> {
-    let bytes = fs::read(path).map_err(|source| FileError::Read { path: path.to_owned(), source })?;
+    let bytes = text_file::read(path, FILE_MAX)
+        .map_err(|source| FileError::Read { path: path.to_owned(), source })?;
     let text = String::from_utf8(bytes).map_err(|error| FileError::NotUtf8 {
         path: path.to_owned(),
         line: line_at(error.as_bytes(), error.utf8_error().valid_up_to()),
@@ -53,8 +55,8 @@ pub enum FileError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the kernel said.
-        source: io::Error,
+        /// Why.
+        source: TextFileError,
     },
     /// It is no text.
     #[error("{}:{line}: not UTF-8; save the file as UTF-8 text", path.display())]

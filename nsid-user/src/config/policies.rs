@@ -7,7 +7,10 @@ use ipnet::{IpNet, Ipv6Net};
 use serde::Deserialize;
 
 use super::{ConfigError, Service, Settings, nsid::Nsid, period::Period};
-use crate::{form::Form, host::clients::Clients};
+use crate::{
+    form::{Form, FormError},
+    host::clients::Clients,
+};
 
 /// What may be changed while the agent runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +38,14 @@ pub struct Policies {
 impl Policies {
     /// The keys of a file, under flags.
     pub(super) fn of(flags: &Settings, keys: &Settings) -> Result<Self, ConfigError> {
+        Self::with(flags, keys, Form::load)
+    }
+
+    fn with(
+        flags: &Settings,
+        keys: &Settings,
+        form: impl FnOnce(&Nsid, Period) -> Result<Form, FormError>,
+    ) -> Result<Self, ConfigError> {
         let list = |flags: &[Prefix], keys: &[Prefix]| if flags.is_empty() { keys } else { flags }.to_vec();
         let nsid = flags.nsid.as_ref().or(keys.nsid.as_ref()).cloned().unwrap_or_default();
         let nsid_period = flags.nsid_period.or(keys.nsid_period).unwrap_or_default();
@@ -42,7 +53,7 @@ impl Policies {
             answer: flags.answer.or(keys.answer).unwrap_or_default(),
             allow: list(&flags.allow, &keys.allow),
             deny: list(&flags.deny, &keys.deny),
-            form: Form::load(&nsid, nsid_period)?,
+            form: form(&nsid, nsid_period)?,
             nsid,
             nsid_period,
             max_udp_size: flags.max_udp_size.or(keys.max_udp_size).unwrap_or_default(),
@@ -57,7 +68,8 @@ impl Policies {
 
     /// These, but for what is set.
     ///
-    /// A list that is set takes the place of the one before; `emptied` are those that are set to nothing.
+    /// A list that is set takes the place of the one before; `emptied` are those that are set to nothing. The key's file
+    /// is read only if `nsid` is set: what is in it now may be for later.
     pub(super) fn changed(&self, set: &Settings, emptied: &[String]) -> Result<Self, ConfigError> {
         let list = |key: &str, before: &Vec<Prefix>| {
             if emptied.iter().any(|emptied| emptied == key) { Vec::new() } else { before.clone() }
@@ -73,7 +85,10 @@ impl Policies {
             answer_rate: Some(self.answer_rate),
             ..Settings::default()
         };
-        Self::of(set, &before)
+        Self::with(set, &before, |nsid, period| match set.nsid {
+            Some(_) => Form::load(nsid, period),
+            None => Ok(self.form.clone().with_period(period)),
+        })
     }
 
     /// Whether these services may have them.

@@ -170,6 +170,20 @@ fn there_are_as_many_services_as_the_maps_hold_and_no_more() {
     assert!(matches!(load("", &file(SERVICES_MAX + 1)), Err(ConfigError::ManyServices { services: 17, .. })));
 }
 
+/// One that nobody writes to would keep its reader waiting.
+#[test]
+fn a_configuration_is_a_regular_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let fifo = directory.path().join("nsid.toml");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::RUSR).unwrap();
+    for (path, what) in
+        [(fifo.as_path(), "a FIFO"), (directory.path(), "a directory"), ("/dev/zero".as_ref(), "a device")]
+    {
+        let error = load(&format!("--iface eth0 --config {}", path.display()), "").unwrap_err().to_string();
+        assert!(error.contains(&path.display().to_string()) && error.contains(what), "{error}");
+    }
+}
+
 #[test]
 fn what_is_given_twice_counts_once() {
     let flags =

@@ -100,14 +100,24 @@ impl Config {
 
     /// The first key by which another one differs in what stays as it is while the agent runs.
     pub fn differs_in(&self, other: &Self) -> Option<&'static str> {
+        let Self {
+            instance,
+            interfaces,
+            services,
+            policies: _may_change,
+            ingress,
+            observe,
+            log_packets,
+            verbose,
+        } = self;
         [
-            ("instance", self.instance == other.instance),
-            ("iface", self.interfaces == other.interfaces),
-            ("services", self.services == other.services),
-            ("ingress", self.ingress == other.ingress),
-            ("observe", self.observe == other.observe),
-            ("log-packets", self.log_packets == other.log_packets),
-            ("verbose", self.verbose == other.verbose),
+            ("instance", *instance == other.instance),
+            ("iface", *interfaces == other.interfaces),
+            ("services", *services == other.services),
+            ("ingress", *ingress == other.ingress),
+            ("observe", *observe == other.observe),
+            ("log-packets", *log_packets == other.log_packets),
+            ("verbose", *verbose == other.verbose),
         ]
         .into_iter()
         .find_map(|(key, same)| (!same).then_some(key))

@@ -1,9 +1,20 @@
 //! Policies: who may see the name, what stands for it and how far the kernel goes, by flags, `nsid set` and SIGHUP.
 
-use std::{fs, process::Output, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::{Read, Write},
+    net::Shutdown,
+    os::unix::net::UnixStream,
+    process::Output,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
 
 use nsid_tests::{
     agent::{Agent, nsid},
+    boot_clock,
     client::Client,
     message::Query,
     patience::until,
@@ -125,6 +136,61 @@ fn set_changes_all_of_it_or_nothing() {
     }
 }
 
+/// Whichever of the two is changed first, the other has to be in force then that shows less.
+#[test]
+fn a_name_is_hidden_before_it_is_shown_when_form_and_clients_change_together() {
+    let site = Site::new(Software::Nsd, NAME);
+    let [client, _] = site.clients();
+    is_set(&site.agent, &["nsid=hex:6e7332"]);
+    let done = AtomicBool::new(false);
+    let seen = thread::scope(|scope| {
+        let asker = scope.spawn(|| {
+            let mut seen = BTreeSet::new();
+            while !done.load(Ordering::Relaxed) {
+                seen.insert(name(&client));
+                seen.insert(text(&client));
+            }
+            seen
+        });
+        for _ in 0..20 {
+            for changes in [["nsid=name", "deny=10.0.0.0/8"], ["nsid=hex:6e7332", "deny="]] {
+                assert!(set(&site.agent, &changes).status.success(), "{changes:?}");
+            }
+        }
+        done.store(true, Ordering::Relaxed);
+        asker.join().expect("the asker")
+    });
+    assert!(seen.contains(&Some("ns2".to_owned())) && seen.contains(&None), "{seen:?}");
+    assert!(!seen.contains(&Some(NAME.to_owned())), "{seen:?}");
+}
+
+/// Who asked has given up by then, and told that nothing is changed.
+#[test]
+fn what_took_too_long_to_read_is_not_done() {
+    let site = Site::new(Software::Nsd, NAME);
+    let ask = |changes: &[String], until: Duration| {
+        let path = format!("/run/nsid/{}/control.sock", site.agent.instance().name());
+        let mut agent = UnixStream::connect(path).expect("the agent listens");
+        let until = u64::try_from(until.as_nanos()).expect("less than 584 years");
+        let request = json!({"set": changes, "until": until}).to_string();
+        agent.write_all(request.as_bytes()).expect("it reads");
+        agent.shutdown(Shutdown::Write).expect("a socket");
+        let mut told = String::new();
+        agent.read_to_string(&mut told).expect("it answers");
+        told
+    };
+    let (late, in_time) = (boot_clock::now(), boot_clock::now() + PATIENCE);
+    let off = ["answer=off".to_owned()];
+    assert!(ask(&off, late).contains("asked too late"));
+    // That takes longer to read than it takes to come.
+    let network = |number: u32| format!("2001:db8:{:x}:{:x}::/64", number >> 16, number & 0xffff);
+    let many: Vec<_> = (0..30_000).map(network).collect();
+    let told = ask(&[format!("allow={}", many.join(","))], boot_clock::now() + Duration::from_millis(20));
+    assert!(told.contains("asked too late"), "{told}");
+    assert_eq!(site.agent.status()["policies"]["answer"], json!("local"));
+    assert!(ask(&off, in_time).contains("\"off\""));
+}
+
 #[test]
 fn set_needs_an_agent_that_answers() {
     let Site { agent, server: _server, wire } = Site::new(Software::Nsd, NAME);
@@ -195,6 +261,36 @@ fn sighup_reads_the_file_again_and_what_is_wrong_in_it_changes_nothing() {
         until(PATIENCE, part, || agent.logged(part) > 0);
         assert_eq!(name(&client), None, "{policies}");
     }
+}
+
+/// Who decides nothing about it: a host's networks come and go.
+#[test]
+fn a_host_of_more_networks_than_there_is_room_for_is_served_and_answers_fewer() {
+    const NETWORKS: u32 = 700;
+    let Site { agent, server: _server, wire } = Site::new(Software::Nsd, NAME);
+    let [client, _] = wire.clients();
+    assert_eq!(agent.status()["left_to_server"], json!(0));
+    let add =
+        |network| format!("address add 198.{}.{}.1/24 dev {INTERFACE}", 18 + network / 256, network % 256);
+    wire.server.ip_batch(&(0..NETWORKS).map(add).collect::<Vec<_>>());
+    let left = || agent.status()["left_to_server"].as_u64().unwrap_or_default();
+    until(PATIENCE, "the addresses to be followed", || left() > 700);
+    assert_eq!(agent.logged("is left to the server"), 1, "told once");
+    assert_eq!(
+        (name(&client).as_deref(), text(&client).as_deref()),
+        (Some(NAME), Some(NAME)),
+        "of 10.0.0.0/8"
+    );
+    let output = nsid(&["status", "--instance", agent.instance().name()]);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("ranges of clients are left to the server"));
+    let many: Vec<_> =
+        (0..NETWORKS).map(|network| format!("192.{}.{}.0/24", network / 128, network % 128 * 2)).collect();
+    is_refused(&agent, &[&format!("allow={}", many.join(","))], "1401 ranges of addresses");
+    let agent = agent.kill();
+    let agent =
+        Agent::spawn_as(agent, &wire.server, &["--iface", INTERFACE, "--store", &format!("static:{NAME}")]);
+    until(PATIENCE, "a start with those networks", || agent.is_ready().is_some());
+    assert!(agent.status()["left_to_server"].as_u64() > Some(700));
 }
 
 #[test]

@@ -116,7 +116,7 @@ pub(crate) fn changed(policies: &Policies, changes: &[Change]) -> Result<Policie
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Answer, OwnNsid};
+    use crate::config::{Answer, OwnNsid, settings::POLICIES};
 
     fn set(policies: &Policies, changes: &[&str]) -> Result<Policies, ChangeError> {
         let changes = changes.iter().map(|change| change.parse()).collect::<Result<Vec<_>, _>>()?;
@@ -125,6 +125,28 @@ mod tests {
 
     fn defaults() -> Policies {
         Policies::of(&Settings::default(), &Settings::default()).unwrap()
+    }
+
+    /// And are those in which a state is told to a successor.
+    #[test]
+    fn what_may_be_set_is_what_stands_under_policies_in_the_help() {
+        let settings = ServiceSettings::augment_args(Settings::augment_args(clap::Command::new("nsid")));
+        let under_policies: Vec<_> = settings
+            .get_arguments()
+            .filter(|argument| argument.get_help_heading() == Some(POLICIES))
+            .filter_map(clap::Arg::get_long)
+            .collect();
+        let sorted = |mut keys: Vec<String>| {
+            keys.sort();
+            keys
+        };
+        let owned = |keys: &[&str]| sorted(keys.iter().map(ToString::to_string).collect());
+        assert_eq!(owned(&under_policies), owned(&KEYS));
+        let told = crate::state::PolicyState::from(&defaults()).settings();
+        let told = told.iter().map(|setting| setting.split_once('=').unwrap().0.to_owned());
+        assert_eq!(sorted(told.collect()), owned(&KEYS));
+        let lists = settings.get_arguments().filter(|argument| argument.get_value_delimiter().is_some());
+        assert_eq!(owned(&lists.filter_map(clap::Arg::get_long).collect::<Vec<_>>()), owned(&LISTS));
     }
 
     #[test]
@@ -144,6 +166,27 @@ mod tests {
         let second = set(&first, &["deny=192.0.2.0/24"]).unwrap();
         assert_eq!(second.deny, ["192.0.2.0/24".parse().unwrap()]);
         assert_eq!(set(&second, &["deny="]).unwrap(), defaults());
+    }
+
+    #[test]
+    fn the_file_of_a_key_is_read_when_nsid_is_set_and_not_otherwise() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key");
+        let nsid = format!("nsid=hmac:{}", path.display());
+        std::fs::write(&path, "00".repeat(16)).unwrap();
+        let first = set(&defaults(), &[&nsid]).unwrap();
+        std::fs::write(&path, "ff".repeat(16)).unwrap();
+        assert_eq!(set(&first, &["answer=off"]).unwrap().form, first.form);
+        let longer = set(&first, &["nsid-period=2days"]).unwrap();
+        let said = |policies: &Policies, seconds: u64| {
+            let then = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+            policies.form.of(&"ns1".parse().unwrap(), then)
+        };
+        assert_eq!(said(&longer, 2 * 86_400), said(&first, 86_400), "number 1 under the same key");
+        assert_ne!(set(&first, &[&nsid]).unwrap().form, first.form);
+        std::fs::remove_file(&path).unwrap();
+        assert!(set(&first, &["answer=off"]).is_ok());
+        assert!(set(&first, &[&nsid]).is_err());
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::{
 };
 
 /// Over the flags of what can be changed while the agent runs.
-const POLICIES: &str = "Policies (`nsid set` changes them while the agent runs)";
+pub(super) const POLICIES: &str = "Policies (`nsid set` changes them while the agent runs)";
 
 /// What one agent does: flags of `nsid run`, or the keys at the top of the file.
 #[derive(Args, Clone, Debug, Default, Deserialize)]

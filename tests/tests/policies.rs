@@ -286,9 +286,11 @@ fn a_host_of_more_networks_than_there_is_room_for_is_served_and_answers_fewer() 
     let many: Vec<_> =
         (0..NETWORKS).map(|network| format!("192.{}.{}.0/24", network / 128, network % 128 * 2)).collect();
     is_refused(&agent, &[&format!("allow={}", many.join(","))], "1401 ranges of addresses");
-    let agent = agent.kill();
-    let agent =
-        Agent::spawn_as(agent, &wire.server, &["--iface", INTERFACE, "--store", &format!("static:{NAME}")]);
+    // Of all its addresses, an instance serves 256.
+    let [server, _] = wire.addresses.both();
+    let (store, listen) = (format!("static:{NAME}"), format!("{server}:53"));
+    let arguments = ["--iface", INTERFACE, "--store", &store, "--listen", &listen];
+    let agent = Agent::spawn_as(agent.kill(), &wire.server, &arguments);
     until(PATIENCE, "a start with those networks", || agent.is_ready().is_some());
     assert!(agent.status()["left_to_server"].as_u64() > Some(700));
 }

@@ -16,7 +16,7 @@ use crate::{
         instance::Instance,
         lock::{Holder, InstanceLock},
         namespaces::{self, NetNs},
-        state as file,
+        process, state as file,
     },
     state::State,
 };
@@ -39,7 +39,7 @@ pub fn detach(instance: &InstanceName) -> Result<()> {
 }
 
 fn end(instance: &Instance) -> Result<()> {
-    let Some(agent) = control::process(instance)? else { return Ok(()) };
+    let Some(agent) = process::find(instance)? else { return Ok(()) };
     for signal in [Signal::TERM, Signal::KILL] {
         match pidfd_send_signal(&agent, signal) {
             // It has ended in the meantime.

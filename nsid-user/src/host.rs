@@ -11,6 +11,7 @@ pub mod instance;
 pub mod links;
 pub mod lock;
 pub mod namespaces;
+pub mod process;
 pub mod signals;
 pub mod state;
 pub mod succession;

@@ -1,7 +1,7 @@
 //! The interfaces of a run: attached at the start, and again when one comes back.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     mem,
     time::{Duration, Instant},
 };
@@ -34,15 +34,21 @@ pub(super) struct Interfaces {
     ingress: config::Ingress,
     listen: Vec<Listen>,
     netns: NetNs,
-    attached: Vec<Attached>,
-    /// Which programs those of `attached` were given, by index.
-    given: BTreeMap<u32, Wanted>,
+    attached: Vec<Given>,
     /// Indices of links of which the kernel told, since the last look, that they went.
     gone: BTreeSet<u32>,
     /// Messages were missed since the last look.
     in_doubt: bool,
     /// Indices of those of which it was said what attaching does to them.
     warned: BTreeSet<u32>,
+}
+
+/// An interface that is attached.
+#[derive(Debug)]
+struct Given {
+    attached: Attached,
+    /// Which programs it has.
+    programs: Wanted,
 }
 
 impl Interfaces {
@@ -53,7 +59,6 @@ impl Interfaces {
             listen: config.services.iter().flat_map(|service| service.listen.clone()).collect(),
             netns,
             attached: Vec::new(),
-            given: BTreeMap::new(),
             gone: BTreeSet::new(),
             in_doubt: false,
             warned: BTreeSet::new(),
@@ -61,8 +66,12 @@ impl Interfaces {
     }
 
     /// Those that are attached.
-    pub(super) fn attached(&self) -> &[Attached] {
-        &self.attached
+    pub(super) fn attached(&self) -> impl Iterator<Item = &Attached> {
+        self.attached.iter().map(|given| &given.attached)
+    }
+
+    fn given(&self, link: &Link) -> Option<&Given> {
+        self.attached.iter().find(|given| given.attached.index == link.index)
     }
 
     /// The links of all that were asked for; an error if one is missing or of no use.
@@ -175,15 +184,14 @@ impl Interfaces {
             bypass,
         };
         log::info!("{}: attached, {ingress:?}, tc by {tc:?}", link.name);
-        self.attached.retain(|other| other.index != link.index);
-        self.attached.push(attached);
-        self.given.insert(link.index, given);
+        self.attached.retain(|other| other.attached.index != link.index);
+        self.attached.push(Given { attached, programs: given });
         Ok(())
     }
 
     /// What was last seen to take packets off a link.
     fn bypass_of(&self, link: &Link) -> Option<&Bypass> {
-        self.attached.iter().find(|attached| attached.index == link.index)?.bypass.as_ref()
+        self.given(link)?.attached.bypass.as_ref()
     }
 
     /// Why XDP is not even tried on a link.
@@ -226,7 +234,7 @@ impl Interfaces {
             match slot_taken(&now) {
                 None if late => break,
                 None => tried = datapath.attach(&now, self.netns, wanted),
-                Some(SlotTaken::ByNoInstanceYet(_)) if !late => {}
+                Some(SlotTaken::ByNoInstanceYet(..)) if !late => {}
                 Some(taken) => return Err(taken.error(&now.name)),
             }
             time::sleep(BEFORE_LOOKING_AGAIN).await;
@@ -258,7 +266,7 @@ impl Interfaces {
         // Attaching to what is attached changes nothing.
         let in_doubt = mem::take(&mut self.in_doubt);
         let mut to_attach = Vec::new();
-        for mut attached in mem::take(&mut self.attached) {
+        for Given { mut attached, programs } in mem::take(&mut self.attached) {
             let link = links.iter().find(|link| link.index == attached.index);
             let Some(link) = link.filter(|link| !gone.contains(&link.index)) else {
                 log::warn!(
@@ -283,12 +291,11 @@ impl Interfaces {
             if detached || moved || in_doubt {
                 to_attach.push(link);
             } else {
-                self.attached.push(attached);
+                self.attached.push(Given { attached, programs });
             }
         }
         for link in links.iter().filter(|link| self.wanted.contains(&link.name)) {
-            let known = to_attach.iter().any(|known| known.index == link.index)
-                || self.attached.iter().any(|attached| attached.index == link.index);
+            let known = to_attach.iter().any(|known| known.index == link.index) || self.given(link).is_some();
             if !known {
                 to_attach.push(link);
             }
@@ -307,21 +314,16 @@ impl Interfaces {
         netlink: &Netlink,
     ) -> Result<(), AttachError> {
         let links = netlink.links().await?;
-        for attached in &mut self.attached {
+        for Given { attached, .. } in &mut self.attached {
             attached.tcx = Chains::of(&attached.name);
         }
         let mut told = Ok(());
-        for link in
-            links.iter().filter(|link| self.attached.iter().any(|attached| attached.index == link.index))
-        {
-            let given = self.given.get(&link.index);
-            if let Some(given) = given {
-                datapath.detach_unwanted(link, self.netns, *given);
-            }
+        for (link, programs) in links.iter().filter_map(|link| Some((link, self.given(link)?.programs))) {
+            datapath.detach_unwanted(link, self.netns, programs);
             // A response that arrives leaves by another link, which may take less.
             let least =
                 links.iter().filter(|link| link.up && link.kind != Kind::Loopback).map(|link| link.mtu).min();
-            let mtu = least.filter(|_| given.is_some_and(|given| given.behind)).unwrap_or(link.mtu);
+            let mtu = least.filter(|_| programs.behind).unwrap_or(link.mtu);
             let link = &Link { mtu: mtu.min(link.mtu), ..link.clone() };
             // Whether the device takes tags off the frames is not asked: that there are VLANs is reason enough.
             let tagged = links.iter().any(|vlan| vlan.kind == Kind::Vlan && vlan.lower == Some(link.index));

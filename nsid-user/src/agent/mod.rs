@@ -219,7 +219,7 @@ impl Agent {
         warn_of_left_out(&rules);
         datapath.maps.serve(&endpoints)?;
         interfaces.refresh(&mut datapath, &netlink).await?;
-        let indices: Vec<_> = interfaces.attached().iter().map(|attached| attached.index).collect();
+        let indices: Vec<_> = interfaces.attached().map(|attached| attached.index).collect();
         datapath.detach_all_but(netns, &indices).context("cannot remove the links of the last run")?;
         datapath.remove_other_maps().context("cannot remove the maps of another version")?;
 
@@ -234,7 +234,7 @@ impl Agent {
         let first = State {
             program: program.clone(),
             netns,
-            interfaces: interfaces.attached().to_vec(),
+            interfaces: interfaces.attached().cloned().collect(),
             services: services.states(),
             policies: (&config.policies).into(),
             left_to_server: rules.left_to_server,
@@ -298,7 +298,7 @@ impl Agent {
                     // A clock that is set makes it another time: looked at again, it is known.
                     let turn = self.services.keep_to_form(&self.datapath.maps).unwrap_or(IDLE);
                     due.set(time::sleep(next.min(turn)));
-                    self.announcer.interfaces(!self.interfaces.attached().is_empty());
+                    self.announcer.interfaces(self.interfaces.attached().next().is_some());
                     self.tell(lock);
                 }
                 Some(successor) = self.successors.1.recv() => return Ok(successor),
@@ -344,7 +344,7 @@ impl Agent {
         let state = State {
             program: self.program.clone(),
             netns: self.netns,
-            interfaces: self.interfaces.attached().to_vec(),
+            interfaces: self.interfaces.attached().cloned().collect(),
             services: self.services.states(),
             policies: (&self.config.policies).into(),
             left_to_server: self.rules.left_to_server,

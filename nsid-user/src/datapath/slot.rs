@@ -11,7 +11,7 @@ pub enum SlotTaken {
     /// An instance's.
     ByInstance(String),
     /// A program of ours that no instance has pinned: its agent may be just starting.
-    ByNoInstanceYet(u32),
+    ByNoInstanceYet(u32, String),
     /// Somebody else's, with its name.
     ByProgram(u32, String),
 }
@@ -28,7 +28,7 @@ pub fn slot_taken(link: &Link) -> Option<SlotTaken> {
         .and_then(|program| program.name_as_str().map(ToOwned::to_owned))
         .unwrap_or_else(|| "?".to_owned());
     let ours = [Prog::Xdp, Prog::XdpBoth].map(Prog::name).contains(&program.as_str());
-    Some(if ours { SlotTaken::ByNoInstanceYet(id) } else { SlotTaken::ByProgram(id, program) })
+    Some(if ours { SlotTaken::ByNoInstanceYet(id, program) } else { SlotTaken::ByProgram(id, program) })
 }
 
 impl SlotTaken {
@@ -37,10 +37,9 @@ impl SlotTaken {
         let interface = interface.to_owned();
         match self {
             Self::ByInstance(owner) => AttachError::Served { interface, owner },
-            Self::ByNoInstanceYet(id) => {
-                AttachError::Taken { interface, program: Prog::Xdp.name().to_owned(), id }
+            Self::ByNoInstanceYet(id, program) | Self::ByProgram(id, program) => {
+                AttachError::Taken { interface, program, id }
             }
-            Self::ByProgram(id, program) => AttachError::Taken { interface, program, id },
         }
     }
 }

@@ -27,7 +27,7 @@ use std::path::Path;
 
 pub use self::{
     change::{Change, ChangeError},
-    error::{ConfigError, Place},
+    error::{ConfigError, GivenAt},
     etcd::{EtcdAddress, EtcdAddressError},
     file::FileError,
     instance::{InstanceName, InstanceNameError},

@@ -91,13 +91,13 @@ pub enum FormError {
 
 /// A name, and what is said in its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity {
+pub struct Wording {
     name: NodeName,
     nsid: Vec<u8>,
     text: Vec<u8>,
 }
 
-impl Identity {
+impl Wording {
     /// As it is written into images.
     pub fn parts(&self) -> image::Said<'_> {
         image::Said { name: self.name.as_str().as_bytes(), nsid: &self.nsid, text: &self.text }
@@ -124,13 +124,13 @@ impl Form {
     }
 
     /// What is said of a name at that time.
-    pub fn of(&self, name: &NodeName, now: SystemTime) -> Identity {
+    pub fn of(&self, name: &NodeName, now: SystemTime) -> Wording {
         let by_digits =
-            |nsid: Vec<u8>| Identity { name: name.clone(), text: digits(&nsid).into_bytes(), nsid };
+            |nsid: Vec<u8>| Wording { name: name.clone(), text: digits(&nsid).into_bytes(), nsid };
         match self {
             Self::Name => {
                 let bytes = name.as_str().as_bytes().to_vec();
-                Identity { name: name.clone(), nsid: bytes.clone(), text: bytes }
+                Wording { name: name.clone(), nsid: bytes.clone(), text: bytes }
             }
             Self::Bytes(bytes) => by_digits(bytes.clone()),
             Self::Hmac { key, period } => {

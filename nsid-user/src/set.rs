@@ -21,7 +21,7 @@ const LIMIT: Duration = Duration::from_millis(1500);
 
 /// What the agent is asked for.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Request {
+pub struct SetRequest {
     /// Each a `KEY=VALUE`.
     pub set: Vec<String>,
     /// Who asks does not wait longer, and takes it for not done: a point of `CLOCK_BOOTTIME`, in ns.
@@ -30,7 +30,7 @@ pub struct Request {
 
 /// What it answers.
 #[derive(Debug, Serialize, Deserialize)]
-pub enum Reply {
+pub enum SetReply {
     /// All of it is done; this is in force now.
     Set(PolicyState),
     /// Nothing is changed.
@@ -41,10 +41,10 @@ pub enum Reply {
 pub fn set(name: &InstanceName, changes: &[Change]) -> Result<PolicyState> {
     let instance = Instance::new(name.as_str());
     let until = BootTime::now().saturating_add(LIMIT).as_nanos();
-    let request = Request { set: changes.iter().map(ToString::to_string).collect(), until };
+    let request = SetRequest { set: changes.iter().map(ToString::to_string).collect(), until };
     match control::request(&instance, &serde_json::to_vec(&request)?, LIMIT)? {
-        Answer::Running(Reply::Set(policies)) => Ok(policies),
-        Answer::Running(Reply::Refused(why)) => bail!("nothing is changed: {why}"),
+        Answer::Running(SetReply::Set(policies)) => Ok(policies),
+        Answer::Running(SetReply::Refused(why)) => bail!("nothing is changed: {why}"),
         Answer::Unresponsive => bail!(
             "nothing is changed: the agent of instance '{name}' does not answer; it is frozen, starting or ending"
         ),

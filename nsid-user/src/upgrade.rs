@@ -29,7 +29,7 @@ const LOOK: Duration = Duration::from_millis(5);
 
 /// What the agent is asked for.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Request {
+pub struct UpgradeRequest {
     /// To go on as the binary at that path, which is one in the host's mount namespace.
     pub upgrade: PathBuf,
 }
@@ -37,7 +37,7 @@ pub struct Request {
 /// What it answers.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Reply {
+pub enum UpgradeReply {
     /// It is being done.
     Accepted,
     /// It cannot be done, and nothing has changed.
@@ -144,12 +144,14 @@ pub fn upgrade(instance: &InstanceName, binary: &Path) -> Result<Upgraded, Upgra
     let instance = Instance::new(instance.as_str());
     let before: Seen = answered(&instance, control::ask(&instance, control::LIMIT)?)?;
     let asked = Instant::now();
-    let request = serde_json::to_vec(&Request { upgrade: binary.to_owned() })
+    let request = serde_json::to_vec(&UpgradeRequest { upgrade: binary.to_owned() })
         .map_err(|source| UpgradeError::Binary { path: binary.to_owned(), source: source.into() })?;
     let limit = CHECK_LIMIT + control::LIMIT;
     match answered(&instance, control::request(&instance, &request, limit)?)? {
-        Reply::Accepted => {}
-        Reply::Refused { why } => return Err(UpgradeError::Refused { binary: binary.to_owned(), why }),
+        UpgradeReply::Accepted => {}
+        UpgradeReply::Refused { why } => {
+            return Err(UpgradeError::Refused { binary: binary.to_owned(), why });
+        }
     }
     let patience = Instant::now() + READY;
     loop {

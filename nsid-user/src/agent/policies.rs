@@ -11,7 +11,7 @@ use crate::{
     datapath::{PolicyError, Rules},
     form::Form,
     host::{addresses::Address, control},
-    set::{Reply, Request},
+    set::{SetReply, SetRequest},
     state::State,
 };
 
@@ -69,16 +69,16 @@ impl Agent {
         let reply = match self.set(&text).await {
             Ok(()) => {
                 log::info!("policies set by `nsid set`");
-                Reply::Set((&self.config.policies).into())
+                SetReply::Set((&self.config.policies).into())
             }
-            Err(error) => Reply::Refused(format!("{error:#}")),
+            Err(error) => SetReply::Refused(format!("{error:#}")),
         };
         // Fails if nobody waits any more.
         let _ = answer.send(serde_json::to_vec(&reply).unwrap_or_default());
     }
 
     async fn set(&mut self, text: &[u8]) -> Result<()> {
-        let Request { set, until } =
+        let SetRequest { set, until } =
             serde_json::from_slice(text).context("the agent is of another version of nsid; restart it")?;
         let changes = set.iter().map(|change| change.parse()).collect::<Result<Vec<Change>, _>>()?;
         let policies = self.reading.changed(&self.config.policies, &changes)?;

@@ -7,7 +7,7 @@ use tokio::{process::Command, sync::mpsc, time};
 use super::{Agent, check::Fit};
 use crate::{
     host::{control, lock::InstanceLock, succession},
-    upgrade::{Reply, Request},
+    upgrade::{UpgradeReply, UpgradeRequest},
 };
 
 /// How long the other version may take to check: it loads its programs, on a host that may have much to do.
@@ -25,7 +25,9 @@ impl Agent {
         request: control::Request,
         lock: &InstanceLock,
     ) -> Option<control::Request> {
-        let Ok(Request { upgrade }) = serde_json::from_slice(&request.text) else { return Some(request) };
+        let Ok(UpgradeRequest { upgrade }) = serde_json::from_slice(&request.text) else {
+            return Some(request);
+        };
         let (instance, fit) = (lock.instance().name().to_owned(), self.successors.0.clone());
         tokio::task::spawn_local(serve(upgrade, request, instance, fit));
         None
@@ -41,8 +43,8 @@ async fn serve(
 ) {
     let found = check(&binary, &instance).await;
     let reply = match &found {
-        Ok(_) => Reply::Accepted,
-        Err(why) => Reply::Refused { why: why.clone() },
+        Ok(_) => UpgradeReply::Accepted,
+        Err(why) => UpgradeReply::Refused { why: why.clone() },
     };
     // Fails if nobody waits any more: then nothing is done.
     if answer.send(serde_json::to_vec(&reply).unwrap_or_default()).is_err() {

@@ -11,7 +11,7 @@ use crate::{
 
 /// Where a setting of a service was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum GivenAt {
     /// On the command line.
     Flag {
         /// The long flag without its dashes.
@@ -28,7 +28,7 @@ pub enum Place {
     },
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for GivenAt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Flag { name } => write!(f, "--{name}"),
@@ -104,22 +104,22 @@ pub enum ConfigError {
     )]
     NoPool {
         /// Where the setting was given.
-        place: Place,
+        place: GivenAt,
     },
     /// A pool without names.
     #[error("{store} is a pool of names, and no pattern says which; add {}", match store {
-        Place::Flag { .. } => "--pattern 'worker{id}.example.net'",
-        Place::Key { .. } => "`pattern = \"worker{id}.example.net\"` there",
+        GivenAt::Flag { .. } => "--pattern 'worker{id}.example.net'",
+        GivenAt::Key { .. } => "`pattern = \"worker{id}.example.net\"` there",
     })]
     NoPattern {
         /// Where the store was given.
-        store: Place,
+        store: GivenAt,
     },
     /// An etcd's address that must not be repeated.
     #[error("{place}: {source}")]
     Etcd {
         /// Where it was given.
-        place: Place,
+        place: GivenAt,
         /// What is wrong with it.
         source: EtcdAddressError,
     },
@@ -135,7 +135,7 @@ pub enum ConfigError {
     #[error("{place}: {source}")]
     Pattern {
         /// Where it was given.
-        place: Place,
+        place: GivenAt,
         /// What is wrong with it.
         source: PatternError,
     },

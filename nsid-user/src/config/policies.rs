@@ -102,7 +102,7 @@ impl Policies {
     /// Who clients are by them.
     pub fn clients(&self) -> Clients {
         let nets = |prefixes: &[Prefix]| prefixes.iter().map(|Prefix(net)| *net).collect();
-        Clients { answered: self.answer.into(), allow: nets(&self.allow), deny: nets(&self.deny) }
+        Clients { answered: self.answer, allow: nets(&self.allow), deny: nets(&self.deny) }
     }
 }
 
@@ -117,16 +117,6 @@ pub enum Answer {
     Any,
     /// Nobody: all queries go to the server
     Off,
-}
-
-impl From<Answer> for crate::host::clients::Policy {
-    fn from(answer: Answer) -> Self {
-        match answer {
-            Answer::Local => Self::Local,
-            Answer::Any => Self::Any,
-            Answer::Off => Self::Off,
-        }
-    }
 }
 
 /// What becomes of an NSID that the server itself put into its response.

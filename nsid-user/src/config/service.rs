@@ -5,7 +5,9 @@ use std::{env, path::Path, time::Duration};
 use rustix::system::uname;
 
 use super::etcd::{EtcdAddress, EtcdAddressError};
-use super::{ConfigError, Limit, Listen, Place, SERVICES_MAX, ServiceSettings, Store, Ttl, without_repeats};
+use super::{
+    ConfigError, GivenAt, Limit, Listen, SERVICES_MAX, ServiceSettings, Store, Ttl, without_repeats,
+};
 use crate::name::{NodeName, Pattern};
 use crate::store::{Cluster, Credentials, PASSWORD_VARIABLE, Password};
 
@@ -149,7 +151,7 @@ impl Layers<'_> {
         Ok(Service { store, listen })
     }
 
-    fn pool(&self, store: Place) -> Result<(Pattern, Duration), ConfigError> {
+    fn pool(&self, store: GivenAt) -> Result<(Pattern, Duration), ConfigError> {
         let (text, place) = self.pattern().ok_or(ConfigError::NoPattern { store })?;
         let limit = self.limit().map_or_else(Limit::default, |(limit, _)| limit);
         let pattern =
@@ -170,24 +172,24 @@ impl Layers<'_> {
         }
     }
 
-    fn pattern(&self) -> Option<(String, Place)> {
+    fn pattern(&self) -> Option<(String, GivenAt)> {
         self.pick("pattern", self.flags.pattern.clone(), self.keys.pattern.clone())
     }
 
-    fn limit(&self) -> Option<(Limit, Place)> {
+    fn limit(&self) -> Option<(Limit, GivenAt)> {
         self.pick("limit", self.flags.limit, self.keys.limit)
     }
 
-    fn ttl(&self) -> Option<(Ttl, Place)> {
+    fn ttl(&self) -> Option<(Ttl, GivenAt)> {
         self.pick("ttl", self.flags.ttl, self.keys.ttl)
     }
 
     /// The flag's value before the key's.
-    fn pick<T>(&self, name: &'static str, flag: Option<T>, key: Option<T>) -> Option<(T, Place)> {
-        let flag = flag.map(|value| (value, Place::Flag { name }));
+    fn pick<T>(&self, name: &'static str, flag: Option<T>, key: Option<T>) -> Option<(T, GivenAt)> {
+        let flag = flag.map(|value| (value, GivenAt::Flag { name }));
         flag.or_else(|| {
             let (value, file) = key.zip(self.file)?;
-            Some((value, Place::Key { name, file: file.to_owned(), service: self.number }))
+            Some((value, GivenAt::Key { name, file: file.to_owned(), service: self.number }))
         })
     }
 }

@@ -10,13 +10,13 @@ use nsid_common::{
 use thiserror::Error;
 
 use super::maps::{Maps, random};
-use crate::{clock::jiffy, host::clients::Verdict};
+use crate::{clock::jiffy, host::clients::Rights};
 
 /// What the programs keep to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rules {
     /// What holds for clients: from each of these addresses on, as IPv6 has it, to the next one's. The first is at 0.
-    pub clients: Vec<(u128, Verdict)>,
+    pub clients: Vec<(u128, Rights)>,
     /// How many ranges of them would be answered, and are not for want of room.
     pub left_to_server: usize,
     /// Bytes of a message that a name is put into, at most.
@@ -53,7 +53,7 @@ impl Maps {
     /// Has the programs keep to these rules, all of them at once.
     pub fn keep_to(&self, rules: &Rules) -> Result<(), PolicyError> {
         rules.fit()?;
-        let some_may_not_see = rules.clients.iter().any(|(_, verdict)| !verdict.named);
+        let some_may_not_see = rules.clients.iter().any(|(_, rights)| !rights.named);
         let control = self.control();
         let in_use = InUse::of(control)
             .other()
@@ -62,7 +62,7 @@ impl Maps {
         // A packet that met the other rules before the last change is done with them by now.
         thread::sleep(jiffy());
         let policy = &self.policies[in_use.index() as usize];
-        let intervals: Vec<_> = rules.clients.iter().map(|(from, verdict)| (*from, says(*verdict))).collect();
+        let intervals: Vec<_> = rules.clients.iter().map(|(from, rights)| (*from, says(*rights))).collect();
         let table = |index: u32| &self.clients[(index * INTERVALS) as usize..][..INTERVALS as usize];
         let others_may_see = !clients::holds(table(1 - in_use.index()), &intervals);
         let places = table(in_use.index());
@@ -83,7 +83,7 @@ impl Maps {
     }
 }
 
-fn says(Verdict { answered, named }: Verdict) -> u64 {
+fn says(Rights { answered, named }: Rights) -> u64 {
     let bit = |holds: bool, bit| if holds { bit } else { 0 };
     bit(answered, ANSWERED) | bit(named, NAMED)
 }

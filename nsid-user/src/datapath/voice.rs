@@ -14,7 +14,7 @@ use super::maps::Maps;
 use crate::{
     claim::Voice,
     clock::{BootTime, Deadline, jiffy},
-    form::{Form, Identity},
+    form::{Form, Wording},
     name::NodeName,
 };
 
@@ -35,8 +35,8 @@ impl ServiceVoice {
 
 impl Voice for ServiceVoice {
     fn say(&mut self, name: &NodeName, until: Deadline) {
-        let identity = self.form.borrow().of(name, SystemTime::now());
-        self.maps.say(self.service, &identity, word(until));
+        let wording = self.form.borrow().of(name, SystemTime::now());
+        self.maps.say(self.service, &wording, word(until));
     }
 
     fn extend(&mut self, until: BootTime) {
@@ -55,17 +55,17 @@ impl Maps {
         let Some(said) = self.said(service) else { return };
         // What is in the maps was a name when it came there.
         let Ok(name) = said.name.parse() else { return };
-        let identity = form.of(&name, SystemTime::now());
+        let wording = form.of(&name, SystemTime::now());
         // One NSID can go with two texts: bytes given by hand may be those of the name.
-        if identity.parts().nsid != said.nsid || !self.says_text(service, &identity) {
-            self.say(service, &identity, word(said.until));
+        if wording.parts().nsid != said.nsid || !self.says_text(service, &wording) {
+            self.say(service, &wording, word(said.until));
         }
     }
 
-    /// Whether `id.server.` says that identity's text.
-    fn says_text(&self, service: u32, identity: &Identity) -> bool {
+    /// Whether `id.server.` says that wording's text.
+    fn says_text(&self, service: u32, wording: &Wording) -> bool {
         let wanted = Image::default();
-        wanted.fill(identity.parts(), Variant::Txt);
+        wanted.fill(wording.parts(), Variant::Txt);
         let said = &self.images[image::index(self.selected(service), Variant::Txt) as usize];
         let ((wanted, wanted_len), (said, said_len)) = (wanted.bytes(), said.bytes());
         wanted[..wanted_len] == said[..said_len]
@@ -76,22 +76,22 @@ impl Maps {
         service * 2 + self.services[service as usize].selected()
     }
 
-    /// Whether a service says that identity already, in just these bytes.
-    fn says(&self, service: u32, identity: &Identity) -> bool {
+    /// Whether a service says that wording already, in just these bytes.
+    fn says(&self, service: u32, wording: &Wording) -> bool {
         let index = self.selected(service);
         let is = |variant| {
             let wanted = Image::default();
-            wanted.fill(identity.parts(), variant);
+            wanted.fill(wording.parts(), variant);
             self.images[image::index(index, variant) as usize].bytes() == wanted.bytes()
         };
         let deadline = self.records[index as usize].deadline.get();
         BootTime::now().as_nanos() < deadline && Variant::ALL.into_iter().all(is)
     }
 
-    /// The new identity goes into the record that is not selected; then it is. One that an earlier run says already stays
+    /// The new wording goes into the record that is not selected; then it is. One that an earlier run says already stays
     /// where it is: to a packet that has just chosen a record, the other one is no use.
-    fn say(&self, service: u32, identity: &Identity, until: u64) {
-        if self.says(service, identity) {
+    fn say(&self, service: u32, wording: &Wording, until: u64) {
+        if self.says(service, wording) {
             return self.records[self.selected(service) as usize].deadline.set(until);
         }
         // A packet that chose that record before the last flip is done with it by now.
@@ -102,7 +102,7 @@ impl Maps {
         let record = &self.records[new as usize];
         record.deadline.set(0);
         for variant in Variant::ALL {
-            self.images[image::index(new, variant) as usize].fill(identity.parts(), variant);
+            self.images[image::index(new, variant) as usize].fill(wording.parts(), variant);
         }
         // No earlier record of this service was made at this time.
         record.generation.set(now.as_nanos());

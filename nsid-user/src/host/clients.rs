@@ -11,22 +11,11 @@ use std::{
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::addresses::{Address, on_link_prefixes};
-
-/// Who gets an answer made in the kernel.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Policy {
-    /// Who is on the same link or has a private address.
-    #[default]
-    Local,
-    /// Everybody.
-    Any,
-    /// Nobody.
-    Off,
-}
+use crate::config::Answer;
 
 /// What holds for a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Verdict {
+pub struct Rights {
     /// What the kernel can answer, it does: else it is passed on to the server.
     pub answered: bool,
     /// It may see the name.
@@ -37,7 +26,7 @@ pub struct Verdict {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Clients {
     /// Whom the kernel answers, of those who may see the name.
-    pub answered: Policy,
+    pub answered: Answer,
     /// Who may see the name; nobody else, if there are any.
     pub allow: Vec<IpNet>,
     /// Who may not. Of these and the allowed, the longest prefix counts.
@@ -83,22 +72,22 @@ impl Clients {
     /// What holds for a client of a host with these addresses.
     ///
     /// **Invariant:** what is never the address of a client is not answered, whoever else is.
-    pub fn verdict(&self, client: IpAddr, addresses: &[Address]) -> Verdict {
+    pub fn rights(&self, client: IpAddr, addresses: &[Address]) -> Rights {
         let nets = Nets::of(self, addresses);
-        nets.verdict(self, client)
+        nets.rights(self, client)
     }
 
     /// The same for all clients: what holds from each of these addresses on, to the next one's.
-    pub fn intervals(&self, addresses: &[Address]) -> Vec<(u128, Verdict)> {
+    pub fn intervals(&self, addresses: &[Address]) -> Vec<(u128, Rights)> {
         let nets = Nets::of(self, addresses);
         let around = [&nets.answered, &nets.never, &self.allow, &self.deny];
         let borders = around.into_iter().flatten().flat_map(borders);
         let borders: BTreeSet<_> = borders.chain([0, MAPPED, MAPPED + (1 << 32)]).collect();
-        let mut intervals: Vec<(u128, Verdict)> = Vec::new();
+        let mut intervals: Vec<(u128, Rights)> = Vec::new();
         for from in borders {
-            let verdict = nets.verdict(self, address(from));
-            if intervals.last().is_none_or(|(_, last)| *last != verdict) {
-                intervals.push((from, verdict));
+            let rights = nets.rights(self, address(from));
+            if intervals.last().is_none_or(|(_, last)| *last != rights) {
+                intervals.push((from, rights));
             }
         }
         intervals
@@ -108,7 +97,7 @@ impl Clients {
     /// smallest ranges of addresses first. Second, how many ranges those are.
     ///
     /// A host can have more networks than the kernel programs look through, by no decision about who is answered.
-    pub fn intervals_within(&self, most: usize, addresses: &[Address]) -> (Vec<(u128, Verdict)>, usize) {
+    pub fn intervals_within(&self, most: usize, addresses: &[Address]) -> (Vec<(u128, Rights)>, usize) {
         let mut intervals = self.intervals(addresses);
         let mut left_to_server = 0;
         while intervals.len() > most {
@@ -117,7 +106,7 @@ impl Clients {
             let smallest = answered.min_by_key(|index| end(index + 1) - intervals[*index].0);
             let Some(smallest) = smallest else { break };
             intervals[smallest].1.answered = false;
-            intervals.dedup_by_key(|(_, verdict)| *verdict);
+            intervals.dedup_by_key(|(_, rights)| *rights);
             left_to_server += 1;
         }
         (intervals, left_to_server)
@@ -145,17 +134,17 @@ impl Nets {
         let broadcast = addresses.iter().flat_map(broadcast).map(|ip| IpNet::from(IpAddr::V4(ip)));
         let never = NEVER.into_iter().chain(own).chain(broadcast).collect();
         let answered = match clients.answered {
-            Policy::Local => LOCAL.into_iter().chain(on_link_prefixes(addresses)).collect(),
-            Policy::Any => ANY.to_vec(),
-            Policy::Off => Vec::new(),
+            Answer::Local => LOCAL.into_iter().chain(on_link_prefixes(addresses)).collect(),
+            Answer::Any => ANY.to_vec(),
+            Answer::Off => Vec::new(),
         };
         Self { answered, never }
     }
 
-    fn verdict(&self, clients: &Clients, client: IpAddr) -> Verdict {
+    fn rights(&self, clients: &Clients, client: IpAddr) -> Rights {
         let within = |nets: &[IpNet]| nets.iter().any(|net| net.contains(&client));
         let named = clients.may_see(client);
-        Verdict { answered: named && within(&self.answered) && !within(&self.never), named }
+        Rights { answered: named && within(&self.answered) && !within(&self.never), named }
     }
 }
 
@@ -197,7 +186,7 @@ mod tests {
     use super::*;
 
     /// What the kernel finds.
-    fn look_up(intervals: &[(u128, Verdict)], client: IpAddr) -> Verdict {
+    fn look_up(intervals: &[(u128, Rights)], client: IpAddr) -> Rights {
         let bits = match client {
             IpAddr::V4(client) => mapped(client),
             IpAddr::V6(client) => client.to_bits(),
@@ -248,8 +237,8 @@ mod tests {
         })
     }
 
-    fn policy() -> impl Strategy<Value = Policy> {
-        prop::sample::select([Policy::Local, Policy::Any, Policy::Off].as_slice())
+    fn policy() -> impl Strategy<Value = Answer> {
+        prop::sample::select([Answer::Local, Answer::Any, Answer::Off].as_slice())
     }
 
     fn clients() -> impl Strategy<Value = Clients> {
@@ -260,7 +249,7 @@ mod tests {
         })
     }
 
-    fn answering(answered: Policy) -> Clients {
+    fn answering(answered: Answer) -> Clients {
         Clients { answered, ..Clients::default() }
     }
 
@@ -295,7 +284,7 @@ mod tests {
         ) {
             let all = clients.intervals(&addresses);
             let (some, left_to_server) = clients.intervals_within(most, &addresses);
-            prop_assert!(some.len() <= most || some.iter().all(|(_, verdict)| !verdict.answered));
+            prop_assert!(some.len() <= most || some.iter().all(|(_, rights)| !rights.answered));
             prop_assert_eq!(left_to_server == 0, some == all);
             let (all, some) = (look_up(&all, client), look_up(&some, client));
             prop_assert_eq!(all.named, some.named);
@@ -306,8 +295,8 @@ mod tests {
         fn whoever_may_not_see_the_name_is_not_answered(
             clients in clients(), addresses in vec(host(), 0..8), client in ip(),
         ) {
-            let verdict = look_up(&clients.intervals(&addresses), client);
-            prop_assert!(verdict.named || !verdict.answered);
+            let rights = look_up(&clients.intervals(&addresses), client);
+            prop_assert!(rights.named || !rights.answered);
         }
 
         /// Told plainly: as bits, from the longest prefix to the shortest.
@@ -346,9 +335,9 @@ mod tests {
             let intervals = clients.intervals(&addresses);
             for client in asking.into_iter().filter(is_not_mapped) {
                 let near = match policy {
-                    Policy::Off => false,
-                    Policy::Any => true,
-                    Policy::Local => LOCAL.iter().any(|net| net.contains(&client))
+                    Answer::Off => false,
+                    Answer::Any => true,
+                    Answer::Local => LOCAL.iter().any(|net| net.contains(&client))
                         || addresses.iter().any(|address| address.on_link.contains(&client)),
                 };
                 let client_of_no_one = NEVER.iter().any(|net| net.contains(&client))
@@ -357,7 +346,7 @@ mod tests {
                             || a.broadcast.map(IpAddr::V4) == Some(client)
                             || (a.on_link.broadcast() == client && client.is_ipv4() && a.on_link.prefix_len() < 31)
                     });
-                let expected = Verdict { answered: near && !client_of_no_one, named: true };
+                let expected = Rights { answered: near && !client_of_no_one, named: true };
                 prop_assert_eq!(look_up(&intervals, client), expected, "{} in {:?}", client, intervals);
             }
         }
@@ -371,8 +360,8 @@ mod tests {
             on_link: "192.0.2.0/24".parse().unwrap(),
             broadcast: None,
         };
-        let local = answering(Policy::Local).intervals(&[eth0]);
-        let any = answering(Policy::Any).intervals(&[eth0]);
+        let local = answering(Answer::Local).intervals(&[eth0]);
+        let any = answering(Answer::Any).intervals(&[eth0]);
         for (client, in_local, in_any) in [
             ("192.0.2.7", true, true),
             ("10.1.2.3", true, true),
@@ -390,8 +379,8 @@ mod tests {
             assert_eq!(look_up(&local, client).answered, in_local, "local {client}");
             assert_eq!(look_up(&any, client).answered, in_any, "any {client}");
         }
-        let off = answering(Policy::Off).intervals(&[eth0]);
-        assert_eq!(off, [(0, Verdict { answered: false, named: true })]);
+        let off = answering(Answer::Off).intervals(&[eth0]);
+        assert_eq!(off, [(0, Rights { answered: false, named: true })]);
     }
 
     /// Of each network, the addresses below the host's are the smallest range, and nobody's.
@@ -405,7 +394,7 @@ mod tests {
                 broadcast: None,
             })
             .collect();
-        let local = answering(Policy::Local);
+        let local = answering(Answer::Local);
         let all = local.intervals(&networks).len();
         let (intervals, left_to_server) = local.intervals_within(all / 2 + 20, &networks);
         assert!((200..=256).contains(&left_to_server), "{left_to_server} of {all}");
@@ -413,7 +402,7 @@ mod tests {
             assert!(look_up(&intervals, Ipv4Addr::new(198, 18, third, 7).into()).answered, "{third}");
         }
         let (intervals, _) = local.intervals_within(1, &networks);
-        assert_eq!(intervals, [(0, Verdict { answered: false, named: true })]);
+        assert_eq!(intervals, [(0, Rights { answered: false, named: true })]);
     }
 
     /// As longest-prefix tables of IPv4 mapped into IPv6 would not have it.

@@ -9,7 +9,7 @@ use libfuzzer_sys::fuzz_target;
 use nsid_user::{
     config::Change,
     probe::{Answer, Question},
-    set::{Reply, Request},
+    set::{SetReply, SetRequest},
     state::State,
     store::{
         Kind, Local, Nonce, Progress, Store as _,
@@ -47,7 +47,7 @@ fn state(bytes: &[u8]) {
 
 /// On the control socket: what `nsid set` asks for, and what it is answered.
 fn changes(bytes: &[u8]) {
-    if let Ok(Request { set, .. }) = serde_json::from_slice::<Request>(bytes) {
+    if let Ok(SetRequest { set, .. }) = serde_json::from_slice::<SetRequest>(bytes) {
         for text in set {
             match text.parse::<Change>() {
                 Ok(change) => assert_eq!(change.to_string().parse::<Change>().expect("it was taken"), change),
@@ -55,7 +55,7 @@ fn changes(bytes: &[u8]) {
             }
         }
     }
-    if let Ok(reply) = serde_json::from_slice::<Reply>(bytes) {
+    if let Ok(reply) = serde_json::from_slice::<SetReply>(bytes) {
         serde_json::to_vec(&reply).expect("a reply is JSON");
     }
 }

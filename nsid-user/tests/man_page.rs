@@ -13,9 +13,9 @@ const SIGNALS: &[(&str, &str)] = &[
     ("TERM, INT", "The agent gives its names back, takes its programs off the interfaces, and exits with 0."),
     (
         "HUP",
-        "The agent reads its file and its key again. Its policies become what a start would make them, whatever nsid set \
-         made of them; if anything in the file is wrong, or cannot change while it runs, nothing changes, and the log \
-         says why.",
+        "The agent reads its file and its key again. Its policies become what a start would make them, whatever nsid \
+         set made of them; if anything in the file is wrong, or cannot change while it runs, nothing changes, and the \
+         log says why.",
     ),
     (
         "KILL",

@@ -62,9 +62,9 @@ fn page() -> String {
         ("FILES", FILES),
         ("ENVIRONMENT", &environment()),
     ] {
-        page.push_str(&format!(".SH \"{title}\"\n"));
+        page.extend([".SH \"", title, "\"\n"]);
         for (item, text) in items {
-            page.push_str(&format!(".TP\n\\fB{}\\fR\n{}\n", escaped(item), escaped(text)));
+            page.extend([".TP\n\\fB", &escaped(item), "\\fR\n", &escaped(text), "\n"]);
         }
     }
     page
@@ -85,7 +85,7 @@ fn of_verb(verb: &Command) -> String {
     if let Some(examples) = verb.get_after_long_help() {
         text.push_str(".SS EXAMPLES\n.nf\n");
         for line in examples.to_string().lines() {
-            text.push_str(&format!("{}\n", escaped(line)));
+            text.extend([&escaped(line), "\n"]);
         }
         text.push_str(".fi\n");
     }

@@ -23,7 +23,7 @@ use nsid_tests::{
     unique::Prefix,
     wire::{INTERFACE, Wire},
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 use tempfile::TempDir;
 
 const NAME: &str = "ns1.example.net";

@@ -16,6 +16,7 @@ pub mod netns;
 pub mod packet_socket;
 pub mod peer_xdp;
 pub mod star;
+pub mod virtual_machine;
 pub mod wire;
 
 pub mod validator;

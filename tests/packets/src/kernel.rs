@@ -217,7 +217,7 @@ impl Kernel {
         self.put::<_, 3>("SERVED", &model.served);
         self.put::<_, 1>("SERVICES", &model.services);
         self.put::<_, 2>("RECORDS", &model.records);
-        self.put::<_, 39>("IMAGES", &model.images);
+        self.put::<_, { size_of::<Image>() / 8 }>("IMAGES", &model.images);
         self.put::<_, 3>("INTERFACES", &model.interfaces);
         self.put::<_, 5>("POLICIES", &model.policies);
         self.put::<_, 3>("CLIENTS", &model.intervals);

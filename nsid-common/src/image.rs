@@ -136,7 +136,7 @@ impl Image {
     #[inline(always)]
     pub fn copy_at_once<B: Bytes>(&self, frame: &mut B, at: usize) -> Option<bool> {
         let len = self.len()?;
-        if len < 8 || len > 16 * LAST {
+        if !(8..=16 * LAST).contains(&len) {
             return Some(false);
         }
         if len <= 16 {

@@ -4,6 +4,7 @@
 use std::{env, fs, net::Ipv4Addr, path::Path, process::Command};
 
 use nsid_tests::{netns::Namespace, wire::INTERFACE};
+use rustix::system::uname;
 use serde::{Deserialize, Serialize};
 
 /// The name that all say.
@@ -46,6 +47,14 @@ impl Subject {
     /// Whether it has its queries from a socket.
     pub(crate) const fn has_a_socket(self) -> bool {
         matches!(self, Self::Nsd | Self::Knot | Self::Gdnsd | Self::Coredns)
+    }
+
+    /// What it answers to `id.server.`.
+    pub(super) fn text(self) -> String {
+        match self {
+            Self::Coredns => uname().nodename().to_string_lossy().into_owned(),
+            _ => NAME.to_owned(),
+        }
     }
 
     /// The server, in the foreground.

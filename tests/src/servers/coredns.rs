@@ -5,7 +5,7 @@
 
 use std::{path::Path, process::Command};
 
-use super::{ORIGIN, Options, Software, tsig, write, zone};
+use super::{Intake, ORIGIN, Options, Software, tsig, write, zone};
 use crate::{link::Addresses, netns::Namespace};
 
 pub(super) fn command(
@@ -18,10 +18,14 @@ pub(super) fn command(
     let zone = directory.join(zone::FILE);
     let (key, secret) = (tsig::KEY, tsig::SECRET);
     // Each socket has room for some 40 queries while the server is stopped: on veth with XDP each takes a page.
+    let sockets = if options.intake == Intake::Sockets { "multisocket 16" } else { "" };
+    let identity = options
+        .own_nsid
+        .map_or_else(String::new, |_| format!("id.server {{\n  bind {v4} {v6}\n  chaos\n  {nsid}\n}}\n"));
     let text = format!(
         "{ORIGIN} {{
   bind {v4} {v6}
-  multisocket 16
+  {sockets}
   file {}
   tsig {{
     secret {key} {secret}
@@ -35,7 +39,7 @@ broken.test {{
   }}
   {nsid}
 }}
-",
+{identity}",
         zone.display()
     );
     let file = write(directory, "Corefile", &text);

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, process::Command};
 
-use super::{Options, Software, write, zone};
+use super::{Intake, Options, Software, write, zone};
 use crate::{link::Addresses, netns::Namespace};
 
 pub(super) fn command(
@@ -11,7 +11,10 @@ pub(super) fn command(
     options: Options<'_>,
     directory: &Path,
 ) -> Command {
-    let nsid = options.own_nsid.map_or_else(String::new, |nsid| format!("nsid_ascii => \"{nsid}\""));
+    let nsid = options
+        .own_nsid
+        .map_or_else(String::new, |nsid| format!("nsid_ascii => \"{nsid}\"\n  chaos_response => \"{nsid}\""));
+    let threads = if options.intake == Intake::Sockets { "" } else { "udp_threads => 1\n  tcp_threads => 1" };
     let state = directory.display();
     let text = format!(
         r#"
@@ -20,6 +23,7 @@ options => {{
   run_dir => "{state}"
   state_dir => "{state}"
   {nsid}
+  {threads}
 }}
 "#
     );

@@ -2,7 +2,7 @@
 
 use std::{path::Path, process::Command};
 
-use super::{Options, Software, tsig, write, zone};
+use super::{Intake, Options, Software, tsig, write, zone};
 use crate::{link::Addresses, netns::Namespace};
 
 pub(super) fn command(
@@ -11,7 +11,16 @@ pub(super) fn command(
     options: Options<'_>,
     directory: &Path,
 ) -> Command {
-    let nsid = options.own_nsid.map_or_else(String::new, |nsid| format!("nsid: \"{nsid}\""));
+    let nsid =
+        options.own_nsid.map_or_else(String::new, |nsid| format!("nsid: \"{nsid}\"\n  identity: \"{nsid}\""));
+    let workers = match options.intake {
+        Intake::Sockets => "",
+        Intake::OneThread | Intake::AfXdp(_) => "udp-workers: 1\n  tcp-workers: 1\n  background-workers: 1",
+    };
+    let xdp = match options.intake {
+        Intake::AfXdp(interface) => format!("xdp:\n  listen: {interface}"),
+        Intake::Sockets | Intake::OneThread => String::new(),
+    };
     let (state, zone) = (directory.display(), zone::FILE);
     let (key, secret) = (tsig::KEY, tsig::SECRET);
     let text = format!(
@@ -20,6 +29,8 @@ server:
   listen: [ "{v4}@53", "{v6}@53" ]
   rundir: "{state}"
   {nsid}
+  {workers}
+{xdp}
 database:
   storage: "{state}"
 log:

@@ -44,10 +44,25 @@ const START: Duration = Duration::from_secs(10);
 /// What differs from the default configuration.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options<'a> {
-    /// An NSID that the server says by itself, or the one behind it does.
+    /// An NSID that the server says by itself, or the one behind it does. Those that [`Intake::OneThread`] is for answer
+    /// `id.server.` with it too, but for `CoreDNS`, which says the host's name.
     pub own_nsid: Option<&'a str>,
     /// Whether the zone is signed.
     pub dnssec: Dnssec,
+    /// How it takes queries in.
+    pub intake: Intake<'a>,
+}
+
+/// How a server takes queries in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Intake<'a> {
+    /// By sockets, with room for those that come while it is stopped.
+    #[default]
+    Sockets,
+    /// By one socket of each address and one thread: for a server with one CPU, of those that are measured so.
+    OneThread,
+    /// The same, but by `AF_XDP` what arrives at that interface: Knot DNS.
+    AfXdp(&'a str),
 }
 
 /// Whether a zone is signed (RFC 4035).
@@ -76,8 +91,9 @@ impl Server {
         addresses: Addresses,
         options: Options<'_>,
     ) -> Self {
+        assert!(software.takes(options.intake), "{software:?} does not do {:?} here", options.intake);
         let directory = namespace.scratch();
-        let dnssec = if software.signs() { options.dnssec } else { Dnssec::Unsigned };
+        let dnssec = software.no_dnssec().map_or(options.dnssec, |_why| Dnssec::Unsigned);
         zone::write(directory.path(), dnssec);
         let upstream = software.has_no_zone().then(|| upstream::start(namespace, options, directory.path()));
         let name = software.name();

@@ -21,7 +21,9 @@ pub(super) fn on(
     options: Options<'_>,
     directory: &Path,
 ) -> Command {
-    let nsid = options.own_nsid.map_or_else(String::new, |nsid| format!("nsid: \"ascii_{nsid}\""));
+    let nsid = options
+        .own_nsid
+        .map_or_else(String::new, |nsid| format!("nsid: \"ascii_{nsid}\"\n  identity: \"{nsid}\""));
     let listen: Vec<String> = addresses.iter().map(|address| format!("  ip-address: {address}")).collect();
     let listen = listen.join("\n");
     let (state, zone) = (directory.display(), zone::FILE);
@@ -38,7 +40,7 @@ server:
   xfrdfile: "{state}/xfrd.state"
   zonelistfile: "{state}/zone.list"
   cookie-secret-file: ""
-  # The prober asks for one name from one address without a pause.
+  # One client asks for one name from one address without a pause.
   rrl-ratelimit: 0
   {nsid}
 remote-control:

@@ -17,7 +17,7 @@ pub(crate) enum Expected {
     NotApplicable(&'static str),
 }
 
-/// Each exception: the rule's key, whose it is, and what is expected.
+/// Each exception: the rule's key, whose it is, and what is expected. Who knows no DNSSEC, the software tells.
 const EXCEPTIONS: &[(&str, &[Software], Expected)] = &[
     ("servfail", &[Hickory, Gdnsd], NotApplicable("it does not start with a zone that it cannot load")),
     ("notimp", &[Coredns, Nsd, Dnsdist], Is(Unchanged, "its NOTIMP has no OPT")),
@@ -84,8 +84,6 @@ const EXCEPTIONS: &[(&str, &[Software], Expected)] = &[
         &[Coredns, Bind, Unbound, PowerdnsAuthoritative, PowerdnsRecursor, Hickory, Gdnsd],
         Is(Absent, "it refuses without an extended error"),
     ),
-    ("dnssec", &[Hickory], NotApplicable("built with its default features, it knows no DNSSEC")),
-    ("dnssec", &[Gdnsd], NotApplicable("it knows no DNSSEC")),
     ("tsig", &[Unbound, KnotResolver, PowerdnsRecursor, Gdnsd], NotApplicable("it signs no answers")),
     ("tsig", &[Hickory], NotApplicable("built with its default features, it knows no TSIG")),
     ("tsig", &[Dnsmasq], NotApplicable("what it passes on does not verify, without us either")),
@@ -98,10 +96,39 @@ const EXCEPTIONS: &[(&str, &[Software], Expected)] = &[
     ("kept", &[Dnsmasq], NotApplicable("it says no NSID of its own from its cache")),
 ];
 
+const DNSSEC: &str = "dnssec";
+
 /// What is expected of a rule and a server.
 pub(crate) fn expected(rule: &str, software: Software) -> Expected {
+    if let (DNSSEC, Some(why)) = (rule, software.no_dnssec()) {
+        return NotApplicable(why);
+    }
     EXCEPTIONS
         .iter()
         .find(|(key, whose, _)| *key == rule && whose.contains(&software))
         .map_or(Is(Found::Kept, ""), |(_, _, expected)| *expected)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules;
+
+    #[test]
+    fn each_exception_is_of_a_rule() {
+        let rules: Vec<&str> = rules::all().map(|rule| rule.key).collect();
+        for key in EXCEPTIONS.iter().map(|(key, ..)| *key).chain([DNSSEC]) {
+            assert!(rules.contains(&key), "{key} is none of {rules:?}");
+        }
+    }
+
+    #[test]
+    fn no_rule_has_two_exceptions_for_a_server() {
+        for (index, (key, whose, _)) in EXCEPTIONS.iter().enumerate() {
+            for (other, others, _) in &EXCEPTIONS[index + 1..] {
+                let both = whose.iter().find(|software| others.contains(software));
+                assert!(key != other || both.is_none(), "{key}: {both:?}");
+            }
+        }
+    }
 }

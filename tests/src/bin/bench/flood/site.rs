@@ -20,11 +20,11 @@ use nsid_tests::{
     netns::Namespace,
     patience::within,
     peer_xdp::PassProgram,
-    process::{Process, run},
+    process::run,
+    servers::Server,
     unique::Prefix,
     wire::INTERFACE,
 };
-use tempfile::TempDir;
 
 use super::{
     frame::{self, Ends},
@@ -41,8 +41,7 @@ pub(crate) struct Site {
     programs: Programs,
     _agent: Option<Agent>,
     _pass: Option<PassProgram>,
-    process: Process,
-    _directory: TempDir,
+    answering: Server,
     client: Namespace,
     server: Namespace,
     flooding: Cpu,
@@ -75,14 +74,12 @@ impl Site {
         connect(&server, &client);
         let receiving = serving.bind_receiving(&server, INTERFACE, Turns::Shared)?;
         flooding.bind_receiving(&client, INTERFACE, Turns::BeforeFirst)?;
-        let directory = server.scratch();
-        let (process, agent) = serving.starting(|| {
-            let mut command = subject.command(&server, SERVER.v4, directory.path());
-            let process = Process::start(subject.title(), &mut command, directory.path());
+        let (answering, agent) = serving.starting(|| {
+            let answering = Server::start(subject.software(), &server, SERVER, subject.options());
             let store = format!("static:{NAME}");
             let arguments = ["--iface", INTERFACE, "--store", &store, "--answer-rate", ANSWER_RATE];
             let agent = (subject == Subject::Nsid).then(|| Agent::start(&server, &arguments));
-            (process, agent)
+            (answering, agent)
         })?;
         // What is sent to an end without a program does not arrive; two subjects have one of their own.
         let pass = (!matches!(subject, Subject::Nsid | Subject::KnotAfXdp))
@@ -95,17 +92,7 @@ impl Site {
         let ends = Ends { client: (CLIENT_MAC, CLIENT.v4), server: (SERVER_MAC, SERVER.v4) };
         let query = frame::Query::new(ends, &query.encode(0));
         let programs = client.enter(|| Programs::attach(INTERFACE, query, answer.bytes()))?;
-        Ok(Self {
-            programs,
-            _agent: agent,
-            _pass: pass,
-            process,
-            _directory: directory,
-            client,
-            server,
-            flooding,
-            receiving,
-        })
+        Ok(Self { programs, _agent: agent, _pass: pass, answering, client, server, flooding, receiving })
     }
 
     /// Asks at that load, and counts.
@@ -171,7 +158,7 @@ impl Site {
 
     /// How long everything on the server's side has run.
     fn have_worked(&self) -> Result<Duration> {
-        Ok(self.receiving.have_run()? + Threads::of_group(self.process.id()).have_run()?)
+        Ok(self.receiving.have_run()? + Threads::of_group(self.answering.group()).have_run()?)
     }
 }
 

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use nsid_common::outcome::Outcome::{
     self, Answered, Inserted, NotOurs, QueryNoted, QueryPlain, ResponseNotNoted,
 };
-use nsid_tests::message::Query;
+use nsid_tests::{message::Query, verifier};
 use nsid_user::datapath::Prog;
 
 use super::{
@@ -99,12 +99,10 @@ const NOTED: i64 = 25;
 const ANSWERED: i64 = 50;
 const NOT_NOTED: i64 = 15;
 const INSERTED: i64 = 80;
-/// In instructions. On Linux 6.1, whose verifier remembers less, it would be 30,000.
-const INSTRUCTIONS: i64 = 25_000;
 
 /// All rows, in the order in which they are shown.
 pub(crate) fn rows() -> Vec<Row> {
-    [xdp(), tc(), verifier()].into_iter().flatten().collect()
+    [xdp(), tc(), instructions()].into_iter().flatten().collect()
 }
 
 const ID: u16 = 7;
@@ -192,8 +190,10 @@ fn tc() -> Vec<Row> {
     ]
 }
 
-fn verifier() -> Vec<Row> {
-    Prog::ALL.map(|prog| Row { name: verified(prog), what: What::Instructions(prog, INSTRUCTIONS) }).into()
+fn instructions() -> Vec<Row> {
+    Prog::ALL
+        .map(|prog| Row { name: verified(prog), what: What::Instructions(prog, verifier::limit().into()) })
+        .into()
 }
 
 const fn verified(prog: Prog) -> &'static str {

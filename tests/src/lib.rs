@@ -44,3 +44,4 @@ pub mod capture;
 pub mod checksum_errors;
 pub mod leftovers;
 pub mod supervise;
+pub mod verifier;

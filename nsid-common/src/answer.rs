@@ -1,30 +1,31 @@
 //! The answer to a question for the server's own name, made from the query alone.
 
 use crate::{
-    asked::{Asked, AskedEdns, Identity, Question},
+    asked::{Identity, NSID},
     checksum::Sum,
     clients::{self, ANSWERED, OVER},
-    dns::{AA, DnsHdr, MIN_UDP_SIZE, OPTION_FIXED, OPTION_NSID, QR, RD, RECORD_FIXED},
+    dns::{AA, DnsHdr, MIN_UDP_SIZE, OPTION_FIXED, QR, RD, RECORD_FIXED},
     fence,
     hook::{Answer, Covered},
-    image::{self, Variant},
+    image,
     ip::{ETH_LEN, Headers, Ip, MACS_LEN, Requestor, TAG_LEN, UDP_LEN},
     maps::{Maps, interface},
     outcome::Outcome,
     pending::{self, Exchange},
     policy::InUse,
+    query,
 };
 
-/// Decides whether a query of that `identity` is answered, and answers it.
+/// Decides whether a query for the server's own name is answered, and answers it.
 #[inline(always)]
 pub fn decide<V: Ip, H: Answer>(
     frame: H,
     tags: usize,
     service: u32,
-    asked: Asked,
+    identity: Identity,
     exchange: Exchange,
 ) -> Outcome {
-    let Some(Identity { question, sum }) = asked.identity else { return Outcome::NotOurs };
+    query::note(&frame, identity.nsid(), identity.udp_size(), exchange);
     let Some(control) = frame.control() else { return Outcome::NotOurs };
     if InUse::of(control).hides() && frame.forget_hidden(tags, V::VERSION, exchange) {
         return Outcome::AnswerClient;
@@ -32,19 +33,9 @@ pub fn decide<V: Ip, H: Answer>(
     if control.enabled.get() == 0 {
         return Outcome::AnswerOff;
     }
-    let (variant, limit) = match asked.edns {
-        None => (Variant::Txt, MIN_UDP_SIZE),
-        Some(AskedEdns { later_version: true, .. }) => return Outcome::AnswerVersion,
-        Some(AskedEdns { udp_size, nsid, dnssec_ok, .. }) => {
-            let variant = match (nsid, dnssec_ok) {
-                (false, false) => Variant::TxtOpt,
-                (false, true) => Variant::TxtOptDo,
-                (true, false) => Variant::TxtNsid,
-                (true, true) => Variant::TxtNsidDo,
-            };
-            (variant, MIN_UDP_SIZE.max(udp_size as usize))
-        }
-    };
+    if identity.later_version() {
+        return Outcome::AnswerVersion;
+    }
     let Some(record) = fence::record(&frame, service) else { return Outcome::AnswerLapsed };
     let Some(headers) = frame.view::<Headers<V::Hdr>>(tags) else { return Outcome::NotOurs };
     let Some(interface) = interface(&frame) else { return Outcome::AnswerFrame };
@@ -67,26 +58,24 @@ pub fn decide<V: Ip, H: Answer>(
     if over != 0 {
         return Outcome::AnswerRate;
     }
-    let behind = tags + V::DNS + DnsHdr::LEN + question.len();
-    if matches!(asked.edns, Some(AskedEdns { nsid: true, .. })) && !are_options(&frame, behind) {
+    let behind = tags + V::DNS + DnsHdr::LEN + identity.question_len();
+    if identity.nsid() && !are_options(&frame, behind) {
         return Outcome::QueryMalformed;
     }
-    let index = image::index(record, variant);
+    let index = image::index_of(record, identity.variant());
     let Some((image_len, image_sum)) = frame.image(index).and_then(|image| Some((image.len()?, image.sum())))
     else {
         return Outcome::AnswerLapsed;
     };
     let length = behind + image_len;
+    let limit = MIN_UDP_SIZE.max(usize::from(identity.udp_size()));
     if length - tags - V::DNS > limit || (length - tags - ETH_LEN) as u64 > interface.mtu.get() {
         return Outcome::AnswerNoRoom;
     }
     if control.observe.get() != 0 {
         return Outcome::Answered;
     }
-    match reply::<V, H>(
-        frame,
-        Reply { tags, question, length, has_opt: asked.edns.is_some(), sum, image_sum, index },
-    ) {
+    match reply::<V, H>(frame, Reply { tags, identity, length, image_sum, index }) {
         Some(frame) => {
             // The server never sees this query.
             pending::forget(&frame, exchange);
@@ -115,9 +104,6 @@ fn are_options<H: Answer>(frame: &H, opt: usize) -> bool {
     options().unwrap_or(false)
 }
 
-/// An NSID option as a query has it: without data (RFC 5001 2.1).
-const NSID: [u8; OPTION_FIXED] = [0, OPTION_NSID as u8, 0, 0];
-
 /// The bit of an Ethernet address that is set in those of groups, in a little-endian word (IEEE 802.3 3.2.3).
 const GROUP: u64 = 1;
 
@@ -138,10 +124,8 @@ pub fn sent_back<M: Maps>(maps: &M, outcome: Outcome) -> bool {
 #[derive(Clone, Copy)]
 struct Reply {
     tags: usize,
-    question: Question,
+    identity: Identity,
     length: usize,
-    has_opt: bool,
-    sum: u16,
     image_sum: u16,
     index: u32,
 }
@@ -151,16 +135,12 @@ struct Reply {
 /// What the answer repeats is taken from the query before the frame is remade.
 #[inline(always)]
 fn reply<V: Ip, H: Answer>(frame: H, reply: Reply) -> Option<H> {
-    let Reply { tags, question, length, has_opt, sum, image_sum, index } = reply;
+    let Reply { tags, identity, length, image_sum, index } = reply;
     let at = tags + V::DNS + DnsHdr::LEN;
-    // Three overlapping parts.
-    let (middle, last) = match question {
-        Question::IdServer => (at + 7, at + 7),
-        Question::HostnameBind => (at + 8, at + 11),
-    };
+    let [first, middle, last] = identity.question_parts().map(|part| at + part);
     let (destination, source) = macs(&frame)?;
     let vlan: [u8; 2 * TAG_LEN] = frame.load(MACS_LEN)?;
-    let parts: [[u8; 8]; 3] = [frame.load(at)?, frame.load(middle)?, frame.load(last)?];
+    let parts: [[u8; 8]; 3] = [frame.load(first)?, frame.load(middle)?, frame.load(last)?];
     let headers = frame.view::<Headers<V::Hdr>>(tags)?;
     let addresses = V::words(headers, Requestor::Source);
     let (requestor, server, id) = (headers.udp.src, headers.udp.dst, headers.dns.id);
@@ -177,7 +157,7 @@ fn reply<V: Ip, H: Answer>(frame: H, reply: Reply) -> Option<H> {
     let udp_len = ((length - tags - V::DNS + UDP_LEN) as u16).to_be_bytes();
     let headers = frame.view_mut::<Headers<V::Hdr>>(tags)?;
     let covered = V::to_requestor(headers, addresses, u16::from_be_bytes(udp_len));
-    let (one, arcount) = ([0, 1], [0, u8::from(has_opt)]);
+    let (one, arcount) = ([0, 1], [0, identity.opts()]);
     headers.udp.src = server;
     headers.udp.dst = requestor;
     headers.udp.len = udp_len;
@@ -187,16 +167,16 @@ fn reply<V: Ip, H: Answer>(frame: H, reply: Reply) -> Option<H> {
         .word(one)
         .word(one)
         .word(arcount)
-        .plus(sum)
+        .plus(identity.sum())
         .plus(image_sum)
         .fold();
     let check = covered.word(server).word(requestor).word(udp_len).plus(message).udp_checksum();
     headers.udp.check = if before.check == [0, 0] { check } else { before.check };
     headers.dns = DnsHdr { id, flags, qdcount: one, ancount: one, nscount: [0, 0], arcount };
-    frame.store(at, parts[0])?;
+    frame.store(first, parts[0])?;
     frame.store(middle, parts[1])?;
     frame.store(last, parts[2])?;
-    frame.write_image(at + question.len(), index)?;
+    frame.write_image(at + identity.question_len(), index)?;
     if before.check != [0, 0] {
         frame.mend_answer(udp, before, Covered { check, len: udp_len, message })?;
     }

@@ -3,9 +3,11 @@
 use crate::{
     checksum::Sum,
     dns::{
-        Compression, DNSSEC_OK, DnsHdr, Edns, Message, OPCODE, QR, QUESTION_FIXED, RECORD_FIXED, TYPE_OPT,
+        Compression, DNSSEC_OK, DnsHdr, Edns, MAX_LABEL, Message, OPCODE, OPTION_FIXED, OPTION_NSID, QR,
+        QUESTION_FIXED, RECORD_FIXED, TYPE_OPT,
     },
     hook::Walk,
+    image::Variant,
 };
 
 /// What a query asks.
@@ -13,8 +15,6 @@ use crate::{
 pub struct Asked {
     /// OPT and what it says.
     pub edns: Option<AskedEdns>,
-    /// A question for the server's own name.
-    pub identity: Option<Identity>,
     /// TSIG or SIG(0).
     pub signed: bool,
 }
@@ -32,14 +32,17 @@ pub struct AskedEdns {
     pub nsid: bool,
 }
 
-/// `id.server.` or `hostname.bind.` (RFC 4892 2), CH TXT.
+/// A query for the server's own name: `id.server.` or `hostname.bind.` (RFC 4892 2), CH TXT, with OPT or alone.
+///
+/// One word, as it goes into a subprogram, and read without a branch: the verifier would follow each of its ways through
+/// all that makes an answer.
+///
+/// ```text
+/// |63     48|47      32|31         21|   20   |19                   0|
+/// |    0    |   sum    |      0      |hostname|  OPT, as in `Asked`  |
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Identity {
-    /// Which of them.
-    pub question: Question,
-    /// The folded sum of the question, in the letters of the requestor.
-    pub sum: u16,
-}
+pub struct Identity(u64);
 
 /// The questions that are answered in the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,110 +59,252 @@ const HOSTNAME_BIND: &[u8; 19] = b"\x08hostname\x04bind\0\0\x10\0\x03";
 // An image is summed as from an odd offset, which it stands at behind a question of odd length.
 const _: () = assert!(ID_SERVER.len() % 2 == 1 && HOSTNAME_BIND.len() % 2 == 1);
 
-impl Question {
-    /// Bytes, type and class included.
+impl Identity {
+    const HOSTNAME_BIND: u64 = 1 << 20;
+
+    /// From the question, its folded sum in the letters of the requestor, and what OPT says.
     #[inline(always)]
-    pub(crate) const fn len(self) -> usize {
-        match self {
-            Self::IdServer => ID_SERVER.len(),
-            Self::HostnameBind => HOSTNAME_BIND.len(),
+    pub const fn new(question: Question, sum: u16, edns: Option<AskedEdns>) -> Self {
+        let question = match question {
+            Question::IdServer => 0,
+            Question::HostnameBind => Self::HOSTNAME_BIND,
+        };
+        Self((sum as u64) << 32 | question | AskedEdns::pack(edns))
+    }
+
+    /// From the word that went into a subprogram.
+    #[inline(always)]
+    pub const fn from_word(word: u64) -> Self {
+        Self(word)
+    }
+
+    /// The word that goes into a subprogram.
+    #[inline(always)]
+    pub const fn word(self) -> u64 {
+        self.0
+    }
+
+    /// The folded sum of the question.
+    #[inline(always)]
+    pub const fn sum(self) -> u16 {
+        (self.0 >> 32) as u16
+    }
+
+    /// What OPT says.
+    #[inline(always)]
+    pub const fn edns(self) -> Option<AskedEdns> {
+        AskedEdns::unpack(self.0)
+    }
+
+    /// The UDP payload size that the requestor takes, as it says it; 0 without OPT.
+    #[inline(always)]
+    pub(crate) const fn udp_size(self) -> u16 {
+        self.0 as u16
+    }
+
+    /// OPT records: 1 or 0.
+    #[inline(always)]
+    pub(crate) const fn opts(self) -> u8 {
+        (self.0 >> AskedEdns::SOME.trailing_zeros() & 1) as u8
+    }
+
+    /// Whether the version of EDNS is above 0.
+    #[inline(always)]
+    pub(crate) const fn later_version(self) -> bool {
+        self.0 & AskedEdns::LATER != 0
+    }
+
+    /// Whether NSID is asked for.
+    #[inline(always)]
+    pub(crate) const fn nsid(self) -> bool {
+        self.0 & AskedEdns::NSID != 0
+    }
+
+    /// Which image answers it.
+    #[inline(always)]
+    pub(crate) const fn variant(self) -> u32 {
+        let dnssec_ok = (self.0 >> AskedEdns::DO.trailing_zeros() & 1) as u32;
+        let nsid = (self.0 >> AskedEdns::NSID.trailing_zeros() & 1) as u32;
+        self.opts() as u32 + dnssec_ok + 2 * nsid
+    }
+
+    /// Bytes that the question of `hostname.bind.` has more: 4 or 0.
+    #[inline(always)]
+    const fn longer(self) -> usize {
+        (self.0 >> (Self::HOSTNAME_BIND.trailing_zeros() - 2) & 4) as usize
+    }
+
+    /// Bytes of the question, type and class included.
+    #[inline(always)]
+    pub(crate) const fn question_len(self) -> usize {
+        ID_SERVER.len() + self.longer()
+    }
+
+    /// Offsets of three parts of eight bytes, which overlap and are the question.
+    #[inline(always)]
+    pub(crate) const fn question_parts(self) -> [usize; 3] {
+        [0, 7 + self.longer() / 4, 7 + self.longer()]
+    }
+}
+
+const _: () = {
+    assert!(HOSTNAME_BIND.len() == ID_SERVER.len() + 4);
+    assert!(Variant::Txt as u32 == 0 && Variant::TxtOpt as u32 == 1 && Variant::TxtOptDo as u32 == 2);
+    assert!(Variant::TxtNsid as u32 == 3 && Variant::TxtNsidDo as u32 == 4);
+};
+
+/// OPT of a query, in the bits of a word that are its own.
+impl AskedEdns {
+    const SOME: u64 = 1 << 16;
+    const LATER: u64 = 1 << 17;
+    const DO: u64 = 1 << 18;
+    const NSID: u64 = 1 << 19;
+
+    #[inline(always)]
+    const fn pack(edns: Option<Self>) -> u64 {
+        let Some(Self { udp_size, later_version, dnssec_ok, nsid }) = edns else { return 0 };
+        let mut word = udp_size as u64 | Self::SOME;
+        word |= if later_version { Self::LATER } else { 0 };
+        word |= if dnssec_ok { Self::DO } else { 0 };
+        word | if nsid { Self::NSID } else { 0 }
+    }
+
+    #[inline(always)]
+    const fn unpack(word: u64) -> Option<Self> {
+        if word & Self::SOME == 0 {
+            return None;
         }
+        Some(Self {
+            udp_size: word as u16,
+            later_version: word & Self::LATER != 0,
+            dnssec_ok: word & Self::DO != 0,
+            nsid: word & Self::NSID != 0,
+        })
     }
 }
 
 impl Asked {
-    const EDNS: u64 = 1 << 32;
-    const LATER: u64 = 1 << 33;
-    const DO: u64 = 1 << 34;
-    const NSID: u64 = 1 << 35;
-    const SIGNED: u64 = 1 << 36;
-    const ID_SERVER: u64 = 1 << 37;
-    const HOSTNAME_BIND: u64 = 1 << 38;
+    const SIGNED: u64 = 1 << 20;
 
     /// As one word, which is how it leaves a subprogram.
     #[inline(always)]
     pub const fn pack(self) -> u64 {
-        let mut word = if self.signed { Self::SIGNED } else { 0 };
-        if let Some(AskedEdns { udp_size, later_version, dnssec_ok, nsid }) = self.edns {
-            word |= udp_size as u64 | Self::EDNS;
-            word |= if later_version { Self::LATER } else { 0 };
-            word |= if dnssec_ok { Self::DO } else { 0 };
-            word |= if nsid { Self::NSID } else { 0 };
-        }
-        if let Some(Identity { question, sum }) = self.identity {
-            word |= (sum as u64) << 16;
-            word |= match question {
-                Question::IdServer => Self::ID_SERVER,
-                Question::HostnameBind => Self::HOSTNAME_BIND,
-            };
-        }
-        word
+        AskedEdns::pack(self.edns) | if self.signed { Self::SIGNED } else { 0 }
     }
 
     /// The inverse of [`pack`](Self::pack).
     #[inline(always)]
     pub const fn unpack(word: u64) -> Self {
-        let sum = (word >> 16) as u16;
-        Self {
-            edns: if word & Self::EDNS != 0 {
-                Some(AskedEdns {
-                    udp_size: word as u16,
-                    later_version: word & Self::LATER != 0,
-                    dnssec_ok: word & Self::DO != 0,
-                    nsid: word & Self::NSID != 0,
-                })
-            } else {
-                None
-            },
-            identity: if word & Self::ID_SERVER != 0 {
-                Some(Identity { question: Question::IdServer, sum })
-            } else if word & Self::HOSTNAME_BIND != 0 {
-                Some(Identity { question: Question::HostnameBind, sum })
-            } else {
-                None
-            },
-            signed: word & Self::SIGNED != 0,
-        }
+        Self { edns: AskedEdns::unpack(word), signed: word & Self::SIGNED != 0 }
     }
 }
 
-/// What the query in `start..end` asks; `None`: malformed.
+/// What the query in `start..end` asks, whatever its question is; `None`: malformed.
 ///
-/// Most queries have no record at all, or OPT alone: those are not walked. Whether the question is for the server's own
-/// name is looked at last: the verifier follows each way in which it is not from there on.
+/// Most queries have no record at all, or OPT alone: those are not walked.
 #[inline(always)]
 pub fn asked<W: Walk>(message: &W, start: usize, end: usize) -> Option<Asked> {
-    let counts: [u8; 8] = message.load(start + 4)?;
-    let question = start + DnsHdr::LEN;
-    let (edns, behind) = match u64::from_be_bytes(counts) {
-        QUESTION => (None, end),
+    match counts(message, start)? {
+        QUESTION => Some(Asked { edns: None, signed: false }),
         QUESTION_AND_ONE => {
-            let opt = message.skip_name(question, Compression::Forbidden)? + QUESTION_FIXED;
-            // The owner, which is the root, and the type.
-            let [owner]: [u8; 1] = message.load(opt)?;
-            let rtype: [u8; 2] = message.load(opt + 1)?;
-            if owner != 0 || u16::from_be_bytes(rtype) != TYPE_OPT {
+            let opt = behind_name(message, start + DnsHdr::LEN)? + QUESTION_FIXED;
+            if !is_opt(message, opt)? {
                 return walked(message, start, end);
             }
-            let rdata = opt + 1 + RECORD_FIXED;
-            let rdlength: [u8; 2] = message.load(rdata - 2)?;
-            if rdata + u16::from_be_bytes(rdlength) as usize != end {
-                return None;
-            }
-            let nsid = rdata != end && message.find_nsid(rdata, end)? != end;
-            (Some(edns(message, rdata, nsid)?), opt)
+            Some(Asked { edns: Some(last_opt(message, opt, end)?), signed: false })
         }
-        _ => return walked(message, start, end),
-    };
-    let [flags]: [u8; 1] = message.load(start + 2)?;
-    let identity = if flags & (QR | OPCODE) == 0 { identity(message, question, behind) } else { None };
-    Some(Asked { edns, identity, signed: false })
+        _ => walked(message, start, end),
+    }
 }
+
+/// The query in `start..end`, if it is one for the server's own name, in letters of any case.
+#[inline(always)]
+pub fn identity<W: Walk>(message: &W, start: usize, end: usize) -> Option<Identity> {
+    if !begins_identity(message, start) {
+        return None;
+    }
+    let at = start + DnsHdr::LEN;
+    let (question, len, sum) = identity_question(message, at)?;
+    let edns = match counts(message, start)? {
+        QUESTION if at + len == end => None,
+        QUESTION_AND_ONE if is_opt(message, at + len)? => Some(last_opt(message, at + len, end)?),
+        _ => return None,
+    };
+    Some(Identity::new(question, sum, edns))
+}
+
+/// Whether the message at `start` may be a query for the server's own name: eight bytes of its question are.
+#[inline(always)]
+pub fn begins_identity<W: Walk>(message: &W, start: usize) -> bool {
+    let Some([flags]) = message.load(start + 2) else { return false };
+    let Some(first) = message.load(start + DnsHdr::LEN) else { return false };
+    flags & (QR | OPCODE) == 0 && (is(first, ID_SERVER, 0) || is(first, HOSTNAME_BIND, 0))
+}
+
+/// QDCOUNT, ANCOUNT, NSCOUNT and ARCOUNT.
+#[inline(always)]
+fn counts<W: Walk>(message: &W, start: usize) -> Option<u64> {
+    message.load(start + 4).map(u64::from_be_bytes)
+}
+
+/// Whether the record at `at` is OPT: of the root, and of that type.
+#[inline(always)]
+fn is_opt<W: Walk>(message: &W, at: usize) -> Option<bool> {
+    let [owner]: [u8; 1] = message.load(at)?;
+    let rtype: [u8; 2] = message.load(at + 1)?;
+    Some(owner == 0 && u16::from_be_bytes(rtype) == TYPE_OPT)
+}
+
+/// What OPT at `opt` says, which ends the message at `end`; `None`: it does not, or is malformed.
+#[inline(always)]
+fn last_opt<W: Walk>(message: &W, opt: usize, end: usize) -> Option<AskedEdns> {
+    let rdata = opt + 1 + RECORD_FIXED;
+    let rdlength: [u8; 2] = message.load(rdata - 2)?;
+    if rdata + u16::from_be_bytes(rdlength) as usize != end {
+        return None;
+    }
+    let nsid = rdata != end && has_nsid(message, rdata, end)?;
+    edns(message, rdata, nsid)
+}
+
+/// The offset behind the name at `start`: that of a few labels without a call.
+#[inline(always)]
+fn behind_name<W: Walk>(message: &W, start: usize) -> Option<usize> {
+    /// Of 63 bytes each, they would not make the name too long.
+    const LABELS: usize = 3;
+    let mut at = start;
+    let mut label = 0;
+    while label <= LABELS {
+        let [length]: [u8; 1] = message.load(at)?;
+        if length == 0 {
+            return Some(at + 1);
+        }
+        if length > MAX_LABEL {
+            return None;
+        }
+        at += 1 + length as usize;
+        label += 1;
+    }
+    message.skip_name(start, Compression::Forbidden)
+}
+
+/// Whether there is NSID among the options in `start..end`, first or only as it often is; `None`: malformed.
+#[inline(always)]
+fn has_nsid<W: Walk>(message: &W, start: usize, end: usize) -> Option<bool> {
+    let first: [u8; OPTION_FIXED] = message.load(start)?;
+    if first == NSID && start + OPTION_FIXED <= end {
+        return Some(true);
+    }
+    Some(message.find_nsid(start, end)? != end)
+}
+
+/// An NSID option as a query has it: without data (RFC 5001 2.1).
+pub(crate) const NSID: [u8; OPTION_FIXED] = [0, OPTION_NSID as u8, 0, 0];
 
 /// A query with other records than OPT alone: never answered by the kernel.
 #[inline(always)]
 fn walked<W: Walk>(message: &W, start: usize, end: usize) -> Option<Asked> {
-    let none = Asked { edns: None, identity: None, signed: false };
+    let none = Asked { edns: None, signed: false };
     match message.walk(start, end)? {
         Message::Signed => Some(Asked { signed: true, ..none }),
         Message::Plain => Some(none),
@@ -191,31 +336,23 @@ fn edns<W: Walk>(message: &W, rdata: usize, nsid: bool) -> Option<AskedEdns> {
 const QUESTION: u64 = 0x0001_0000_0000_0000;
 const QUESTION_AND_ONE: u64 = 0x0001_0000_0000_0001;
 
-/// The question in `at..end`, if it is for the server's own name, in letters of any case.
+/// The question at `at`, which [begins](begins_identity) as one for the server's own name, if it is, its length and its sum.
 ///
 /// Eight bytes at a time, the last overlapping.
 #[inline(always)]
-fn identity<W: Walk>(message: &W, at: usize, end: usize) -> Option<Identity> {
+fn identity_question<W: Walk>(message: &W, at: usize) -> Option<(Question, usize, u16)> {
     let first: [u8; 8] = message.load(at)?;
     if is(first, ID_SERVER, 0) {
         let last: [u8; 8] = message.load(at + 7)?;
-        if !is(last, ID_SERVER, 7) || at + ID_SERVER.len() != end {
-            return None;
-        }
         let rest = u64::from_le_bytes(last) >> 8;
         let sum = Sum::default().words4(first).words4(rest.to_le_bytes()).fold();
-        return Some(Identity { question: Question::IdServer, sum });
+        return if is(last, ID_SERVER, 7) { Some((Question::IdServer, ID_SERVER.len(), sum)) } else { None };
     }
-    if is(first, HOSTNAME_BIND, 0) {
-        let (middle, last): ([u8; 8], [u8; 8]) = (message.load(at + 8)?, message.load(at + 11)?);
-        if !is(middle, HOSTNAME_BIND, 8) || !is(last, HOSTNAME_BIND, 11) || at + HOSTNAME_BIND.len() != end {
-            return None;
-        }
-        let rest = u64::from_le_bytes(last) >> 40;
-        let sum = Sum::default().words4(first).words4(middle).words4(rest.to_le_bytes()).fold();
-        return Some(Identity { question: Question::HostnameBind, sum });
-    }
-    None
+    let (middle, last): ([u8; 8], [u8; 8]) = (message.load(at + 8)?, message.load(at + 11)?);
+    let rest = u64::from_le_bytes(last) >> 40;
+    let sum = Sum::default().words4(first).words4(middle).words4(rest.to_le_bytes()).fold();
+    let same = is(middle, HOSTNAME_BIND, 8) && is(last, HOSTNAME_BIND, 11);
+    if same { Some((Question::HostnameBind, HOSTNAME_BIND.len(), sum)) } else { None }
 }
 
 /// Whether eight bytes are those of a question from `at` on, but for the case of its letters.

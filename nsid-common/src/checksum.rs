@@ -5,7 +5,7 @@
 
 use crate::memory::Bytes;
 
-/// A sum of words, not folded: 2^48 words fit before it could overflow.
+/// A sum of words, not folded: of 2^32 words, at most, which is less than 2^48.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct Sum(u64);
 
@@ -55,11 +55,11 @@ impl Sum {
     /// Folded to 16 bits.
     #[inline(always)]
     pub const fn fold(self) -> u16 {
+        // Less than 2^32 + 2^16.
         let sum = (self.0 & 0xffff_ffff) + (self.0 >> 32);
-        let sum = (sum & 0xffff) + ((sum >> 16) & 0xffff) + (sum >> 32);
-        let sum = (sum & 0xffff) + (sum >> 16);
-        let sum = (sum & 0xffff) + (sum >> 16);
-        sum as u16
+        // By 1 + 2^16 + 2^32: the product's second word is the sum of this one's words, and so is the third, to which the
+        // second carries.
+        (sum.wrapping_mul(0x1_0001_0001) >> 32) as u16
     }
 
     /// The checksum field: the complement.
@@ -137,7 +137,21 @@ mod tests {
         assert_eq!(of(&bytes).to_le_bytes(), [0xdd, 0xf2]);
     }
 
+    /// Any sum of as many words as are allowed, with those near a carry among them.
+    fn sum() -> impl Strategy<Value = u64> {
+        let word = || prop_oneof![any::<u16>(), 0..4_u16, (u16::MAX - 3)..=u16::MAX];
+        [word(), word(), word()]
+            .prop_map(|words| words.iter().fold(0, |sum, word| sum << 16 | u64::from(*word)))
+    }
+
     proptest! {
+        /// Folding keeps the remainder by 2^16 - 1, and 0 for what is 0 alone.
+        #[test]
+        fn what_is_folded_is_the_remainder(sum in sum()) {
+            let remainder = sum.checked_sub(1).map_or(0, |less| less % 0xffff + 1);
+            prop_assert_eq!(u64::from(Sum(sum).fold()), remainder);
+        }
+
         #[test]
         fn wider_additions_give_the_same_sum(bytes: [u8; 14]) {
             let [head @ .., e, f] = bytes;

@@ -6,7 +6,7 @@
 
 use crate::{
     answer,
-    asked::{self, Asked},
+    asked::{self, Asked, Identity},
     checksum, clients,
     dns::{self, Compression, Message, Stop},
     insert,
@@ -44,7 +44,7 @@ pub trait Walk: Bytes + Sized {
         dns::find_nsid(self, start, end)
     }
 
-    /// What the query in `start..end` asks.
+    /// What the query in `start..end` asks, which is not for the server's own name.
     #[inline(always)]
     fn asked(&self, start: usize, end: usize) -> Option<Asked> {
         asked::asked(self, start, end)
@@ -122,8 +122,8 @@ pub trait Answer: Hook {
 
     /// Decides on a query to a service for the server's own name, which may have been noted.
     #[inline(always)]
-    fn answer<V: Ip>(self, tags: usize, service: u32, asked: Asked, exchange: Exchange) -> Outcome {
-        answer::decide::<V, _>(self, tags, service, asked, exchange)
+    fn answer<V: Ip>(self, tags: usize, service: u32, identity: Identity, exchange: Exchange) -> Outcome {
+        answer::decide::<V, _>(self, tags, service, identity, exchange)
     }
 
     /// Decides on a frame with VLAN tags.

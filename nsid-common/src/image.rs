@@ -19,6 +19,8 @@ pub const MIN_LEN: usize = OPTION_FIXED + 1;
 pub const UDP_SIZE: u16 = 1232;
 
 const WORDS: usize = MAX_LEN / 8;
+/// Words of the end of an image.
+const LAST: usize = 4;
 const TXT_LEN: usize = 2 + RECORD_FIXED + 1;
 const OPT_LEN: usize = 1 + RECORD_FIXED;
 const _: () = assert!(TXT_LEN + MAX_NODE_NAME + OPT_LEN + OPTION_FIXED + MAX_NODE_NAME <= MAX_LEN);
@@ -56,7 +58,13 @@ pub const PER_RECORD: u32 = 8;
 /// The index of a record's image.
 #[inline(always)]
 pub const fn index(record: u32, variant: Variant) -> u32 {
-    record * PER_RECORD + variant as u32
+    index_of(record, variant as u32)
+}
+
+/// As [`index`], of a variant by its number.
+#[inline(always)]
+pub(crate) const fn index_of(record: u32, variant: u32) -> u32 {
+    record * PER_RECORD + variant
 }
 
 /// Bytes, their number and their sum.
@@ -69,19 +77,19 @@ pub struct Image {
     len: Word,
     /// Their folded sum, as from the offset at which they are written: odd behind the questions, even for the option.
     sum: Word,
-    /// The last eight bytes of those that count; the last four, where they are less than eight.
-    last: Word,
+    /// The last bytes of those that count: the last of them is the last here.
+    last: [Word; LAST],
     words: [Word; WORDS],
 }
 
-const _: () = assert!(size_of::<Image>() == 24 + MAX_LEN);
+const _: () = assert!(size_of::<Image>() == 16 + 8 * LAST + MAX_LEN);
 
 impl Default for Image {
     fn default() -> Self {
         Self {
             len: Word::new(0),
             sum: Word::new(0),
-            last: Word::new(0),
+            last: [const { Word::new(0) }; LAST],
             words: [const { Word::new(0) }; WORDS],
         }
     }
@@ -102,14 +110,15 @@ impl Image {
         self.sum.get() as u16
     }
 
-    /// Copies it to `at`: eight bytes at a time, the last eight overlapping; a short one by its first and last four.
+    /// Copies it to `at`.
     #[inline(always)]
     pub fn copy_to<B: Bytes>(&self, frame: &mut B, at: usize) -> Option<()> {
         let len = self.len()?;
-        let last = self.last.get();
+        let [.., last] = &self.last;
+        let last = last.get();
         if len < 8 {
             frame.store(at, (self.words[0].get() as u32).to_le_bytes())?;
-            return frame.store(at + len - 4, (last as u32).to_le_bytes());
+            return frame.store(at + len - 4, ((last >> 32) as u32).to_le_bytes());
         }
         let mut word = 0;
         while word < WORDS {
@@ -120,6 +129,38 @@ impl Image {
             word += 1;
         }
         frame.store(at + len - 8, last.to_le_bytes())
+    }
+
+    /// As [`copy_to`](Self::copy_to), without a loop, so that it needs no call; `false`, and nothing done: it is too short
+    /// or too long for that.
+    #[inline(always)]
+    pub fn copy_at_once<B: Bytes>(&self, frame: &mut B, at: usize) -> Option<bool> {
+        let len = self.len()?;
+        if !(8..=16 * LAST).contains(&len) {
+            return Some(false);
+        }
+        if len <= 16 {
+            self.copy_ends::<1, B>(frame, at, len)?;
+        } else if len <= 32 {
+            self.copy_ends::<2, B>(frame, at, len)?;
+        } else {
+            self.copy_ends::<LAST, B>(frame, at, len)?;
+        }
+        Some(true)
+    }
+
+    /// Its first words and its last, which may overlap.
+    #[inline(always)]
+    fn copy_ends<const N: usize, B: Bytes>(&self, frame: &mut B, at: usize, len: usize) -> Option<()> {
+        let first: &mut [[u8; 8]; N] = frame.view_mut(at)?;
+        for (eight, word) in first.iter_mut().zip(&self.words) {
+            *eight = word.get().to_le_bytes();
+        }
+        let last: &mut [[u8; 8]; N] = frame.view_mut(at + len - 8 * N)?;
+        for (eight, word) in last.iter_mut().zip(&self.last[LAST - N..]) {
+            *eight = word.get().to_le_bytes();
+        }
+        Some(())
     }
 
     /// Fills it; of each part, what is longer than [`MAX_NODE_NAME`] bytes is cut.
@@ -163,12 +204,13 @@ impl Image {
             word.set(u64::from_le_bytes(*eight));
         }
         let bytes = &bytes[..*len];
-        let last = match (bytes.last_chunk::<8>(), bytes.last_chunk::<4>()) {
-            (Some(eight), _) => u64::from_le_bytes(*eight),
-            (None, Some(four)) => u64::from(u32::from_le_bytes(*four)),
-            (None, None) => 0,
-        };
-        self.last.set(last);
+        let mut end = [0; 8 * LAST];
+        for (to, from) in end.iter_mut().rev().zip(bytes.iter().rev()) {
+            *to = *from;
+        }
+        for (word, eight) in self.last.iter().zip(end.as_chunks::<8>().0) {
+            word.set(u64::from_le_bytes(*eight));
+        }
         self.sum.set(u64::from(checksum::at_offset(checksum::of(bytes), at)));
         self.len.set(*len as u64);
     }

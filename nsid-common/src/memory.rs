@@ -102,6 +102,8 @@ pub unsafe trait Header: Copy {}
 
 // SAFETY: an array of bytes.
 unsafe impl<const N: usize> Header for [u8; N] {}
+// SAFETY: an array of bytes.
+unsafe impl<const N: usize, const M: usize> Header for [[u8; N]; M] {}
 // SAFETY: network-types declares it `repr(C)` of bytes and arrays of bytes.
 unsafe impl Header for Ipv4Hdr {}
 // SAFETY: as `Ipv4Hdr`.

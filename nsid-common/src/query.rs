@@ -1,7 +1,7 @@
 //! Queries: noted if they ask for NSID, answered if they ask for the server's own name, passed on else.
 
 use crate::{
-    asked::{Asked, AskedEdns, asked},
+    asked::{Asked, AskedEdns, asked, begins_identity, identity},
     hook::Answer,
     ip::{self, ETH_LEN, Headers, Ip, Requestor, UDP_LEN},
     outcome::Outcome,
@@ -60,8 +60,6 @@ pub fn called<V: Ip, H: Answer>(frame: H, tags: usize) -> Outcome {
 }
 
 /// Decides on a datagram to a served port, behind `tags` bytes of VLAN tags.
-///
-/// Whatever does not ask for NSID, or may not see it, voids an earlier note of its exchange.
 #[inline(always)]
 pub(crate) fn decide<V: Ip, H: Answer, const CALL: bool>(frame: H, tags: usize) -> Outcome {
     let Some(headers) = ip::headers::<V, H>(&frame, tags) else { return Outcome::NotOurs };
@@ -80,23 +78,48 @@ pub(crate) fn decide<V: Ip, H: Answer, const CALL: bool>(frame: H, tags: usize) 
     let exchange = Exchange::new(control, words.as_ref(), headers.udp.src, headers.udp.dst, headers.dns.id);
     let dns = tags + V::DNS;
     let end = dns - UDP_LEN + udp_len;
-    let asked = if CALL { frame.asked(dns, end) } else { asked(&frame, dns, end) };
-    let Some(asked) = asked else {
-        pending::forget(&frame, exchange);
-        return Outcome::QueryMalformed;
-    };
-    match asked.edns {
-        Some(AskedEdns { nsid: true, udp_size, .. }) => pending::note(&frame, exchange, udp_size),
-        _ => pending::forget(&frame, exchange),
+    if begins_identity(&frame, dns) {
+        let Some(identity) = identity(&frame, dns, end) else {
+            if !CALL {
+                return frame.query::<V>(tags);
+            }
+            return passed_on::<V, H>(&frame, tags, frame.asked(dns, end), exchange);
+        };
+        return frame.answer::<V>(tags, service, identity, exchange);
     }
+    let asked = if CALL { frame.asked(dns, end) } else { asked(&frame, dns, end) };
+    passed_on::<V, H>(&frame, tags, asked, exchange)
+}
+
+/// What becomes of a query that is not for the server's own name, by what it asks; `None`: malformed.
+///
+/// Whatever does not ask for NSID, or may not see it, voids an earlier note of its exchange.
+#[inline(always)]
+fn passed_on<V: Ip, H: Answer>(frame: &H, tags: usize, asked: Option<Asked>, exchange: Exchange) -> Outcome {
+    let (nsid, udp_size) = match asked {
+        Some(Asked { edns: Some(AskedEdns { nsid, udp_size, .. }), .. }) => (nsid, udp_size),
+        _ => (false, 0),
+    };
+    note(frame, nsid, udp_size, exchange);
     match asked {
-        Asked { signed: true, .. } => Outcome::QuerySigned,
-        Asked { identity: Some(_), .. } => frame.answer::<V>(tags, service, asked, exchange),
-        Asked { edns: Some(AskedEdns { nsid: true, .. }), .. } => {
-            let hidden = InUse::of(control).hides() && frame.forget_hidden(tags, V::VERSION, exchange);
+        None => Outcome::QueryMalformed,
+        Some(Asked { signed: true, .. }) => Outcome::QuerySigned,
+        Some(Asked { edns: Some(AskedEdns { nsid: true, .. }), .. }) => {
+            let hides = frame.control().is_none_or(|control| InUse::of(control).hides());
+            let hidden = hides && frame.forget_hidden(tags, V::VERSION, exchange);
             if hidden { Outcome::QueryClient } else { Outcome::QueryNoted }
         }
-        _ => Outcome::QueryPlain,
+        Some(_) => Outcome::QueryPlain,
+    }
+}
+
+/// Notes that a query asked for NSID, or that it did not.
+#[inline(always)]
+pub(crate) fn note<H: Answer>(frame: &H, nsid: bool, udp_size: u16, exchange: Exchange) {
+    if nsid {
+        pending::note(frame, exchange, udp_size);
+    } else {
+        pending::forget(frame, exchange);
     }
 }
 

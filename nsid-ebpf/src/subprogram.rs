@@ -111,6 +111,9 @@ macro_rules! subprograms {
 
             #[inline(always)]
             fn write_image(&mut self, at: usize, index: u32) -> Option<()> {
+                if image(index)?.copy_at_once(self, at)? {
+                    return Some(());
+                }
                 result($image(self.context, at, index as usize)).map(|_| ())
             }
 
@@ -148,11 +151,11 @@ macro_rules! decisions_on_queries {
             context: $context,
             tags: usize,
             service: usize,
-            asked: u64,
+            identity: u64,
             exchange: u64,
         ) -> u64 {
-            let (asked, exchange) = (Asked::unpack(asked), Exchange::from_word(exchange));
-            answer::decide::<V4, _>(Frame::new(context), tags, service as u32, asked, exchange) as u64
+            let (identity, exchange) = (Identity::from_word(identity), Exchange::from_word(exchange));
+            answer::decide::<V4, _>(Frame::new(context), tags, service as u32, identity, exchange) as u64
         }
 
         #[unsafe(no_mangle)]
@@ -161,11 +164,11 @@ macro_rules! decisions_on_queries {
             context: $context,
             tags: usize,
             service: usize,
-            asked: u64,
+            identity: u64,
             exchange: u64,
         ) -> u64 {
-            let (asked, exchange) = (Asked::unpack(asked), Exchange::from_word(exchange));
-            answer::decide::<V6, _>(Frame::new(context), tags, service as u32, asked, exchange) as u64
+            let (identity, exchange) = (Identity::from_word(identity), Exchange::from_word(exchange));
+            answer::decide::<V6, _>(Frame::new(context), tags, service as u32, identity, exchange) as u64
         }
 
         #[unsafe(no_mangle)]
@@ -191,13 +194,13 @@ macro_rules! decisions_on_queries {
                     self,
                     tags: usize,
                     service: u32,
-                    asked: Asked,
+                    identity: Identity,
                     exchange: Exchange,
                 ) -> Outcome {
-                    let (service, asked, exchange) = (service as usize, asked.pack(), exchange.word());
+                    let (service, identity, exchange) = (service as usize, identity.word(), exchange.word());
                     Outcome::from_code(match V::VERSION {
-                        4 => $answer4(self.context, tags, service, asked, exchange),
-                        _ => $answer6(self.context, tags, service, asked, exchange),
+                        4 => $answer4(self.context, tags, service, identity, exchange),
+                        _ => $answer6(self.context, tags, service, identity, exchange),
                     })
                 }
 

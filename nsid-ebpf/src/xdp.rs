@@ -7,7 +7,7 @@ use aya_ebpf::{
 use aya_log_ebpf::debug;
 use nsid_common::{
     answer,
-    asked::{self, Asked},
+    asked::{self, Asked, Identity},
     checksum::{self, Sum},
     clients,
     dns::{self, Compression, Message, Stop},

@@ -16,6 +16,7 @@ pub mod netns;
 pub mod packet_socket;
 pub mod peer_xdp;
 pub mod star;
+pub mod virtual_machine;
 pub mod wire;
 
 pub mod validator;
@@ -44,3 +45,4 @@ pub mod capture;
 pub mod checksum_errors;
 pub mod leftovers;
 pub mod supervise;
+pub mod verifier;

@@ -1,62 +1,25 @@
 //! A server that takes packets past the kernel's stack, by `AF_XDP`: Knot DNS, of Debian's package `knot`.
 
-use std::{fs, time::Duration};
+use std::time::Duration;
 
 use nsid_tests::{
     agent::{Agent, nsid},
     message::Query,
     patience::until,
     peer_xdp::PassProgram,
-    process::Process,
+    servers::{Intake, Options, PRESENT, Server, Software},
     wire::{INTERFACE, Wire},
 };
 use serde_json::Value;
-use tempfile::TempDir;
 
 const PATIENCE: Duration = Duration::from_secs(10);
-const SOON: Duration = Duration::from_millis(200);
-
-/// Knot DNS on port 53 of the interface itself, for every address.
-fn knot(wire: &Wire, directory: &TempDir) -> Process {
-    let state = directory.path().display();
-    let zone = "example.test. 60 SOA ns hostmaster 1 60 60 60 60\nexample.test. 60 NS ns.example.net.\n";
-    fs::write(directory.path().join("zone"), zone).expect("a temporary file");
-    let text = format!(
-        r#"
-server:
-    rundir: "{state}"
-    user: root:root
-xdp:
-    listen: {INTERFACE}@53
-database:
-    storage: "{state}"
-log:
-  - target: stderr
-    any: info
-zone:
-  - domain: example.test
-    file: "{state}/zone"
-    zonefile-sync: -1
-"#
-    );
-    let config = directory.path().join("knot.conf");
-    fs::write(&config, text).expect("a temporary file");
-    let mut command = wire.server.command("/usr/sbin/knotd");
-    command.arg("-c").arg(config);
-    Process::start("knot", &mut command, directory.path())
-}
-
 #[test]
 fn a_server_that_takes_packets_past_the_stack_is_told_with_its_program() {
     let wire = Wire::direct();
-    let directory = wire.server.scratch();
-    let knot = knot(&wire, &directory);
-    // Its neighbours' addresses are asked for by the kernel alone.
+    let options = Options { intake: Intake::AfXdp(INTERFACE), ..Options::default() };
+    let knot = Server::start(Software::Knot, &wire.server, wire.addresses, options);
     let [client, _] = wire.clients();
-    until(PATIENCE, "an answer of Knot", || {
-        assert!(!knot.stderr().contains("error"), "{}", knot.stderr());
-        client.ask_within(SOON, &Query::a("example.test.")).is_some()
-    });
+    client.ask(&Query::a(PRESENT));
     let shown = wire.server.ip_shows("-d -o link show dev eth0");
     assert!(shown.contains("xdp_redirect"), "Knot's own program: {shown}");
     let agent = Agent::start(
@@ -71,7 +34,7 @@ fn a_server_that_takes_packets_past_the_stack_is_told_with_its_program() {
     assert!(text.contains(&program) && text.contains("AF_XDP"), "{text}");
     assert_eq!(agent.logged("AF_XDP"), 1, "{}", agent.stderr());
     // It is so: what Knot says is its own.
-    assert_ne!(client.ask(&Query::a("example.test.").with_nsid()).nsid().as_deref(), Some("ns1.example.net"));
+    assert_ne!(client.ask(&Query::a(PRESENT).with_nsid()).nsid().as_deref(), Some("ns1.example.net"));
 
     drop(knot);
     wire.server.ip("link set dev eth0 xdp off");

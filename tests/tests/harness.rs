@@ -8,7 +8,6 @@ use std::{
     time::Duration,
 };
 
-use hickory_proto::op::ResponseCode;
 use nsid_tests::{
     attached::{Attached, attached},
     capture::Capture,
@@ -23,7 +22,7 @@ use nsid_tests::{
     patience::until,
     peer_xdp::PassProgram,
     prober::{PERIOD, Prober},
-    servers::{ABSENT, ELSEWHERE, LONG_TEXT, MANY_ADDRESSES, Options, PRESENT, Server, Software},
+    servers::{ABSENT, ANSWERS, ELSEWHERE, MANY_ADDRESSES, Options, PRESENT, Server, Software},
     star::Star,
     unique::Prefix,
     wire::{INTERFACE, Wire},
@@ -35,13 +34,7 @@ fn servers_alone_say_no_name(software: Software) {
     let _server = Server::start_default(software, &wire.server, wire.addresses);
     for address in wire.addresses.both() {
         let client = Client::new(&wire.client, address);
-        for (name, rcode) in [
-            (PRESENT, ResponseCode::NoError),
-            (LONG_TEXT, ResponseCode::NoError),
-            (MANY_ADDRESSES, ResponseCode::NoError),
-            (ABSENT, ResponseCode::NXDomain),
-            (ELSEWHERE, ResponseCode::Refused),
-        ] {
+        for (name, rcode) in ANSWERS {
             let answer = client.ask(&Query::a(name).with_nsid());
             assert_eq!((answer.rcode(), answer.nsid()), (rcode, None), "{name}");
             // Without OPT there is no room for a name.

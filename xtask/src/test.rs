@@ -31,7 +31,7 @@ const WITHOUT_FENCE: Binary = Binary { package: "nsid-user", name: "nsid-without
 
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// Run the long tests too
+    /// Run everything of `cargo xtask kernels` too
     #[arg(long)]
     long: bool,
 
@@ -57,10 +57,7 @@ pub(crate) fn test(Arguments { long, filter }: &Arguments, consent: Consent) -> 
     let machine = kernels::oldest_and_newest(&nsid)?;
     let mut test = cargo_test(&nsid)?;
     test.env("NSID_WITHOUT_FENCE", without_fence).envs(machine);
-    test.arg("--no-fail-fast").args(filter).arg("--");
-    if *long {
-        test.arg("--include-ignored");
-    }
+    test.arg("--no-fail-fast").args(filter);
     become_command(test)
 }
 

@@ -8,6 +8,7 @@ mod option;
 mod record;
 
 pub use message::{Edns, Message, walk};
+pub(crate) use name::MAX_LABEL;
 pub use name::{Compression, skip as skip_name};
 pub use option::find_nsid;
 pub use record::{MAX_RECORDS, Stop, skip as skip_record, skip_all as skip_records};

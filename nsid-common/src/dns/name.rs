@@ -15,7 +15,7 @@ pub enum Compression {
 /// Labels of the longest name: 127 of one byte, and the root.
 const MAX_LABELS: usize = 128;
 /// Of a label.
-const MAX_LABEL: u8 = 63;
+pub(crate) const MAX_LABEL: u8 = 63;
 /// Both bits set: a pointer, two bytes long.
 const POINTER: u8 = 0xc0;
 

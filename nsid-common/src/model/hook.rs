@@ -141,7 +141,11 @@ impl Hook for Frame<'_> {
     }
 
     fn write_image(&mut self, at: usize, index: u32) -> Option<()> {
-        self.model.images.get(index as usize)?.copy_to(self, at)
+        let image = self.model.images.get(index as usize)?;
+        if image.copy_at_once(self, at)? {
+            return Some(());
+        }
+        image.copy_to(self, at)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::oracle::{Signature, cases, message, with_model};
 use hickory_proto::op::MessageType;
-use nsid_common::asked::{Asked, AskedEdns, Identity, Question, asked};
+use nsid_common::asked::{Asked, AskedEdns, Identity, Question, asked, identity};
 use proptest::prelude::*;
 
 fn asks(bytes: &[u8]) -> Option<Asked> {
@@ -24,7 +24,14 @@ const HOSTNAME_BIND: &[u8] = b"\x08hostname\x04bind\0\0\x10\0\x03";
 const EMPTY_OPT: &[u8] = &[0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0];
 
 fn identity_of(message: &[u8]) -> Option<Question> {
-    asks(message)?.identity.map(|identity| identity.question)
+    let found = with_model(|model| identity(&model.frame(&mut message.to_vec()), 0, message.len()))?;
+    assert_eq!(
+        asks(message),
+        Some(Asked { edns: found.edns(), signed: false }),
+        "its OPT is that of any query"
+    );
+    let questions = [Question::IdServer, Question::HostnameBind];
+    questions.into_iter().find(|question| Identity::new(*question, found.sum(), found.edns()) == found)
 }
 
 /// The same letters in any case.
@@ -35,14 +42,11 @@ fn in_any_case(question: &'static [u8]) -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-fn asked_word() -> impl Strategy<Value = Asked> {
+fn edns() -> impl Strategy<Value = Option<AskedEdns>> {
     let edns = (any::<u16>(), any::<[bool; 3]>()).prop_map(|(udp_size, [later_version, dnssec_ok, nsid])| {
         AskedEdns { udp_size, later_version, dnssec_ok, nsid }
     });
-    let question = prop_oneof![Just(Question::IdServer), Just(Question::HostnameBind)];
-    let identity = (question, any::<u16>()).prop_map(|(question, sum)| Identity { question, sum });
-    (proptest::option::of(edns), proptest::option::of(identity), any::<bool>())
-        .prop_map(|(edns, identity, signed)| Asked { edns, identity, signed })
+    proptest::option::of(edns)
 }
 
 #[test]
@@ -73,9 +77,11 @@ fn bytes_behind_the_message_are_not_answered() {
 fn an_identity_question_with_another_record_is_not_answered() {
     let a_record = b"\xc0\x0c\0\x01\0\x01\0\0\0\0\0\x04\x0a\0\0\x01";
     let mut message = question(0, ID_SERVER, Some(a_record));
-    assert_eq!(asks(&message), Some(Asked { edns: None, identity: None, signed: false }));
+    assert_eq!(identity_of(&message), None);
+    assert_eq!(asks(&message), Some(Asked { edns: None, signed: false }));
     (message[11], message[7]) = (0, 1);
-    assert_eq!(asks(&message), Some(Asked { edns: None, identity: None, signed: false }), "as an answer");
+    assert_eq!(identity_of(&message), None, "as an answer");
+    assert_eq!(asks(&message), Some(Asked { edns: None, signed: false }), "as an answer");
     let mut message = question(0, ID_SERVER, Some(&[a_record, EMPTY_OPT].concat()));
     message[11] = 2;
     assert_eq!(identity_of(&message), None);
@@ -93,8 +99,8 @@ proptest! {
             nsid: options.iter().any(|(code, _)| *code == 3),
         });
         let expected = match case.signature {
-            Signature::None => Asked { edns, identity: None, signed: false },
-            Signature::Tsig | Signature::Sig0 => Asked { edns: None, identity: None, signed: true },
+            Signature::None => Asked { edns, signed: false },
+            Signature::Tsig | Signature::Sig0 => Asked { edns: None, signed: true },
         };
         prop_assert_eq!(asks(&case.bytes), Some(expected));
     }
@@ -122,7 +128,8 @@ proptest! {
     }
 
     #[test]
-    fn what_is_asked_is_the_same_as_one_word(asked in asked_word()) {
+    fn what_is_asked_is_the_same_as_one_word(edns in edns(), signed: bool) {
+        let asked = Asked { edns, signed };
         prop_assert_eq!(Asked::unpack(asked.pack()), asked);
     }
 
@@ -130,5 +137,6 @@ proptest! {
     fn no_bytes_are_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), start in 0..300_usize, end in 0..300_usize) {
         let mut bytes = bytes;
         with_model(|model| asked(&model.frame(&mut bytes), start, end));
+        with_model(|model| identity(&model.frame(&mut bytes), start, end));
     }
 }

@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use nsid_common::{
-    asked::{Asked, asked},
+    asked::{Asked, asked, identity},
     dns::{self, Compression, Edns, Message, Stop, walk},
     hook::Edit as _,
     ip::{ETH_LEN, tags},
@@ -44,6 +44,9 @@ fn message(model: &Model, bytes: &[u8]) {
     }
     if let Some(found @ Asked { .. }) = asked(&frame, start, end) {
         assert_eq!(Asked::unpack(found.pack()), found);
+    }
+    if let Some(found) = identity(&frame, start, end) {
+        assert_eq!(asked(&frame, start, end), Some(Asked { edns: found.edns(), signed: false }));
     }
     for compression in [Compression::Allowed, Compression::Forbidden] {
         if let Some(behind) = dns::skip_name(&frame, start, compression) {

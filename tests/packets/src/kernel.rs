@@ -1,6 +1,9 @@
 //! The programs in the kernel, on maps that are filled from a model, run on one frame at a time.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    mem::replace,
+};
 
 use aya::{
     Ebpf, EbpfLoader, Pod,
@@ -68,8 +71,10 @@ pub struct Kernel {
     ebpf: Ebpf,
     /// The counters as they were last read.
     counted: Vec<u64>,
-    /// What was last written to the maps that the programs only read.
+    /// What was last written to the maps that the programs only read, and, until they have a limit, to `RATES`.
     written: HashMap<&'static str, Vec<u8>>,
+    /// Whether they have had a limit since.
+    limited: bool,
     /// The sets of the pending table that may not be empty.
     used: BTreeSet<u32>,
 }
@@ -161,7 +166,7 @@ impl Kernel {
         let next = ProgramArray::try_from(ebpf.map_mut("NEXT").expect("is there"));
         next.expect("of that kind").set(0, &edit, 0).expect("it can be chained");
         let counted = vec![0; Outcome::ALL.len()];
-        Self { ebpf, counted, written: HashMap::new(), used: BTreeSet::new() }
+        Self { ebpf, counted, written: HashMap::new(), limited: false, used: BTreeSet::new() }
     }
 
     /// Attaches a program to an interface of the calling thread's namespace, for as long as this is kept.
@@ -217,10 +222,13 @@ impl Kernel {
         self.put::<_, 3>("SERVED", &model.served);
         self.put::<_, 1>("SERVICES", &model.services);
         self.put::<_, 2>("RECORDS", &model.records);
-        self.put::<_, 39>("IMAGES", &model.images);
+        self.put::<_, { size_of::<Image>() / 8 }>("IMAGES", &model.images);
         self.put::<_, 3>("INTERFACES", &model.interfaces);
         self.put::<_, 5>("POLICIES", &model.policies);
         self.put::<_, 3>("CLIENTS", &model.intervals);
+        if replace(&mut self.limited, model.policy().answer_interval.get() != 0) {
+            self.read_rates();
+        }
         self.put::<_, 1>("RATES", &model.rates);
         let mut verdicts: PerCpuArray<&mut MapData, Value<3>> = self.map("VERDICTS");
         for service in 0..u32::try_from(model.verdicts.len()).expect("few services") {
@@ -317,6 +325,13 @@ impl Kernel {
     fn notes(&mut self, set: u32) -> [u64; 4] {
         let pending: Array<&mut MapData, Value<4>> = self.map("PENDING");
         pending.get(&set, 0).expect("a set").0
+    }
+
+    /// What the programs made of them.
+    fn read_rates(&mut self) {
+        let rates: Array<&mut MapData, Value<1>> = self.map("RATES");
+        let now = rates.iter().flat_map(|cell| cell.expect("a cell").0[0].to_ne_bytes()).collect();
+        self.written.insert("RATES", now);
     }
 
     /// Writes what differs from what was written before.

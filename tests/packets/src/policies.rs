@@ -133,7 +133,7 @@ fn rates() -> Vec<Row> {
     let asked = || query4(&query(&id_server()).opt(1232, &nsid(b"")));
     let limited = |model: &mut Model| {
         model.control.policy.set(InUse::new(0).limited(true).word());
-        rate::set(model.policy(), 1000.try_into().expect("not 0"), 250);
+        rate::set(model.policy(), 1.try_into().expect("not 0"), 250);
     };
     let spent = |model: &mut Model| model.rates.iter().for_each(|cell| cell.set(u64::MAX));
     let answer = answer(&id_server(), NAME).opt(1232, &nsid(NAME));

@@ -1,18 +1,14 @@
 //! BIND, of Debian's package `bind9`.
 
-use std::{path::Path, process::Command};
+use std::process::Command;
 
-use super::{Options, Software, tsig, write, zone};
-use crate::{link::Addresses, netns::Namespace};
+use super::{Setting, Software, tsig, zone};
+use crate::link::Addresses;
 
-pub(super) fn command(
-    namespace: &Namespace,
-    Addresses { v4, v6 }: Addresses,
-    options: Options<'_>,
-    directory: &Path,
-) -> Command {
-    let nsid = options.own_nsid.map_or_else(String::new, |nsid| format!("server-id \"{nsid}\";"));
-    let (state, zone) = (directory.display(), zone::FILE);
+pub(super) fn command(setting: &Setting<'_>) -> Command {
+    let Addresses { v4, v6 } = setting.addresses;
+    let nsid = setting.own_nsid(|nsid| format!("server-id \"{nsid}\";"));
+    let (state, zone) = (setting.directory.display(), zone::FILE);
     let (key, secret) = (tsig::KEY, tsig::SECRET);
     let text = format!(
         r#"
@@ -34,8 +30,8 @@ zone "example.test" {{ type primary; file "{zone}"; }};
 zone "broken.test" {{ type primary; file "missing"; }};
 "#
     );
-    let file = write(directory, "named.conf", &text);
-    let mut command = namespace.command(Software::Bind.program());
+    let file = setting.write("named.conf", &text);
+    let mut command = setting.program(Software::Bind);
     command.args(["-g", "-n", "1", "-c"]).arg(file);
     command
 }

@@ -2,12 +2,13 @@
 //!
 //! Its cache keeps what it was answered, NSID included, and tells that to whoever asks for NSID.
 
-use std::{path::Path, process::Command};
+use std::process::Command;
 
-use super::{Software, upstream, write};
-use crate::{link::Addresses, netns::Namespace};
+use super::{Setting, Software, upstream};
+use crate::link::Addresses;
 
-pub(super) fn command(namespace: &Namespace, Addresses { v4, v6 }: Addresses, directory: &Path) -> Command {
+pub(super) fn command(setting: &Setting<'_>) -> Command {
+    let Addresses { v4, v6 } = setting.addresses;
     let upstream = upstream::ADDRESS;
     let text = format!(
         r#"
@@ -19,8 +20,8 @@ newServer({{ address = "{upstream}" }}):setUp()
 getPool(""):setCache(newPacketCache(1000))
 "#
     );
-    let file = write(directory, "dnsdist.conf", &text);
-    let mut command = namespace.command(Software::Dnsdist.program());
+    let file = setting.write("dnsdist.conf", &text);
+    let mut command = setting.program(Software::Dnsdist);
     command.args(["--supervised", "--disable-syslog", "-C"]).arg(file);
     command
 }

@@ -1,11 +1,12 @@
 //! dnsmasq, of Debian's package `dnsmasq-base`.
 
-use std::{path::Path, process::Command};
+use std::process::Command;
 
-use super::{Software, upstream, write};
-use crate::{link::Addresses, netns::Namespace};
+use super::{Setting, Software, upstream};
+use crate::link::Addresses;
 
-pub(super) fn command(namespace: &Namespace, Addresses { v4, v6 }: Addresses, directory: &Path) -> Command {
+pub(super) fn command(setting: &Setting<'_>) -> Command {
+    let Addresses { v4, v6 } = setting.addresses;
     let (ip, port) = (upstream::ADDRESS.ip(), upstream::ADDRESS.port());
     let text = format!(
         "
@@ -20,8 +21,8 @@ log-facility=-
 server=/example.test/broken.test/{ip}#{port}
 "
     );
-    let file = write(directory, "dnsmasq.conf", &text);
-    let mut command = namespace.command(Software::Dnsmasq.program());
+    let file = setting.write("dnsmasq.conf", &text);
+    let mut command = setting.program(Software::Dnsmasq);
     command.args(["--keep-in-foreground", &format!("--conf-file={}", file.display())]);
     command
 }

@@ -1,18 +1,16 @@
 //! gdnsd, of Debian's package of that name.
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, process::Command};
 
-use super::{Options, Software, write, zone};
-use crate::{link::Addresses, netns::Namespace};
+use super::{Intake, Setting, Software, zone};
+use crate::link::Addresses;
 
-pub(super) fn command(
-    namespace: &Namespace,
-    Addresses { v4, v6 }: Addresses,
-    options: Options<'_>,
-    directory: &Path,
-) -> Command {
-    let nsid = options.own_nsid.map_or_else(String::new, |nsid| format!("nsid_ascii => \"{nsid}\""));
-    let state = directory.display();
+pub(super) fn command(setting: &Setting<'_>) -> Command {
+    let Addresses { v4, v6 } = setting.addresses;
+    let nsid = setting.own_nsid(|nsid| format!("nsid_ascii => \"{nsid}\"\n  chaos_response => \"{nsid}\""));
+    let threads =
+        if setting.options.intake == Intake::Sockets { "" } else { "udp_threads => 1\n  tcp_threads => 1" };
+    let state = setting.directory.display();
     let text = format!(
         r#"
 options => {{
@@ -20,15 +18,16 @@ options => {{
   run_dir => "{state}"
   state_dir => "{state}"
   {nsid}
+  {threads}
 }}
 "#
     );
-    write(directory, "config", &text);
+    setting.write("config", &text);
     // It takes a file below `zones` for each zone, of that name.
-    let zones = directory.join("zones");
+    let zones = setting.directory.join("zones");
     fs::create_dir(&zones).expect("a directory of our own");
-    fs::copy(directory.join(zone::FILE), zones.join("example.test")).expect("the zone was written");
-    let mut command = namespace.command(Software::Gdnsd.program());
-    command.arg("-c").arg(directory).arg("start");
+    fs::copy(setting.directory.join(zone::FILE), zones.join("example.test")).expect("the zone was written");
+    let mut command = setting.program(Software::Gdnsd);
+    command.arg("-c").arg(setting.directory).arg("start");
     command
 }

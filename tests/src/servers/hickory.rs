@@ -1,16 +1,12 @@
 //! hickory-dns, as `cargo xtask setup` builds it: Debian has no package.
 
-use std::{path::Path, process::Command};
+use std::process::Command;
 
-use super::{Options, Software, write, zone};
-use crate::{link::Addresses, netns::Namespace};
+use super::{Setting, Software, zone};
+use crate::link::Addresses;
 
-pub(super) fn command(
-    namespace: &Namespace,
-    Addresses { v4, v6 }: Addresses,
-    options: Options<'_>,
-    directory: &Path,
-) -> Command {
+pub(super) fn command(setting: &Setting<'_>) -> Command {
+    let Addresses { v4, v6 } = setting.addresses;
     let text = format!(
         r#"
 listen_addrs_ipv4 = ["{v4}"]
@@ -24,10 +20,10 @@ file = "{}"
 "#,
         zone::FILE
     );
-    let file = write(directory, "named.toml", &text);
-    let mut command = namespace.command(Software::Hickory.program());
-    command.arg("-c").arg(file).arg("-z").arg(directory);
-    if let Some(nsid) = options.own_nsid {
+    let file = setting.write("named.toml", &text);
+    let mut command = setting.program(Software::Hickory);
+    command.arg("-c").arg(file).arg("-z").arg(setting.directory);
+    if let Some(nsid) = setting.options.own_nsid {
         command.args(["--nsid", nsid]);
     }
     command

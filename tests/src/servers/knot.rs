@@ -1,18 +1,22 @@
 //! Knot DNS, of Debian's package `knot`.
 
-use std::{path::Path, process::Command};
+use std::process::Command;
 
-use super::{Options, Software, tsig, write, zone};
-use crate::{link::Addresses, netns::Namespace};
+use super::{Intake, Setting, Software, tsig, zone};
+use crate::link::Addresses;
 
-pub(super) fn command(
-    namespace: &Namespace,
-    Addresses { v4, v6 }: Addresses,
-    options: Options<'_>,
-    directory: &Path,
-) -> Command {
-    let nsid = options.own_nsid.map_or_else(String::new, |nsid| format!("nsid: \"{nsid}\""));
-    let (state, zone) = (directory.display(), zone::FILE);
+pub(super) fn command(setting: &Setting<'_>) -> Command {
+    let Addresses { v4, v6 } = setting.addresses;
+    let nsid = setting.own_nsid(|nsid| format!("nsid: \"{nsid}\"\n  identity: \"{nsid}\""));
+    let workers = match setting.options.intake {
+        Intake::Sockets => "",
+        Intake::OneThread | Intake::AfXdp(_) => "udp-workers: 1\n  tcp-workers: 1\n  background-workers: 1",
+    };
+    let xdp = match setting.options.intake {
+        Intake::AfXdp(interface) => format!("xdp:\n  listen: {interface}"),
+        Intake::Sockets | Intake::OneThread => String::new(),
+    };
+    let (state, zone) = (setting.directory.display(), zone::FILE);
     let (key, secret) = (tsig::KEY, tsig::SECRET);
     let text = format!(
         r#"
@@ -20,6 +24,8 @@ server:
   listen: [ "{v4}@53", "{v6}@53" ]
   rundir: "{state}"
   {nsid}
+  {workers}
+{xdp}
 database:
   storage: "{state}"
 log:
@@ -44,8 +50,8 @@ zone:
     file: missing
 "#
     );
-    let file = write(directory, "knot.conf", &text);
-    let mut command = namespace.command(Software::Knot.program());
+    let file = setting.write("knot.conf", &text);
+    let mut command = setting.program(Software::Knot);
     command.arg("-c").arg(file);
     command
 }

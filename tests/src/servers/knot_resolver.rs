@@ -2,20 +2,14 @@
 //!
 //! It refuses queries without RD, and knows that there is no `.test`, unless it is told otherwise.
 
-use std::{path::Path, process::Command};
+use std::process::Command;
 
-use super::{Options, Software, upstream, write};
-use crate::{link::Addresses, netns::Namespace};
+use super::{Setting, Software, upstream};
+use crate::link::Addresses;
 
-pub(super) fn command(
-    namespace: &Namespace,
-    Addresses { v4, v6 }: Addresses,
-    options: Options<'_>,
-    directory: &Path,
-) -> Command {
-    let nsid = options
-        .own_nsid
-        .map_or_else(String::new, |nsid| format!("modules.load('nsid')\nnsid.name('{nsid}')"));
+pub(super) fn command(setting: &Setting<'_>) -> Command {
+    let Addresses { v4, v6 } = setting.addresses;
+    let nsid = setting.own_nsid(|nsid| format!("modules.load('nsid')\nnsid.name('{nsid}')"));
     let (ip, port) = (upstream::ADDRESS.ip(), upstream::ADDRESS.port());
     let text = format!(
         r"
@@ -32,8 +26,8 @@ policy.add(policy.suffix(policy.REFUSE, {{ todname('refused.test.') }}))
 policy.add(policy.suffix(policy.FORWARD({{ '{ip}@{port}' }}), {{ todname('test.') }}))
 "
     );
-    let file = write(directory, "kresd.conf", &text);
-    let mut command = namespace.command(Software::KnotResolver.program());
-    command.args(["-n", "-c"]).arg(file).arg(directory);
+    let file = setting.write("kresd.conf", &text);
+    let mut command = setting.program(Software::KnotResolver);
+    command.args(["-n", "-c"]).arg(file).arg(setting.directory);
     command
 }

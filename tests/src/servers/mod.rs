@@ -32,7 +32,7 @@ use tempfile::TempDir;
 pub use self::{
     software::Software,
     tsig::{KEY, SECRET},
-    zone::{ABSENT, BROKEN, ELSEWHERE, LONG_TEXT, MANY_ADDRESSES, ORIGIN, PRESENT, trust_anchor},
+    zone::{ABSENT, ANSWERS, BROKEN, ELSEWHERE, LONG_TEXT, MANY_ADDRESSES, ORIGIN, PRESENT, trust_anchor},
 };
 use crate::{
     client::Client, link::Addresses, message::Query, netns::Namespace, patience::until, process::Process,
@@ -44,10 +44,25 @@ const START: Duration = Duration::from_secs(10);
 /// What differs from the default configuration.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options<'a> {
-    /// An NSID that the server says by itself, or the one behind it does.
+    /// An NSID that the server says by itself, or the one behind it does. Those that [`Intake::OneThread`] is for answer
+    /// `id.server.` with it too, but for `CoreDNS`, which says the host's name.
     pub own_nsid: Option<&'a str>,
     /// Whether the zone is signed.
     pub dnssec: Dnssec,
+    /// How it takes queries in.
+    pub intake: Intake<'a>,
+}
+
+/// How a server takes queries in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Intake<'a> {
+    /// By sockets, with room for those that come while it is stopped.
+    #[default]
+    Sockets,
+    /// By one socket of each address and one thread: for a server with one CPU, of those that are measured so.
+    OneThread,
+    /// The same, but by `AF_XDP` what arrives at that interface: Knot DNS.
+    AfXdp(&'a str),
 }
 
 /// Whether a zone is signed (RFC 4035).
@@ -76,13 +91,13 @@ impl Server {
         addresses: Addresses,
         options: Options<'_>,
     ) -> Self {
+        assert!(software.takes(options.intake), "{software:?} does not do {:?} here", options.intake);
         let directory = namespace.scratch();
-        let dnssec = if software.signs() { options.dnssec } else { Dnssec::Unsigned };
+        let dnssec = software.no_dnssec().map_or(options.dnssec, |_why| Dnssec::Unsigned);
         zone::write(directory.path(), dnssec);
-        let upstream = software.has_no_zone().then(|| upstream::start(namespace, options, directory.path()));
-        let name = software.name();
-        let mut command = command(software, namespace, addresses, options, directory.path());
-        let mut process = Process::start(name, &mut command, directory.path());
+        let setting = Setting { namespace, addresses, options, directory: directory.path() };
+        let upstream = software.has_no_zone().then(|| upstream::start(&setting));
+        let mut process = Process::start(software.name(), &mut setting.command(software), directory.path());
         for address in addresses.both() {
             until_it_answers(&mut process, &Client::new(namespace, address));
         }
@@ -121,33 +136,50 @@ fn until_it_answers(process: &mut Process, client: &Client) {
     });
 }
 
-/// A server in the foreground.
-fn command(
-    software: Software,
-    namespace: &Namespace,
+/// What a server is started with.
+struct Setting<'a> {
+    namespace: &'a Namespace,
     addresses: Addresses,
-    options: Options<'_>,
-    directory: &Path,
-) -> Command {
-    match software {
-        Software::Coredns => coredns::command(namespace, addresses, options, directory),
-        Software::Bind => bind::command(namespace, addresses, options, directory),
-        Software::Unbound => unbound::command(namespace, addresses, options, directory),
-        Software::Nsd => nsd::command(namespace, addresses, options, directory),
-        Software::Knot => knot::command(namespace, addresses, options, directory),
-        Software::KnotResolver => knot_resolver::command(namespace, addresses, options, directory),
-        Software::PowerdnsAuthoritative => {
-            powerdns_authoritative::command(namespace, addresses, options, directory)
+    options: Options<'a>,
+    directory: &'a Path,
+}
+
+impl Setting<'_> {
+    /// The server, in the foreground.
+    fn command(&self, software: Software) -> Command {
+        match software {
+            Software::Coredns => coredns::command(self),
+            Software::Bind => bind::command(self),
+            Software::Unbound => unbound::command(self),
+            Software::Nsd => nsd::command(self),
+            Software::Knot => knot::command(self),
+            Software::KnotResolver => knot_resolver::command(self),
+            Software::PowerdnsAuthoritative => powerdns_authoritative::command(self),
+            Software::PowerdnsRecursor => powerdns_recursor::command(self),
+            Software::Dnsdist => dnsdist::command(self),
+            Software::Dnsmasq => dnsmasq::command(self),
+            Software::Hickory => hickory::command(self),
+            Software::Gdnsd => gdnsd::command(self),
         }
-        Software::PowerdnsRecursor => powerdns_recursor::command(namespace, addresses, options, directory),
-        Software::Dnsdist => dnsdist::command(namespace, addresses, directory),
-        Software::Dnsmasq => dnsmasq::command(namespace, addresses, directory),
-        Software::Hickory => hickory::command(namespace, addresses, options, directory),
-        Software::Gdnsd => gdnsd::command(namespace, addresses, options, directory),
+    }
+
+    /// What its configuration says of an NSID of its own; nothing, if it has none.
+    fn own_nsid(&self, setting: impl FnOnce(&str) -> String) -> String {
+        self.options.own_nsid.map_or_else(String::new, setting)
+    }
+
+    /// Writes one of its files.
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        write(self.directory, name, text)
+    }
+
+    /// Its program, where it is to run.
+    fn program(&self, software: Software) -> Command {
+        self.namespace.command(software.program())
     }
 }
 
-/// Writes one of its files.
+/// Writes a file.
 fn write(directory: &Path, name: &str, text: &str) -> PathBuf {
     let file = directory.join(name);
     fs::write(&file, text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));

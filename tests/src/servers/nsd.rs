@@ -1,30 +1,21 @@
 //! NSD, of Debian's package `nsd`.
 
-use std::{path::Path, process::Command};
+use std::process::Command;
 
-use super::{Options, Software, tsig, write, zone};
-use crate::{link::Addresses, netns::Namespace};
+use super::{Setting, Software, tsig, zone};
+use crate::link::Addresses;
 
-pub(super) fn command(
-    namespace: &Namespace,
-    Addresses { v4, v6 }: Addresses,
-    options: Options<'_>,
-    directory: &Path,
-) -> Command {
-    on(&[v4.to_string(), v6.to_string()], namespace, options, directory)
+pub(super) fn command(setting: &Setting<'_>) -> Command {
+    let Addresses { v4, v6 } = setting.addresses;
+    on(&[v4.to_string(), v6.to_string()], setting)
 }
 
 /// On addresses as NSD writes them: `ADDRESS` or `ADDRESS@PORT`.
-pub(super) fn on(
-    addresses: &[String],
-    namespace: &Namespace,
-    options: Options<'_>,
-    directory: &Path,
-) -> Command {
-    let nsid = options.own_nsid.map_or_else(String::new, |nsid| format!("nsid: \"ascii_{nsid}\""));
+pub(super) fn on(addresses: &[String], setting: &Setting<'_>) -> Command {
+    let nsid = setting.own_nsid(|nsid| format!("nsid: \"ascii_{nsid}\"\n  identity: \"{nsid}\""));
     let listen: Vec<String> = addresses.iter().map(|address| format!("  ip-address: {address}")).collect();
     let listen = listen.join("\n");
-    let (state, zone) = (directory.display(), zone::FILE);
+    let (state, zone) = (setting.directory.display(), zone::FILE);
     let (key, secret) = (tsig::KEY, tsig::SECRET);
     let text = format!(
         r#"
@@ -38,7 +29,7 @@ server:
   xfrdfile: "{state}/xfrd.state"
   zonelistfile: "{state}/zone.list"
   cookie-secret-file: ""
-  # The prober asks for one name from one address without a pause.
+  # One client asks for one name from one address without a pause.
   rrl-ratelimit: 0
   {nsid}
 remote-control:
@@ -55,8 +46,8 @@ zone:
   zonefile: missing
 "#
     );
-    let file = write(directory, "nsd.conf", &text);
-    let mut command = namespace.command(Software::Nsd.program());
+    let file = setting.write("nsd.conf", &text);
+    let mut command = setting.program(Software::Nsd);
     command.arg("-d").arg("-c").arg(file);
     command
 }

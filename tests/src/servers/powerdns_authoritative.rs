@@ -1,20 +1,15 @@
 //! The authoritative server of `PowerDNS`, of Debian's packages `pdns-server` and `pdns-backend-bind`.
 
-use std::{path::Path, process::Command};
+use std::process::Command;
 
-use super::{Dnssec, Options, Software, tsig, write, zone};
-use crate::{link::Addresses, netns::Namespace, process::run};
+use super::{Dnssec, Setting, Software, tsig, zone};
+use crate::{link::Addresses, process::run};
 
-pub(super) fn command(
-    namespace: &Namespace,
-    Addresses { v4, v6 }: Addresses,
-    options: Options<'_>,
-    directory: &Path,
-) -> Command {
-    let nsid = options.own_nsid.map_or_else(String::new, |nsid| format!("server-id={nsid}"));
-    let (state, zone) = (directory.display(), zone::FILE);
-    write(
-        directory,
+pub(super) fn command(setting: &Setting<'_>) -> Command {
+    let Addresses { v4, v6 } = setting.addresses;
+    let nsid = setting.own_nsid(|nsid| format!("server-id={nsid}"));
+    let (state, zone) = (setting.directory.display(), zone::FILE);
+    setting.write(
         "zones.conf",
         &format!(
             r#"
@@ -35,15 +30,16 @@ disable-syslog=yes
 {nsid}
 "
     );
-    write(directory, "pdns.conf", &text);
-    let tool =
-        |arguments: &[&str]| run(Command::new("pdnsutil").arg("--config-dir").arg(directory).args(arguments));
+    setting.write("pdns.conf", &text);
+    let tool = |arguments: &[&str]| {
+        run(Command::new("pdnsutil").arg("--config-dir").arg(setting.directory).args(arguments))
+    };
     tool(&["create-bind-db", &format!("{state}/keys.db")]);
     tool(&["import-tsig-key", tsig::KEY, "hmac-sha256", tsig::SECRET]);
-    if options.dnssec == Dnssec::Signed {
+    if setting.options.dnssec == Dnssec::Signed {
         tool(&["set-presigned", "example.test"]);
     }
-    let mut command = namespace.command(Software::PowerdnsAuthoritative.program());
+    let mut command = setting.program(Software::PowerdnsAuthoritative);
     command.arg(format!("--config-dir={state}")).args(["--daemon=no", "--guardian=no"]);
     command
 }

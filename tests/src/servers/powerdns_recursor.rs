@@ -2,19 +2,15 @@
 //!
 //! It drops what comes from an address that `allow-from` does not have, and says nothing of that.
 
-use std::{path::Path, process::Command};
+use std::process::Command;
 
-use super::{Options, Software, upstream, write};
-use crate::{link::Addresses, netns::Namespace};
+use super::{Setting, Software, upstream};
+use crate::link::Addresses;
 
-pub(super) fn command(
-    namespace: &Namespace,
-    Addresses { v4, v6 }: Addresses,
-    options: Options<'_>,
-    directory: &Path,
-) -> Command {
-    let nsid = options.own_nsid.map_or_else(String::new, |nsid| format!("server-id={nsid}"));
-    let (state, upstream) = (directory.display(), upstream::ADDRESS);
+pub(super) fn command(setting: &Setting<'_>) -> Command {
+    let Addresses { v4, v6 } = setting.addresses;
+    let nsid = setting.own_nsid(|nsid| format!("server-id={nsid}"));
+    let (state, upstream) = (setting.directory.display(), upstream::ADDRESS);
     // It has no setting that refuses; and what its servers refuse is a SERVFAIL of its own.
     let refuse = "
 refused = newDN('refused.test.')
@@ -24,7 +20,7 @@ function preresolve(query)
   return true
 end
 ";
-    write(directory, "refuse.lua", refuse);
+    setting.write("refuse.lua", refuse);
     let text = format!(
         "
 local-address={v4}, {v6}
@@ -41,8 +37,8 @@ security-poll-suffix=
 {nsid}
 "
     );
-    write(directory, "recursor.conf", &text);
-    let mut command = namespace.command(Software::PowerdnsRecursor.program());
+    setting.write("recursor.conf", &text);
+    let mut command = setting.program(Software::PowerdnsRecursor);
     command.arg(format!("--config-dir={state}")).args(["--daemon=no"]);
     command
 }

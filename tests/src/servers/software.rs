@@ -2,6 +2,8 @@
 
 use std::{env, path::PathBuf, process::Command};
 
+use super::Intake;
+
 /// Which server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Software {
@@ -106,9 +108,22 @@ impl Software {
         }
     }
 
-    /// Whether it serves a signed zone.
-    pub const fn signs(self) -> bool {
-        !matches!(self, Self::Hickory | Self::Gdnsd)
+    /// Why it cannot serve a signed zone, if it cannot.
+    pub const fn no_dnssec(self) -> Option<&'static str> {
+        match self {
+            Self::Hickory => Some("built with its default features, it knows no DNSSEC"),
+            Self::Gdnsd => Some("it knows no DNSSEC"),
+            _ => None,
+        }
+    }
+
+    /// Whether it can be told to take queries in so.
+    pub(super) const fn takes(self, intake: Intake<'_>) -> bool {
+        match intake {
+            Intake::Sockets => true,
+            Intake::OneThread => matches!(self, Self::Nsd | Self::Knot | Self::Gdnsd | Self::Coredns),
+            Intake::AfXdp(_) => matches!(self, Self::Knot),
+        }
     }
 
     /// The program: where Debian puts it, or where the environment says that `cargo xtask setup` has built it.

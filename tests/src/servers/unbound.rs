@@ -1,18 +1,14 @@
 //! Unbound, of Debian's package `unbound`.
 
-use std::{path::Path, process::Command};
+use std::process::Command;
 
-use super::{Options, Software, write, zone};
-use crate::{link::Addresses, netns::Namespace};
+use super::{Setting, Software, zone};
+use crate::link::Addresses;
 
-pub(super) fn command(
-    namespace: &Namespace,
-    Addresses { v4, v6 }: Addresses,
-    options: Options<'_>,
-    directory: &Path,
-) -> Command {
-    let nsid = options.own_nsid.map_or_else(String::new, |nsid| format!("nsid: \"ascii_{nsid}\""));
-    let (state, zone) = (directory.display(), zone::FILE);
+pub(super) fn command(setting: &Setting<'_>) -> Command {
+    let Addresses { v4, v6 } = setting.addresses;
+    let nsid = setting.own_nsid(|nsid| format!("nsid: \"ascii_{nsid}\""));
+    let (state, zone) = (setting.directory.display(), zone::FILE);
     let text = format!(
         r#"
 server:
@@ -45,8 +41,8 @@ auth-zone:
   fallback-enabled: no
 "#
     );
-    let file = write(directory, "unbound.conf", &text);
-    let mut command = namespace.command(Software::Unbound.program());
+    let file = setting.write("unbound.conf", &text);
+    let mut command = setting.program(Software::Unbound);
     command.arg("-d").arg("-c").arg(file);
     command
 }

@@ -2,6 +2,7 @@
 
 use std::{fmt::Write as _, fs, path::Path, process::Command, sync::LazyLock};
 
+use hickory_proto::op::ResponseCode;
 use tempfile::TempDir;
 
 use super::Dnssec;
@@ -19,6 +20,14 @@ pub const MANY_ADDRESSES: &str = "many.example.test.";
 pub const ABSENT: &str = "absent.example.test.";
 /// A name of no zone that the server has: REFUSED.
 pub const ELSEWHERE: &str = "www.refused.test.";
+/// Names, and with what code every server answers an address query for each.
+pub const ANSWERS: [(&str, ResponseCode); 5] = [
+    (PRESENT, ResponseCode::NoError),
+    (LONG_TEXT, ResponseCode::NoError),
+    (MANY_ADDRESSES, ResponseCode::NoError),
+    (ABSENT, ResponseCode::NXDomain),
+    (ELSEWHERE, ResponseCode::Refused),
+];
 /// A name below a zone that the server cannot get, or the one behind it cannot: SERVFAIL.
 pub const BROKEN: &str = "www.broken.test.";
 

@@ -1,8 +1,8 @@
 //! Every rule with every DNS server, unchanged, and the page that says what was found.
 //!
-//! One test a server; `NSID_SERVER=knot` chooses one. Each of them starts the server twice, once with the agent and once
-//! without, on the host's own interface and as a container has it, and asks both the same (module `subject`); a rule
-//! (module `rules`) compares what they answer. What a rule cannot ask of a server is decided beforehand, with the reason,
+//! One test a server; `NSID_SERVER=knot` chooses one. Each of them starts three pairs of the server, one of each with the
+//! agent and the other without: on the host's own interface, as a container has it, and with an NSID of the server's own.
+//! It asks both of a pair the same (module `subject`); a rule (module `rules`) compares what they answer. What a rule cannot ask of a server is decided beforehand, with the reason,
 //! in one table (module `exceptions`). All rules are asked before the test fails.
 
 mod column;

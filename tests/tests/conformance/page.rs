@@ -44,9 +44,9 @@ fn render(columns: &[Column]) -> String {
         "# Conformance
 
 Written by `cargo xtask conformance`; `cargo xtask test` compares. Each server is Debian 12's package, unchanged, but for
-CoreDNS (its Go module) and hickory-dns (its crate, default features). It runs twice, with the agent and without, and both
-are asked the same: with the agent on the server's own host, and on the host of the container that the server is in; over
-IPv4 and IPv6, with checksum offload and without. A router between server and client finishes what checksums are
+CoreDNS (its Go module) and hickory-dns (its crate, default features). It runs in three pairs, with the agent and without, and
+both of a pair are asked the same: with the agent on the server's own host, on the host of the container that the server is
+in, and beside a server with an NSID of its own; over IPv4 and IPv6, with checksum offload and without. A router between server and client finishes what checksums are
 unfinished, and the client's kernel checks them. An NSID of the server's own is replaced, or kept, on the server's own host.
 
 | sign | |

@@ -86,7 +86,7 @@ pub(crate) enum Found {
 impl Subject {
     /// Starts both, and the agent beside one.
     pub(crate) fn start(software: Software, place: Place, own_nsid: Option<&str>) -> Self {
-        let options = Options { own_nsid, dnssec: Dnssec::Signed };
+        let options = Options { own_nsid, dnssec: Dnssec::Signed, ..Options::default() };
         let [with, without] = [(); 2].map(|()| Twin::start(software, place, options));
         let store = format!("static:{NAME}");
         let (namespace, interface) = match (&with.wire.router, place) {

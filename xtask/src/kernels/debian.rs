@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -139,8 +140,10 @@ struct Archive {
 impl Archive {
     /// Reads Debian's lists.
     fn open() -> Result<Self> {
-        // What an older xtask unpacked has fewer modules.
-        let cache = cache()?.join("kernels").join(format!("with-{}-modules", MODULES.len()));
+        // What another xtask unpacked may have other modules.
+        let mut modules = DefaultHasher::new();
+        MODULES.hash(&mut modules);
+        let cache = cache()?.join("kernels").join(format!("modules-{:016x}", modules.finish()));
         let apt = Apt::new(&cache.join("apt"))?;
         say("reading the lists of Debian's kernels");
         apt.run("apt-get", &["-qq", "update"])?;

@@ -17,7 +17,7 @@ const INTRODUCTION: &str = "\
 
 What `cargo xtask kernels` found, which writes this file: each kernel that Debian has, booted in a virtual machine. How many
 instructions the verifier goes through is for the programs as they are shipped; in brackets with `--log-packets`. A
-program above 30,000 on 6.1, or 25,000 elsewhere, fails the run.
+program above the limit of [tests/src/verifier.rs](../tests/src/verifier.rs) fails the run.
 
 ";
 

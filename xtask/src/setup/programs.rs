@@ -151,7 +151,7 @@ static PROGRAMS: [Program; 27] = [
         name: "tcpdump",
         package: "tcpdump",
         what_for: "says whether checksums are right",
-        started_for: &[Purpose::Test],
+        started_for: &[Purpose::Test, Purpose::Kernels],
     },
     Program {
         name: "ethtool",

@@ -31,7 +31,12 @@ use self::{
     site::Site,
     subject::Subject,
 };
-use crate::{cpus, machine::Machine, programs::time_above_bare, progress::progress};
+use crate::{
+    cpus,
+    machine::Machine,
+    programs::{answered_with_nsid, inserted, time_above_bare},
+    progress::progress,
+};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -95,12 +100,10 @@ fn ours(series: &[Series]) -> &[Sample] {
 
 /// What is done to frames, and how long it takes.
 fn paths(whole_answer: f64) -> Result<Vec<Path>> {
-    const ANSWERED: &str = "xdp: id.server answered with NSID, undone, IPv4";
-    const INSERTED: &str = "tc: inserted, undone, IPv4";
     /// Bytes of these rows' frames when they leave.
     const ANSWER: u32 = 113;
     const RESPONSE: u32 = 115;
-    let [answered, inserted] = time_above_bare([ANSWERED, INSERTED])?;
+    let [answered, inserted] = time_above_bare(&[answered_with_nsid(), inserted()])?;
     let path = |name: &str, frame, ns| Path { name: name.to_owned(), frame, ns };
     Ok(vec![
         path("an answer, with the undo of the bench", ANSWER, answered),

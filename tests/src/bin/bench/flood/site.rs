@@ -11,6 +11,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
+use hickory_proto::op::ResponseCode;
 use nsid_tests::{
     agent::Agent,
     client::Client,
@@ -19,11 +20,11 @@ use nsid_tests::{
     netns::Namespace,
     patience::within,
     peer_xdp::PassProgram,
-    process::{Process, run},
+    process::run,
+    servers::Server,
     unique::Prefix,
     wire::INTERFACE,
 };
-use tempfile::TempDir;
 
 use super::{
     frame::{self, Ends},
@@ -40,8 +41,7 @@ pub(crate) struct Site {
     programs: Programs,
     _agent: Option<Agent>,
     _pass: Option<PassProgram>,
-    process: Process,
-    _directory: TempDir,
+    answering: Server,
     client: Namespace,
     server: Namespace,
     flooding: Cpu,
@@ -52,6 +52,9 @@ const SERVER: Addresses = Addresses::new(1, 2);
 const CLIENT: Addresses = Addresses::new(1, 1);
 const SERVER_MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
 const CLIENT_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
+
+/// Answers of the kernel in a second to the client's network: a limit that is kept to, and that no flood here reaches.
+const ANSWER_RATE: &str = "10000000";
 
 /// How long a measurement lasts, about.
 const TIME: Duration = Duration::from_millis(400);
@@ -71,36 +74,25 @@ impl Site {
         connect(&server, &client);
         let receiving = serving.bind_receiving(&server, INTERFACE, Turns::Shared)?;
         flooding.bind_receiving(&client, INTERFACE, Turns::BeforeFirst)?;
-        let directory = server.scratch();
-        let (process, agent) = serving.starting(|| {
-            let mut command = subject.command(&server, SERVER.v4, directory.path());
-            let process = Process::start(subject.title(), &mut command, directory.path());
+        let (answering, agent) = serving.starting(|| {
+            let answering = Server::start(subject.software(), &server, SERVER, subject.options());
             let store = format!("static:{NAME}");
-            let arguments = ["--iface", INTERFACE, "--store", &store];
+            let arguments = ["--iface", INTERFACE, "--store", &store, "--answer-rate", ANSWER_RATE];
             let agent = (subject == Subject::Nsid).then(|| Agent::start(&server, &arguments));
-            (process, agent)
+            (answering, agent)
         })?;
         // What is sent to an end without a program does not arrive; two subjects have one of their own.
         let pass = (!matches!(subject, Subject::Nsid | Subject::KnotAfXdp))
             .then(|| PassProgram::attach(&server, INTERFACE));
         let query = Query::identity("id.server.").with_nsid();
         let answer = first_answer(&client, &query);
-        ensure!(answer.nsid().as_deref() == Some(NAME), "{subject:?}: no NSID: {answer:?}");
-        ensure!(answer.text().is_some(), "{subject:?}: no text: {answer:?}");
+        ensure!(answer.rcode() == ResponseCode::NoError, "{subject:?}: {answer:?}");
+        ensure!(answer.nsid().as_deref() == Some(NAME), "{subject:?}: not that NSID: {answer:?}");
+        ensure!(answer.text() == Some(subject.text()), "{subject:?}: not that text: {answer:?}");
         let ends = Ends { client: (CLIENT_MAC, CLIENT.v4), server: (SERVER_MAC, SERVER.v4) };
         let query = frame::Query::new(ends, &query.encode(0));
         let programs = client.enter(|| Programs::attach(INTERFACE, query, answer.bytes()))?;
-        Ok(Self {
-            programs,
-            _agent: agent,
-            _pass: pass,
-            process,
-            _directory: directory,
-            client,
-            server,
-            flooding,
-            receiving,
-        })
+        Ok(Self { programs, _agent: agent, _pass: pass, answering, client, server, flooding, receiving })
     }
 
     /// Asks at that load, and counts.
@@ -166,7 +158,7 @@ impl Site {
 
     /// How long everything on the server's side has run.
     fn have_worked(&self) -> Result<Duration> {
-        Ok(self.receiving.have_run()? + Threads::of_group(self.process.id()).have_run()?)
+        Ok(self.receiving.have_run()? + Threads::of_group(self.answering.group()).have_run()?)
     }
 }
 

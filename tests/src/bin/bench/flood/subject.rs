@@ -1,9 +1,11 @@
 //! Who is asked. Each server has one thread that answers, since it has one CPU, and is otherwise as by default; each says
 //! the same name as `id.server.` and as its NSID, by settings of its own, so that all answers are alike.
 
-use std::{env, fs, net::Ipv4Addr, path::Path, process::Command};
-
-use nsid_tests::{netns::Namespace, wire::INTERFACE};
+use nsid_tests::{
+    servers::{Intake, Options, Software},
+    wire::INTERFACE,
+};
+use rustix::system::uname;
 use serde::{Deserialize, Serialize};
 
 /// The name that all say.
@@ -31,15 +33,22 @@ impl Subject {
     pub(crate) const ALL: [Self; 6] =
         [Self::Nsid, Self::Nsd, Self::Knot, Self::Gdnsd, Self::Coredns, Self::KnotAfXdp];
 
+    /// The server.
+    pub(super) const fn software(self) -> Software {
+        match self {
+            Self::Nsid | Self::Nsd => Software::Nsd,
+            Self::Knot | Self::KnotAfXdp => Software::Knot,
+            Self::Gdnsd => Software::Gdnsd,
+            Self::Coredns => Software::Coredns,
+        }
+    }
+
     /// As people call it.
     pub(crate) const fn title(self) -> &'static str {
         match self {
             Self::Nsid => "nsid",
-            Self::Nsd => "NSD",
-            Self::Knot => "Knot DNS",
-            Self::Gdnsd => "gdnsd",
-            Self::Coredns => "CoreDNS",
             Self::KnotAfXdp => "Knot DNS, AF_XDP",
+            Self::Nsd | Self::Knot | Self::Gdnsd | Self::Coredns => self.software().title(),
         }
     }
 
@@ -48,108 +57,18 @@ impl Subject {
         matches!(self, Self::Nsd | Self::Knot | Self::Gdnsd | Self::Coredns)
     }
 
-    /// The server, in the foreground.
-    pub(super) fn command(self, namespace: &Namespace, address: Ipv4Addr, directory: &Path) -> Command {
-        let state = directory.display();
-        let file = |name: &str, text: &str| {
-            let path = directory.join(name);
-            fs::write(&path, text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-            path
-        };
+    /// What the server is told.
+    pub(super) fn options(self) -> Options<'static> {
+        let own_nsid = (self != Self::Nsid).then_some(NAME);
+        let intake = if self == Self::KnotAfXdp { Intake::AfXdp(INTERFACE) } else { Intake::OneThread };
+        Options { own_nsid, intake, ..Options::default() }
+    }
+
+    /// What it answers to `id.server.`.
+    pub(super) fn text(self) -> String {
         match self {
-            Self::Nsid => nsd(namespace, &file("nsd.conf", &nsd_conf(address, directory, ""))),
-            Self::Nsd => {
-                let nsid = format!("nsid: \"ascii_{NAME}\"");
-                nsd(namespace, &file("nsd.conf", &nsd_conf(address, directory, &nsid)))
-            }
-            Self::Knot => knot(namespace, &file("knot.conf", &knot_conf(address, directory, ""))),
-            Self::KnotAfXdp => {
-                let xdp = format!("xdp:\n  listen: {INTERFACE}\n");
-                knot(namespace, &file("knot.conf", &knot_conf(address, directory, &xdp)))
-            }
-            Self::Gdnsd => {
-                let text = format!(
-                    r#"options => {{
-  listen => "{address}"
-  run_dir => "{state}"
-  state_dir => "{state}"
-  udp_threads => 1
-  tcp_threads => 1
-  chaos_response => "{NAME}"
-  nsid_ascii => "{NAME}"
-}}
-"#
-                );
-                file("config", &text);
-                let mut command = namespace.command("/usr/sbin/gdnsd");
-                command.arg("-c").arg(directory).arg("start");
-                command
-            }
-            Self::Coredns => {
-                let text = format!("id.server {{\n  bind {address}\n  chaos\n  nsid {NAME}\n}}\n");
-                let binary = env::var("COREDNS_BIN").unwrap_or_else(|_| panic!("{NO_COREDNS}"));
-                let mut command = namespace.command(&binary);
-                command.arg("-conf").arg(file("Corefile", &text));
-                command
-            }
+            Self::Coredns => uname().nodename().to_string_lossy().into_owned(),
+            _ => NAME.to_owned(),
         }
     }
-}
-
-const NO_COREDNS: &str = "no CoreDNS: run `cargo xtask bench flood`; or `cargo xtask setup`, and set COREDNS_BIN to what it has built";
-
-fn nsd(namespace: &Namespace, file: &Path) -> Command {
-    let mut command = namespace.command("/usr/sbin/nsd");
-    command.arg("-d").arg("-c").arg(file);
-    command
-}
-
-fn nsd_conf(address: Ipv4Addr, directory: &Path, more: &str) -> String {
-    let state = directory.display();
-    format!(
-        r#"server:
-  ip-address: {address}
-  server-count: 1
-  username: ""
-  pidfile: ""
-  database: ""
-  zonesdir: "{state}"
-  xfrdir: "{state}"
-  xfrdfile: "{state}/xfrd.state"
-  zonelistfile: "{state}/zone.list"
-  cookie-secret-file: ""
-  # One client asks all of it.
-  rrl-ratelimit: 0
-  identity: "{NAME}"
-  {more}
-remote-control:
-  control-enable: no
-"#
-    )
-}
-
-fn knot(namespace: &Namespace, file: &Path) -> Command {
-    let mut command = namespace.command("/usr/sbin/knotd");
-    command.arg("-c").arg(file);
-    command
-}
-
-fn knot_conf(address: Ipv4Addr, directory: &Path, more: &str) -> String {
-    let state = directory.display();
-    format!(
-        r#"server:
-  listen: {address}@53
-  rundir: "{state}"
-  udp-workers: 1
-  tcp-workers: 1
-  background-workers: 1
-  identity: {NAME}
-  nsid: {NAME}
-{more}database:
-  storage: "{state}"
-log:
-  - target: stderr
-    any: info
-"#
-    )
 }

@@ -13,9 +13,10 @@ mod stage;
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
+pub(crate) use self::rows::{answered_with_nsid, inserted};
 use self::{
     measure::{Measured, measure},
-    rows::rows,
+    rows::{Row, rows},
     stage::Stage,
 };
 use crate::table::{Line, Table};
@@ -28,16 +29,13 @@ pub(crate) fn programs(wanted: impl Fn(&str) -> bool) -> Result<Table> {
     Ok(Table { heading: &["in all", "above bare", "target"], lines })
 }
 
-/// Nanoseconds above the bare program, of rows by their names.
-pub(crate) fn time_above_bare<const N: usize>(names: [&str; N]) -> Result<[f64; N]> {
-    let rows: Vec<_> = rows().into_iter().filter(|row| names.contains(&row.name)).collect();
-    let lines = measure(&mut Stage::set()?, &rows)?;
+/// Nanoseconds above the bare program, of each row.
+pub(crate) fn time_above_bare<const N: usize>(rows: &[Row; N]) -> Result<[f64; N]> {
+    let lines = measure(&mut Stage::set()?, rows)?;
     let mut times = [0.0; N];
-    for (time, name) in times.iter_mut().zip(names) {
-        match lines.iter().find(|(of, _)| *of == name) {
-            Some((_, Measured::Time { ns, bare, .. })) => *time = f64::from(i32::try_from(ns - bare)?),
-            _ => bail!("no row tells the time of `{name}`"),
-        }
+    for (time, (name, measured)) in times.iter_mut().zip(lines) {
+        let Measured::Time { ns, bare, .. } = measured else { bail!("`{name}` has no time") };
+        *time = f64::from(i32::try_from(ns - bare)?);
     }
     Ok(times)
 }

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use nsid_common::outcome::Outcome::{
     self, Answered, Inserted, NotOurs, QueryNoted, QueryPlain, ResponseNotNoted,
 };
-use nsid_tests::message::Query;
+use nsid_tests::{message::Query, verifier};
 use nsid_user::datapath::Prog;
 
 use super::{
@@ -99,12 +99,10 @@ const NOTED: i64 = 25;
 const ANSWERED: i64 = 50;
 const NOT_NOTED: i64 = 15;
 const INSERTED: i64 = 80;
-/// In instructions. On Linux 6.1, whose verifier remembers less, it would be 30,000.
-const INSTRUCTIONS: i64 = 25_000;
 
 /// All rows, in the order in which they are shown.
 pub(crate) fn rows() -> Vec<Row> {
-    [xdp(), tc(), verifier()].into_iter().flatten().collect()
+    [xdp(), tc(), instructions()].into_iter().flatten().collect()
 }
 
 const ID: u16 = 7;
@@ -120,12 +118,9 @@ fn xdp() -> Vec<Row> {
     let (plain, opt, nsid) = (www().encode(ID), www().with_opt().encode(ID), www().with_nsid().encode(ID));
     let (cookie, both) = (www().with_cookie().encode(ID), www().with_cookie().with_nsid().encode(ID));
     let id_server = Query::identity("id.server.").encode(ID);
-    let id_server_nsid = Query::identity("id.server.").with_nsid().encode(ID);
+    let id_server_nsid = id_server_nsid();
     let bare = Row::bare("xdp: bare XDP_PASS", Hook::Xdp, query4(&plain));
     let row = |name, frame, outcome, target| Row::shipped(name, Hook::Xdp, frame, outcome, Some(target));
-    let answer = |name, program, frame| {
-        Row::undone(name, Hook::Xdp, Program::Bench(program, XDP_TX), frame, Answered, ANSWERED)
-    };
     let undo = Program::Bench("undo_answer4_nsid", Hook::Xdp.pass());
     let part =
         |name, program| Row::time(name, Hook::Xdp, Program::Bench(program, Hook::Xdp.pass()), query4(&plain));
@@ -144,35 +139,61 @@ fn xdp() -> Vec<Row> {
         row("xdp: query noted, IPv4", query4(&nsid), QueryNoted, NOTED),
         row("xdp: query noted, IPv6", query6(&nsid), QueryNoted, NOTED),
         row("xdp: query with a cookie noted, IPv4", query4(&both), QueryNoted, NOTED),
-        answer("xdp: id.server answered, undone, IPv4", "answer4", query4(&id_server)),
-        answer("xdp: id.server answered with NSID, undone, IPv4", "answer4_nsid", query4(&id_server_nsid)),
-        answer("xdp: id.server answered with NSID, undone, IPv6", "answer6_nsid", query6(&id_server_nsid)),
+        Row::answered("xdp: id.server answered, undone, IPv4", "answer4", query4(&id_server)),
+        answered_with_nsid(),
+        Row::answered(
+            "xdp: id.server answered with NSID, undone, IPv6",
+            "answer6_nsid",
+            query6(&id_server_nsid),
+        ),
         Row::undo("xdp: the undo of answered with NSID, IPv4", Hook::Xdp, undo, query4(&id_server_nsid)),
         part("xdp: the look-up of the client alone, IPv4", "client4"),
         part("xdp: one call of a subprogram", "one_call"),
     ]
 }
 
+fn id_server_nsid() -> Vec<u8> {
+    Query::identity("id.server.").with_nsid().encode(ID)
+}
+
+/// What an answer takes that has the name twice.
+pub(crate) fn answered_with_nsid() -> Row {
+    let query = query4(&id_server_nsid());
+    Row::answered("xdp: id.server answered with NSID, undone, IPv4", "answer4_nsid", query)
+}
+
+fn response() -> Vec<u8> {
+    answered(&www().with_opt().encode(ID))
+}
+
+/// What an insertion takes.
+pub(crate) fn inserted() -> Row {
+    let program = Program::Bench("insert4", Hook::Tc.pass());
+    let frame = response4(&response());
+    Row::undone("tc: inserted, undone, IPv4", Hook::Tc, program, frame, Inserted, INSERTED)
+        .noted(query4(&www().with_nsid().encode(ID)))
+}
+
 fn tc() -> Vec<Row> {
-    let response = answered(&www().with_opt().encode(ID));
+    let response = response();
     let not_noted = answered(&www().with_opt().encode(NEVER_NOTED));
     let bare = Row::bare("tc: bare TC_ACT_UNSPEC", Hook::Tc, response4(&response));
     let row = |name, frame, outcome, target| Row::shipped(name, Hook::Tc, frame, outcome, target);
-    let insert = Program::Bench("insert4", Hook::Tc.pass());
     let undo = Program::Bench("undo_insert4", Hook::Tc.pass());
     vec![
         bare,
         row("tc: UDP, another port, IPv4", response4_from(OTHER_PORT, &response), NotOurs, None),
         row("tc: response not noted, IPv4", response4(&not_noted), ResponseNotNoted, Some(NOT_NOTED)),
         row("tc: response not noted, IPv6", response6(&not_noted), ResponseNotNoted, Some(NOT_NOTED)),
-        Row::undone("tc: inserted, undone, IPv4", Hook::Tc, insert, response4(&response), Inserted, INSERTED)
-            .noted(query4(&www().with_nsid().encode(ID))),
+        inserted(),
         Row::undo("tc: the undo of inserted, IPv4", Hook::Tc, undo, response4(&response)),
     ]
 }
 
-fn verifier() -> Vec<Row> {
-    Prog::ALL.map(|prog| Row { name: verified(prog), what: What::Instructions(prog, INSTRUCTIONS) }).into()
+fn instructions() -> Vec<Row> {
+    Prog::ALL
+        .map(|prog| Row { name: verified(prog), what: What::Instructions(prog, verifier::limit().into()) })
+        .into()
 }
 
 const fn verified(prog: Prog) -> &'static str {
@@ -215,6 +236,11 @@ impl Row {
         Self::time(name, hook, program, frame.clone()).with(|run| {
             (run.outcome, run.target, run.restored) = (Some(outcome), Some(target), Some(frame));
         })
+    }
+
+    /// What answers at XDP, and its undo.
+    fn answered(name: &'static str, program: &'static str, frame: Vec<u8>) -> Self {
+        Self::undone(name, Hook::Xdp, Program::Bench(program, XDP_TX), frame, Answered, ANSWERED)
     }
 
     /// The undo alone, of a frame that has grown.

@@ -42,6 +42,9 @@ pub struct Headers<Ip> {
 /// Bytes of a UDP header (RFC 768).
 pub const UDP_LEN: usize = UdpHdr::LEN;
 
+/// Offset of the checksum in a UDP header.
+pub const UDP_CHECK: usize = 6;
+
 /// Bytes of destination and source.
 pub const MACS_LEN: usize = 12;
 

@@ -13,7 +13,7 @@ use nsid_common::{
     dns::{self, Compression, Message, Stop},
     hook::{Answer, Covered, Edit, Hook, Walk},
     insert,
-    ip::{Ip, UDP_LEN, V4, V6},
+    ip::{Ip, UDP_CHECK, UDP_LEN, V4, V6},
     maps::Address,
     memory::{self, Bytes as _, MAX_OFFSET},
     outcome::Outcome,
@@ -161,8 +161,6 @@ impl Edit for Frame<Context> {
 
     call_edits!();
 }
-
-const UDP_CHECK: usize = 6;
 
 #[inline(always)]
 fn replace(context: Context, field: u32, from: u64, to: u64, flags: u64) -> Option<()> {

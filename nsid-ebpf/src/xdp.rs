@@ -13,7 +13,7 @@ use nsid_common::{
     dns::{self, Compression, Message, Stop},
     hook::{Answer, Edit, Hook, Walk},
     insert,
-    ip::{Ip, V4, V6},
+    ip::{Ip, UDP_CHECK, V4, V6},
     maps::Address,
     memory::{self, Bytes as _, MAX_OFFSET},
     outcome::Outcome,
@@ -131,7 +131,6 @@ impl Edit for Frame<Context> {
     /// RFC 1624, equation 3. The length counts twice, in the pseudo-header and in the UDP header.
     #[inline(always)]
     fn mend_udp_checksum(&mut self, udp: usize, old: [u8; 2], new: [u8; 2], difference: u16) -> Option<()> {
-        const UDP_CHECK: usize = 6;
         let check: [u8; 2] = self.load(udp + UDP_CHECK)?;
         if check == [0, 0] {
             return Some(());

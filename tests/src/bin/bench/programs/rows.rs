@@ -96,7 +96,7 @@ const NOT_OURS: i64 = 3;
 const QUERY: i64 = 12;
 const QUERY_OPT: i64 = 18;
 const NOTED: i64 = 25;
-const ANSWERED: i64 = 50;
+const ANSWERED: i64 = 60;
 const NOT_NOTED: i64 = 15;
 const INSERTED: i64 = 80;
 

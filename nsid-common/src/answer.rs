@@ -13,7 +13,6 @@ use crate::{
     outcome::Outcome,
     pending::{self, Exchange},
     policy::InUse,
-    query,
 };
 
 /// Decides whether a query for the server's own name is answered, and answers it.
@@ -25,7 +24,7 @@ pub fn decide<V: Ip, H: Answer>(
     identity: Identity,
     exchange: Exchange,
 ) -> Outcome {
-    query::note(&frame, identity.nsid(), identity.udp_size(), exchange);
+    pending::renew(&frame, exchange, identity.nsid() != 0, identity.udp_size());
     let Some(control) = frame.control() else { return Outcome::NotOurs };
     if InUse::of(control).hides() && frame.forget_hidden(tags, V::VERSION, exchange) {
         return Outcome::AnswerClient;
@@ -59,10 +58,10 @@ pub fn decide<V: Ip, H: Answer>(
         return Outcome::AnswerRate;
     }
     let behind = tags + V::DNS + DnsHdr::LEN + identity.question_len();
-    if identity.nsid() && !are_options(&frame, behind) {
+    if identity.nsid() != 0 && !are_options(&frame, behind) {
         return Outcome::QueryMalformed;
     }
-    let index = image::index_of(record, identity.variant());
+    let index = image::index_of_answer(record, identity.opts(), identity.dnssec_ok(), identity.nsid());
     let Some((image_len, image_sum)) = frame.image(index).and_then(|image| Some((image.len()?, image.sum())))
     else {
         return Outcome::AnswerLapsed;

@@ -7,7 +7,6 @@ use crate::{
         QUESTION_FIXED, RECORD_FIXED, TYPE_OPT,
     },
     hook::Walk,
-    image::Variant,
 };
 
 /// What a query asks.
@@ -114,18 +113,16 @@ impl Identity {
         self.0 & AskedEdns::LATER != 0
     }
 
-    /// Whether NSID is asked for.
+    /// Whether DNSSEC records are: 1 or 0.
     #[inline(always)]
-    pub(crate) const fn nsid(self) -> bool {
-        self.0 & AskedEdns::NSID != 0
+    pub(crate) const fn dnssec_ok(self) -> u8 {
+        (self.0 >> AskedEdns::DO.trailing_zeros() & 1) as u8
     }
 
-    /// Which image answers it.
+    /// Whether NSID is asked for: 1 or 0.
     #[inline(always)]
-    pub(crate) const fn variant(self) -> u32 {
-        let dnssec_ok = (self.0 >> AskedEdns::DO.trailing_zeros() & 1) as u32;
-        let nsid = (self.0 >> AskedEdns::NSID.trailing_zeros() & 1) as u32;
-        self.opts() as u32 + dnssec_ok + 2 * nsid
+    pub(crate) const fn nsid(self) -> u8 {
+        (self.0 >> AskedEdns::NSID.trailing_zeros() & 1) as u8
     }
 
     /// Bytes that the question of `hostname.bind.` has more: 4 or 0.
@@ -147,11 +144,7 @@ impl Identity {
     }
 }
 
-const _: () = {
-    assert!(HOSTNAME_BIND.len() == ID_SERVER.len() + 4);
-    assert!(Variant::Txt as u32 == 0 && Variant::TxtOpt as u32 == 1 && Variant::TxtOptDo as u32 == 2);
-    assert!(Variant::TxtNsid as u32 == 3 && Variant::TxtNsidDo as u32 == 4);
-};
+const _: () = assert!(HOSTNAME_BIND.len() == ID_SERVER.len() + 4);
 
 /// OPT of a query, in the bits of a word that are its own.
 impl AskedEdns {

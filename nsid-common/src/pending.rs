@@ -119,6 +119,16 @@ pub fn note<M: Maps>(maps: &M, exchange: Exchange, udp_size: u16) {
     }
 }
 
+/// What is known of an exchange when a query of it comes: it asked, and takes so many bytes, or it did not ask.
+#[inline(always)]
+pub(crate) fn renew<M: Maps>(maps: &M, exchange: Exchange, asked: bool, udp_size: u16) {
+    if asked {
+        note(maps, exchange, udp_size);
+    } else {
+        forget(maps, exchange);
+    }
+}
+
 /// Forgets an exchange: a later query of the same addresses, ports and id did not ask, and an NSID that was not asked
 /// for is worse than a missing one.
 #[inline(always)]

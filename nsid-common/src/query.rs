@@ -100,7 +100,7 @@ fn passed_on<V: Ip, H: Answer>(frame: &H, tags: usize, asked: Option<Asked>, exc
         Some(Asked { edns: Some(AskedEdns { nsid, udp_size, .. }), .. }) => (nsid, udp_size),
         _ => (false, 0),
     };
-    note(frame, nsid, udp_size, exchange);
+    pending::renew(frame, exchange, nsid, udp_size);
     match asked {
         None => Outcome::QueryMalformed,
         Some(Asked { signed: true, .. }) => Outcome::QuerySigned,
@@ -110,16 +110,6 @@ fn passed_on<V: Ip, H: Answer>(frame: &H, tags: usize, asked: Option<Asked>, exc
             if hidden { Outcome::QueryClient } else { Outcome::QueryNoted }
         }
         Some(_) => Outcome::QueryPlain,
-    }
-}
-
-/// Notes that a query asked for NSID, or that it did not.
-#[inline(always)]
-pub(crate) fn note<H: Answer>(frame: &H, nsid: bool, udp_size: u16, exchange: Exchange) {
-    if nsid {
-        pending::note(frame, exchange, udp_size);
-    } else {
-        pending::forget(frame, exchange);
     }
 }
 

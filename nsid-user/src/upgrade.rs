@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::{
-    agent::upgrade::CHECK_LIMIT,
     config::InstanceName,
     host::{
         control::{self, Answer, AskError},
@@ -20,6 +19,9 @@ use crate::{
     state::Program,
     store::{ClaimStatus, State},
 };
+
+/// How long the other version may take to check: it loads its programs, on a host that may have much to do.
+pub(crate) const CHECK_LIMIT: Duration = Duration::from_secs(20);
 
 /// How long the successor may take to be ready.
 const READY: Duration = Duration::from_secs(10);

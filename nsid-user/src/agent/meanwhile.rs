@@ -21,7 +21,7 @@ use super::services::{inherited, prolong, report};
 use crate::{
     clock::BootTime,
     config::Service,
-    datapath::{Maps, Pins, ServiceVoice},
+    datapath::{Datapath, Pins, ServiceVoice},
     form::Form,
     pace::until,
     state::State,
@@ -80,7 +80,7 @@ impl Drop for Meanwhile {
 }
 
 async fn keep_all(services: Vec<Service>, nonce: Nonce, predecessor: State, pins: Pins) {
-    let maps = match Maps::of_this_version(&pins) {
+    let maps = match Datapath::maps_before(&pins) {
         Ok(Some(maps)) => Rc::new(maps),
         Ok(None) => return,
         Err(error) => return log::warn!("what was claimed before is not renewed meanwhile: {error}"),

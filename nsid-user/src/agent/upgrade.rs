@@ -1,17 +1,14 @@
 //! `nsid upgrade`, the agent's side: has the other version check whether it could go on.
 
-use std::{env, ffi::OsString, path::PathBuf, process::Stdio, time::Duration};
+use std::{env, ffi::OsString, path::PathBuf, process::Stdio};
 
 use tokio::{process::Command, sync::mpsc, time};
 
 use super::{Agent, check::Fit};
 use crate::{
     host::{control, lock::InstanceLock, succession},
-    upgrade::{UpgradeReply, UpgradeRequest},
+    upgrade::{CHECK_LIMIT, UpgradeReply, UpgradeRequest},
 };
-
-/// How long the other version may take to check: it loads its programs, on a host that may have much to do.
-pub(crate) const CHECK_LIMIT: Duration = Duration::from_secs(20);
 
 /// What the other version is given: our own arguments.
 pub(super) fn arguments() -> impl Iterator<Item = OsString> {

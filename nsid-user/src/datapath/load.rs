@@ -142,6 +142,12 @@ impl Datapath {
         })
     }
 
+    /// The maps of an instance that are as these programs have them; `None` if it has none.
+    pub fn maps_before(pins: &Pins) -> Result<Option<Maps>, LoadError> {
+        let directory = pins.maps_of(abi::of(OBJECT)?);
+        Ok(if directory.exists() { Some(Maps::open(&directory)?) } else { None })
+    }
+
     /// From now on, the maps are this run's.
     pub fn begin(&self) {
         self.maps.begin(self.options.observe, note_ticks());

@@ -19,8 +19,6 @@ use nsid_common::{
 use thiserror::Error;
 
 use super::{
-    abi,
-    load::{LoadError, OBJECT},
     pins::Pins,
     shared::{Shared, Words},
 };
@@ -100,12 +98,6 @@ impl Maps {
     /// that its programs use.
     pub fn of(pins: &Pins) -> Result<Option<Self>, OpenError> {
         pins.maps_in_use().map_err(OpenError::Pins)?.map(|directory| Self::open(&directory)).transpose()
-    }
-
-    /// Those of an instance that are as this version's programs have them; `None` if it has none.
-    pub fn of_this_version(pins: &Pins) -> Result<Option<Self>, LoadError> {
-        let directory = pins.maps_of(abi::of(OBJECT)?);
-        Ok(if directory.exists() { Some(Self::open(&directory)?) } else { None })
     }
 
     /// Has an instance's names said, or none, in all maps that it has, also while it is upgraded; whether it has any.

@@ -1,13 +1,13 @@
 //! The answer to a question for the server's own name, made from the query alone.
 
 use crate::{
-    asked::{Identity, NSID},
+    asked::{AskedEdns, Identity, NSID, Question},
     checksum::Sum,
     clients::{self, ANSWERED, OVER},
     dns::{AA, DnsHdr, MIN_UDP_SIZE, OPTION_FIXED, QR, RD, RECORD_FIXED},
     fence,
     hook::{Answer, Covered},
-    image,
+    image::{self, Variant},
     ip::{ETH_LEN, Headers, Ip, MACS_LEN, Requestor, TAG_LEN, UDP_LEN},
     maps::{Maps, interface},
     outcome::Outcome,
@@ -24,7 +24,7 @@ pub fn decide<V: Ip, H: Answer>(
     identity: Identity,
     exchange: Exchange,
 ) -> Outcome {
-    pending::renew(&frame, exchange, identity.nsid() != 0, identity.udp_size());
+    pending::renew(&frame, exchange, identity.nsid(), identity.udp_size());
     let Some(control) = frame.control() else { return Outcome::NotOurs };
     if InUse::of(control).hides() && frame.forget_hidden(tags, V::VERSION, exchange) {
         return Outcome::AnswerClient;
@@ -58,10 +58,10 @@ pub fn decide<V: Ip, H: Answer>(
         return Outcome::AnswerRate;
     }
     let behind = tags + V::DNS + DnsHdr::LEN + identity.question_len();
-    if identity.nsid() != 0 && !are_options(&frame, behind) {
+    if identity.nsid() && !are_options(&frame, behind) {
         return Outcome::QueryMalformed;
     }
-    let index = image::index_of_answer(record, identity.opts(), identity.dnssec_ok(), identity.nsid());
+    let index = image::index_of(record, identity.variant());
     let Some((image_len, image_sum)) = frame.image(index).and_then(|image| Some((image.len()?, image.sum())))
     else {
         return Outcome::AnswerLapsed;
@@ -83,6 +83,19 @@ pub fn decide<V: Ip, H: Answer>(
         None => Outcome::AnswerNoRoom,
     }
 }
+
+// The image of an answer is told by arithmetic.
+const _: () = {
+    const fn of(dnssec_ok: bool, nsid: bool) -> u32 {
+        let edns = AskedEdns { udp_size: 0, later_version: false, dnssec_ok, nsid };
+        Identity::new(Question::IdServer, 0, Some(edns)).variant()
+    }
+    assert!(Identity::new(Question::HostnameBind, 0, None).variant() == Variant::Txt as u32);
+    assert!(of(false, false) == Variant::TxtOpt as u32);
+    assert!(of(true, false) == Variant::TxtOptDo as u32);
+    assert!(of(false, true) == Variant::TxtNsid as u32);
+    assert!(of(true, true) == Variant::TxtNsidDo as u32);
+};
 
 /// Whether OPT, which stands at `opt` and ends the message, holds options to its end. Up to its first NSID it does;
 /// behind a second one is not looked, and the server has the query.

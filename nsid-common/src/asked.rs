@@ -113,16 +113,18 @@ impl Identity {
         self.0 & AskedEdns::LATER != 0
     }
 
-    /// Whether DNSSEC records are: 1 or 0.
+    /// Whether NSID is asked for.
     #[inline(always)]
-    pub(crate) const fn dnssec_ok(self) -> u8 {
-        (self.0 >> AskedEdns::DO.trailing_zeros() & 1) as u8
+    pub(crate) const fn nsid(self) -> bool {
+        self.0 & AskedEdns::NSID != 0
     }
 
-    /// Whether NSID is asked for: 1 or 0.
+    /// Which [image](crate::image::Variant) answers it, by its number.
     #[inline(always)]
-    pub(crate) const fn nsid(self) -> u8 {
-        (self.0 >> AskedEdns::NSID.trailing_zeros() & 1) as u8
+    pub(crate) const fn variant(self) -> u32 {
+        let dnssec_ok = (self.0 >> AskedEdns::DO.trailing_zeros() & 1) as u32;
+        let nsid = (self.0 >> AskedEdns::NSID.trailing_zeros() & 1) as u32;
+        self.opts() as u32 + dnssec_ok + 2 * nsid
     }
 
     /// Bytes that the question of `hostname.bind.` has more: 4 or 0.

@@ -81,21 +81,25 @@ pub(crate) fn asks_alike(model: &Model, bytes: &[u8]) {
     let queries = (metadata.message_type, metadata.op_code) == (MessageType::Query, OpCode::Query);
     let sections = [&decoded.answers, &decoded.authorities, &decoded.additionals];
     let alone = queries && sections.iter().all(|records| records.is_empty());
-    let names = ["id.server.", "hostname.bind."].map(|name| Name::from_ascii(name).expect("a name"));
+    let names = [("id.server.", ID_SERVER), ("hostname.bind.", HOSTNAME_BIND)];
     let asks = |query: &Query| {
-        names.contains(query.name())
-            && (query.query_type(), query.query_class()) == (RecordType::TXT, DNSClass::CH)
+        let of_name = |(name, _): &&(&str, usize)| *query.name() == Name::from_ascii(name).expect("a name");
+        let asked = (query.query_type(), query.query_class()) == (RecordType::TXT, DNSClass::CH);
+        names.iter().find(of_name).filter(|_| asked)
     };
-    let ours = alone && decoded.queries.iter().any(asks);
+    let ours = if alone { decoded.queries.iter().find_map(asks) } else { None };
     // hickory takes bytes behind the question, and a question that is put together by pointers.
-    let whole = edns.is_some() || IDENTITIES.contains(&bytes.len());
+    let whole = edns.is_some() || ours.is_some_and(|(_, length)| *length == bytes.len());
+    let ours = ours.is_some();
     let identity = identity(&model.frame(&mut bytes.to_vec()), 0, bytes.len());
     assert!(identity.is_none() || ours, "{decoded:?}");
     assert!(identity.is_some() || !ours || !whole, "{decoded:?}");
 }
 
-/// Bytes of a query for `id.server.` and of one for `hostname.bind.`, without OPT.
-const IDENTITIES: [usize; 2] = [12 + 15, 12 + 19];
+/// Bytes of a query for `id.server.`, without OPT.
+const ID_SERVER: usize = 12 + 15;
+/// Bytes of one for `hostname.bind.`
+const HOSTNAME_BIND: usize = 12 + 19;
 
 /// A response that was named: the message of before, with one NSID, which is the name.
 pub(crate) fn named_alike(came: &[u8], left: &[u8], name: &[u8]) {

@@ -67,9 +67,11 @@ fn only_a_standard_query_for_an_identity_is_one() {
 
 #[test]
 fn bytes_behind_the_message_are_not_answered() {
-    for identity in [ID_SERVER, HOSTNAME_BIND] {
-        assert_eq!(identity_of(&[&question(0, identity, None)[..], &[0]].concat()), None);
-        assert_eq!(asks(&[&question(0, identity, Some(EMPTY_OPT))[..], &[0]].concat()), None);
+    // With four bytes behind it, one is as long as the other.
+    for (identity, behind) in [ID_SERVER, HOSTNAME_BIND].into_iter().flat_map(|of| [(of, 1), (of, 4)]) {
+        let behind = &[0; 4][..behind];
+        assert_eq!(identity_of(&[&question(0, identity, None)[..], behind].concat()), None);
+        assert_eq!(asks(&[&question(0, identity, Some(EMPTY_OPT))[..], behind].concat()), None);
     }
 }
 

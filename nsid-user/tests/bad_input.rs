@@ -231,7 +231,7 @@ fn flags_that_do_not_go_together_are_refused() {
 fn a_wrong_file_is_refused() {
     every_row_is_refused(&[
         (&["run", "--config", "absent.toml"], NO_FILE, &["--config absent.toml", "No such file"]),
-        (&["run", "--config", "."], NO_FILE, &["--config .", "Is a directory"]),
+        (&["run", "--config", "."], NO_FILE, &["--config .", "it is a directory"]),
         (RUN_FILE, "", &["no interface", "--iface", "iface = [\"IF\"]", "nsid.toml"]),
         (RUN_FILE, "\niface = [\"eth0\"", &["nsid.toml:2", "[[services]]"]),
         (RUN_FILE, "iface", &["nsid.toml:1", "`iface`"]),

@@ -1,7 +1,7 @@
 //! The answer to a question for the server's own name, made from the query alone.
 
 use crate::{
-    asked::{AskedEdns, Identity, NSID, Question},
+    asked::{self, AskedEdns, Identity, Question},
     checksum::Sum,
     clients::{self, ANSWERED, OVER},
     dns::{AA, DnsHdr, MIN_UDP_SIZE, OPTION_FIXED, QR, RD, RECORD_FIXED},
@@ -105,9 +105,7 @@ fn are_options<H: Answer>(frame: &H, opt: usize) -> bool {
     let options = || {
         let rdlength: [u8; 2] = frame.load(rdata - 2)?;
         let end = rdata + u16::from_be_bytes(rdlength) as usize;
-        let first: [u8; OPTION_FIXED] = frame.load(rdata)?;
-        // Most of the time it is the first, and the only one.
-        let nsid = if first == NSID { rdata } else { frame.find_nsid(rdata, end)? };
+        let nsid = asked::first_nsid(frame, rdata, end)?;
         let length: [u8; 2] = frame.load(nsid + 2)?;
         let behind = nsid + OPTION_FIXED + u16::from_be_bytes(length) as usize;
         let next = if behind == end { end } else { frame.find_nsid(behind, end)? };

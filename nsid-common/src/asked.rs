@@ -258,7 +258,7 @@ fn last_opt<W: Walk>(message: &W, opt: usize, end: usize) -> Option<AskedEdns> {
     if rdata + u16::from_be_bytes(rdlength) as usize != end {
         return None;
     }
-    let nsid = rdata != end && has_nsid(message, rdata, end)?;
+    let nsid = rdata != end && first_nsid(message, rdata, end)? != end;
     edns(message, rdata, nsid)
 }
 
@@ -283,18 +283,15 @@ fn behind_name<W: Walk>(message: &W, start: usize) -> Option<usize> {
     message.skip_name(start, Compression::Forbidden)
 }
 
-/// Whether there is NSID among the options in `start..end`, first or only as it often is; `None`: malformed.
+/// As [`Walk::find_nsid`], of a query's options, without a call where it stands first, as it often does.
 #[inline(always)]
-fn has_nsid<W: Walk>(message: &W, start: usize, end: usize) -> Option<bool> {
+pub(crate) fn first_nsid<W: Walk>(message: &W, start: usize, end: usize) -> Option<usize> {
     let first: [u8; OPTION_FIXED] = message.load(start)?;
-    if first == NSID && start + OPTION_FIXED <= end {
-        return Some(true);
-    }
-    Some(message.find_nsid(start, end)? != end)
+    if first == NSID && start + OPTION_FIXED <= end { Some(start) } else { message.find_nsid(start, end) }
 }
 
 /// An NSID option as a query has it: without data (RFC 5001 2.1).
-pub(crate) const NSID: [u8; OPTION_FIXED] = [0, OPTION_NSID as u8, 0, 0];
+const NSID: [u8; OPTION_FIXED] = [0, OPTION_NSID as u8, 0, 0];
 
 /// A query with other records than OPT alone: never answered by the kernel.
 #[inline(always)]

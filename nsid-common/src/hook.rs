@@ -44,7 +44,7 @@ pub trait Walk: Bytes + Sized {
         dns::find_nsid(self, start, end)
     }
 
-    /// What the query in `start..end` asks, which is not for the server's own name.
+    /// What the query in `start..end` asks, whatever its question is.
     #[inline(always)]
     fn asked(&self, start: usize, end: usize) -> Option<Asked> {
         asked::asked(self, start, end)
@@ -120,7 +120,7 @@ pub trait Answer: Hook {
         clients::forget_hidden(self, tags, version, exchange)
     }
 
-    /// Decides on a query to a service for the server's own name, which may have been noted.
+    /// Decides on a query to a service for the server's own name, and notes it if the server is to see it.
     #[inline(always)]
     fn answer<V: Ip>(self, tags: usize, service: u32, identity: Identity, exchange: Exchange) -> Outcome {
         answer::decide::<V, _>(self, tags, service, identity, exchange)

@@ -65,9 +65,8 @@ impl Message {
 
 /// Walks the message in `start..end`.
 ///
-/// `None`: it is malformed, does not end at `end`, does not have one question, has a second OPT or one
-/// of another section, or has more records
-/// or options than are looked through.
+/// `None`: it is malformed, does not end at `end`, does not have one question, has a second OPT or one of another section,
+/// or has more records or options than are looked through.
 #[inline(always)]
 pub fn walk<W: Walk>(message: &W, start: usize, end: usize) -> Option<Message> {
     let counts: [u8; 8] = message.load(start + 4)?;

@@ -115,8 +115,8 @@ impl Datapath {
     /// Attaches to an interface; a link that the instance's last run left there goes on with the new program, also if
     /// another place of the interface then fails. What was made there is gone, if it fails.
     ///
-    /// No map that says what is to be done is touched: until [`set_interface`](Self::set_interface), the programs pass what a new interface brings.
-    /// In which mode XDP came to run, a link that is read afterwards tells: [`IngressMode::of`].
+    /// No map that says what is to be done is touched: until [`set_interface`](Self::set_interface), the programs pass what
+    /// a new interface brings. In which mode XDP came to run, a link that is read afterwards tells: [`IngressMode::of`].
     pub fn attach(&mut self, link: &Link, netns: NetNs, wanted: Wanted) -> Result<Tc, AttachError> {
         let same_place =
             |other: &&u32| **other != link.index && **other % INTERFACES == link.index % INTERFACES;

@@ -1,9 +1,10 @@
 //! `nsid detach`: takes everything of an instance off the host, whatever state it is in.
 
-use std::time::{Duration, Instant};
+use std::{os::fd::OwnedFd, time::Instant};
 
 use anyhow::{Context, Result};
 use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
     process::{Signal, pidfd_send_signal},
 };
@@ -14,15 +15,12 @@ use crate::{
     host::{
         control,
         instance::Instance,
-        lock::{Holder, InstanceLock},
+        lock::InstanceLock,
         namespaces::{self, NetNs},
         process, state as file,
     },
     state::State,
 };
-
-/// Between two looks whether the agent has ended.
-const LOOK: Duration = Duration::from_millis(5);
 
 /// Ends the agent, first by asking it to; then removes links, maps and files.
 pub fn detach(instance: &InstanceName) -> Result<()> {
@@ -48,15 +46,25 @@ fn end(instance: &Instance) -> Result<()> {
                 return Err(error).with_context(|| format!("cannot end the agent of '{}'", instance.name()));
             }
         }
-        let patience = Instant::now() + control::LIMIT;
-        while Instant::now() < patience {
-            if Holder::of(instance)?.is_none() {
-                return Ok(());
-            }
-            std::thread::sleep(LOOK);
+        if has_ended(&agent).context("cannot wait for the agent's end")? {
+            break;
         }
     }
     Ok(())
+}
+
+/// Whether a process ends in time. It has then closed all that it held: links outlive the lock of their instance until
+/// that.
+fn has_ended(process: &OwnedFd) -> Result<bool, Errno> {
+    let until = Instant::now() + control::LIMIT;
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        let left = Timespec::try_from(left).expect("a limit of seconds fits");
+        match poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&left)) {
+            Err(Errno::INTR) => {}
+            polled => return polled.map(|ready| ready > 0),
+        }
+    }
 }
 
 fn remove_all_filters(state: &State) -> Result<()> {

@@ -36,8 +36,7 @@ pub use self::{
     nsid::{Nsid, NsidError},
     period::{Period, PeriodError},
     policies::{
-        Answer, AnswerRate, AnswerRateError, MaxUdpSize, MaxUdpSizeError, OwnNsid, Policies, Prefix,
-        PrefixError,
+        AnswerRate, AnswerRateError, MaxUdpSize, MaxUdpSizeError, OwnNsid, Policies, Prefix, PrefixError,
     },
     pool::{Limit, LimitError, Ttl, TtlError},
     service::{Service, StoreConfig},

@@ -116,7 +116,10 @@ pub(crate) fn changed(policies: &Policies, changes: &[Change]) -> Result<Policie
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Answer, OwnNsid, settings::POLICIES};
+    use crate::{
+        config::{OwnNsid, settings::POLICIES},
+        host::clients::Answer,
+    };
 
     fn set(policies: &Policies, changes: &[&str]) -> Result<Policies, ChangeError> {
         let changes = changes.iter().map(|change| change.parse()).collect::<Result<Vec<_>, _>>()?;

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::{ConfigError, Service, Settings, nsid::Nsid, period::Period};
 use crate::{
     form::{Form, FormError},
-    host::clients::Clients,
+    host::clients::{Answer, Clients},
 };
 
 /// What may be changed while the agent runs.
@@ -104,19 +104,6 @@ impl Policies {
         let nets = |prefixes: &[Prefix]| prefixes.iter().map(|Prefix(net)| *net).collect();
         Clients { answered: self.answer, allow: nets(&self.allow), deny: nets(&self.deny) }
     }
-}
-
-/// Who gets an answer that the kernel makes by itself.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Answer {
-    /// On-link, private (RFC 1918), unique local and link-local addresses
-    #[default]
-    Local,
-    /// Every address: an open reflector, unless a firewall stands before it
-    Any,
-    /// Nobody: all queries go to the server
-    Off,
 }
 
 /// What becomes of an NSID that the server itself put into its response.

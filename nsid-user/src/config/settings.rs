@@ -11,11 +11,12 @@ use super::{
     listen::Listen,
     nsid::Nsid,
     period::Period,
-    policies::{Answer, AnswerRate, MaxUdpSize, OwnNsid, Prefix},
+    policies::{AnswerRate, MaxUdpSize, OwnNsid, Prefix},
     pool::{Limit, Ttl},
     store::Store,
     toml_text,
 };
+use crate::host::clients::Answer;
 
 /// Over the flags of what can be changed while the agent runs.
 pub(super) const POLICIES: &str = "Policies (`nsid set` changes them while the agent runs)";

@@ -8,6 +8,7 @@ use super::*;
 use crate::{
     cli::{Cli, Verb},
     form::Form,
+    host::clients::Answer,
     name::Pattern,
 };
 

@@ -8,10 +8,24 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
+use clap::ValueEnum;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use serde::Deserialize;
 
 use super::addresses::{Address, on_link_prefixes};
-use crate::config::Answer;
+
+/// Who gets an answer that the kernel makes by itself.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    /// On-link, private (RFC 1918), unique local and link-local addresses
+    #[default]
+    Local,
+    /// Every address: an open reflector, unless a firewall stands before it
+    Any,
+    /// Nobody: all queries go to the server
+    Off,
+}
 
 /// What holds for a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

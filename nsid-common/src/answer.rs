@@ -1,12 +1,13 @@
 //! The answer to a question for the server's own name, made from the query alone.
 
 use crate::{
-    asked::{self, AskedEdns, Identity, Question},
+    asked::{self, AskedEdns},
     checksum::Sum,
     clients::{self, ANSWERED, OVER},
     dns::{AA, DnsHdr, MIN_UDP_SIZE, OPTION_FIXED, QR, RD, RECORD_FIXED},
     fence,
     hook::{Answer, Covered},
+    identity::{Identity, Question},
     image::{self, Variant},
     ip::{ETH_LEN, Headers, Ip, MACS_LEN, Requestor, TAG_LEN, UDP_LEN},
     maps::{Maps, interface},

@@ -6,9 +6,10 @@
 
 use crate::{
     answer,
-    asked::{self, Asked, Identity},
+    asked::{self, Asked},
     checksum, clients,
     dns::{self, Compression, Message, Stop},
+    identity::Identity,
     insert,
     ip::Ip,
     maps::{Address, Maps},

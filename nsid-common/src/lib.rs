@@ -31,6 +31,7 @@ pub mod clients;
 pub mod dns;
 pub mod fence;
 pub mod hook;
+pub mod identity;
 pub mod image;
 pub mod insert;
 pub mod ip;

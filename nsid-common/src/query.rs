@@ -1,8 +1,9 @@
 //! Queries: noted if they ask for NSID, answered if they ask for the server's own name, passed on else.
 
 use crate::{
-    asked::{Asked, AskedEdns, asked, begins_identity, identity},
+    asked::{Asked, AskedEdns, asked},
     hook::Answer,
+    identity::{begins, identity},
     ip::{self, ETH_LEN, Headers, Ip, Requestor, UDP_LEN},
     outcome::Outcome,
     pending::{self, Exchange},
@@ -78,7 +79,7 @@ pub(crate) fn decide<V: Ip, H: Answer, const CALL: bool>(frame: H, tags: usize) 
     let exchange = Exchange::new(control, words.as_ref(), headers.udp.src, headers.udp.dst, headers.dns.id);
     let dns = tags + V::DNS;
     let end = dns - UDP_LEN + udp_len;
-    if begins_identity(&frame, dns) {
+    if begins(&frame, dns) {
         let Some(identity) = identity(&frame, dns, end) else {
             if !CALL {
                 return frame.query::<V>(tags);

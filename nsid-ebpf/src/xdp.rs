@@ -7,11 +7,12 @@ use aya_ebpf::{
 use aya_log_ebpf::debug;
 use nsid_common::{
     answer,
-    asked::{self, Asked, Identity},
+    asked::{self, Asked},
     checksum::{self, Sum},
     clients,
     dns::{self, Compression, Message, Stop},
     hook::{Answer, Edit, Hook, Walk},
+    identity::Identity,
     insert,
     ip::{Ip, UDP_CHECK, V4, V6},
     maps::Address,

@@ -7,9 +7,10 @@ use hickory_proto::{
     rr::{DNSClass, Name, RecordType},
 };
 use nsid_common::{
-    asked::{Asked, AskedEdns, asked, identity},
+    asked::{Asked, AskedEdns, asked},
     dns::{Edns, Message, walk},
     hook::Edit as _,
+    identity::identity,
     model::Model,
 };
 

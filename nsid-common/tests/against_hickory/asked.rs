@@ -2,7 +2,10 @@
 
 use super::oracle::{Signature, cases, message, with_model};
 use hickory_proto::op::MessageType;
-use nsid_common::asked::{Asked, AskedEdns, Identity, Question, asked, identity};
+use nsid_common::{
+    asked::{Asked, AskedEdns, asked},
+    identity::{Identity, Question, identity},
+};
 use proptest::prelude::*;
 
 fn asks(bytes: &[u8]) -> Option<Asked> {

@@ -3,9 +3,10 @@
 
 use libfuzzer_sys::fuzz_target;
 use nsid_common::{
-    asked::{Asked, asked, identity},
+    asked::{Asked, asked},
     dns::{self, Compression, Edns, Message, Stop, walk},
     hook::Edit as _,
+    identity::identity,
     ip::{ETH_LEN, tags},
     model::{Model, checksums_hold},
     outcome::Outcome,

@@ -200,6 +200,11 @@ impl Agent {
         self.process.stdout()
     }
 
+    /// The file that it writes its standard output to.
+    pub fn stdout_path(&self) -> &Path {
+        self.process.stdout_path()
+    }
+
     /// All it wrote to its standard error.
     pub fn stderr(&self) -> String {
         self.process.stderr()
@@ -252,6 +257,16 @@ impl Agent {
         self.process.thaw();
     }
 
+    /// Its exit status, if it has ended.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.process.ended()
+    }
+
+    /// `SIGTERM`, not waited for.
+    pub fn tell_to_end(&self) {
+        self.process.signal(Signal::TERM);
+    }
+
     /// Its end, waited for.
     pub fn wait(&mut self) -> ExitStatus {
         self.process.wait(PATIENCE)
@@ -266,7 +281,7 @@ impl Agent {
 
     /// `SIGTERM`, waited for.
     pub fn terminate(mut self) -> (ExitStatus, Instance) {
-        self.process.signal(Signal::TERM);
+        self.tell_to_end();
         let status = self.process.wait(PATIENCE);
         (status, self.instance)
     }

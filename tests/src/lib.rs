@@ -39,6 +39,8 @@ pub mod dig;
 pub mod message;
 pub mod prober;
 
+pub mod chaos;
+
 pub mod attached;
 pub mod boot_clock;
 pub mod capture;

@@ -108,6 +108,11 @@ impl Process {
         fs::read_to_string(&self.stdout).unwrap_or_default()
     }
 
+    /// Where that is.
+    pub fn stdout_path(&self) -> &Path {
+        &self.stdout
+    }
+
     /// What it wrote to its standard error so far.
     pub fn stderr(&self) -> String {
         fs::read_to_string(&self.stderr).unwrap_or_default()

@@ -9,6 +9,7 @@ mod setup;
 
 mod bench;
 mod build;
+mod chaos;
 mod conformance;
 mod fuzz;
 mod kernels;
@@ -51,6 +52,9 @@ enum Verb {
     /// Measure on this machine what the kernel programs cost, what a DNS server loses by them, and how long a start and
     /// the claims of a crowd take
     Bench(bench::Arguments),
+    /// Have members of a store and agents die, freeze and be cut off, look for a name that two say, and write
+    /// docs/chaos-etcd.md or docs/chaos-zk.md anew
+    Chaos(chaos::Arguments),
     /// Feed the code whatever bytes reach new parts of it, and compare: parser, kernel programs, configuration, control
     Fuzz(fuzz::Arguments),
     /// Ask every DNS server everything and write docs/conformance.md anew
@@ -72,6 +76,7 @@ fn main() -> ExitCode {
         Verb::Test(arguments) => test::test(&arguments, consent),
         Verb::Kernels(arguments) => kernels::kernels(&arguments, consent),
         Verb::Bench(arguments) => bench::bench(&arguments, consent),
+        Verb::Chaos(arguments) => chaos::chaos(&arguments, consent),
         Verb::Fuzz(arguments) => fuzz::fuzz(&arguments, consent),
         Verb::Conformance => conformance::conformance(consent),
         Verb::Lint => lint::lint(consent),

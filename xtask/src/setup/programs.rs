@@ -11,6 +11,8 @@ pub(crate) enum Purpose {
     Test,
     Bench,
     Fuzz,
+    /// Faults from outside, on a store of three members.
+    Chaos,
     /// To boot other kernels.
     Kernels,
     /// To test on other kernels, in the virtual machine.
@@ -26,7 +28,7 @@ struct Program {
 }
 
 /// Every program, its Debian package, and who starts it.
-static PROGRAMS: [Program; 27] = [
+static PROGRAMS: [Program; 28] = [
     Program {
         name: "protoc",
         package: "protobuf-compiler",
@@ -55,7 +57,7 @@ static PROGRAMS: [Program; 27] = [
         name: "nsd",
         package: "nsd",
         what_for: "a DNS server (Debian starts it: `systemctl disable --now nsd` ends that)",
-        started_for: &[Purpose::Demo, Purpose::Test, Purpose::Machine, Purpose::Bench],
+        started_for: &[Purpose::Demo, Purpose::Test, Purpose::Machine, Purpose::Bench, Purpose::Chaos],
     },
     Program {
         name: "named",
@@ -127,13 +129,13 @@ static PROGRAMS: [Program; 27] = [
         name: "etcd",
         package: "etcd-server",
         what_for: "a store of names (Debian starts it: `systemctl disable --now etcd` ends that)",
-        started_for: &[Purpose::Demo, Purpose::Test, Purpose::Bench],
+        started_for: &[Purpose::Demo, Purpose::Test, Purpose::Bench, Purpose::Chaos],
     },
     Program {
         name: "etcdctl",
         package: "etcd-client",
         what_for: "shows what etcd holds",
-        started_for: &[Purpose::Test],
+        started_for: &[Purpose::Test, Purpose::Chaos],
     },
     Program {
         name: "dig",
@@ -163,7 +165,13 @@ static PROGRAMS: [Program; 27] = [
         name: "ip",
         package: "iproute2",
         what_for: "makes network namespaces and their links, and shows what is attached there",
-        started_for: &[Purpose::Demo, Purpose::Test, Purpose::Machine, Purpose::Bench],
+        started_for: &[Purpose::Demo, Purpose::Test, Purpose::Machine, Purpose::Bench, Purpose::Chaos],
+    },
+    Program {
+        name: "nft",
+        package: "nftables",
+        what_for: "loses packets between network namespaces",
+        started_for: &[Purpose::Test, Purpose::Chaos],
     },
     Program {
         name: "tc",

@@ -1,0 +1,40 @@
+//! At most one node says a name at any instant, under every kind of fault; and a program that breaks that promise is
+//! found by what looks for it.
+
+use std::{path::Path, time::Duration};
+
+use nsid_tests::{
+    agent::binary_without_fence,
+    chaos::{Harm, Kind, Outcome, Plan, Software, chaos, report},
+};
+
+/// The shortest that every store grants.
+const TTL: Duration = Duration::from_secs(2);
+
+/// With leases of [`TTL`], and faults that last from half of it to twice as long.
+const PLAN: Plan = Plan {
+    seed: 7,
+    faults: Kind::COUNT,
+    only: None,
+    lasts: (Duration::from_secs(1), Duration::from_secs(4)),
+    ttl: TTL,
+};
+
+/// Has them happen; the outcome, and the report of it.
+fn run(plan: Plan, software: Software, binary: &Path) -> (Outcome, String) {
+    let outcome = chaos(&plan, software, binary.to_owned(), &mut |line| println!("{line}"));
+    let report = report(&outcome, binary);
+    (outcome, report)
+}
+
+/// The test of what looks for two that say one name.
+#[test]
+fn an_agent_without_a_fence_is_found_when_it_dies_and_when_it_is_frozen() {
+    for only in [&[Kind::Holder(Harm::Killed)], &[Kind::Holder(Harm::Frozen)]] {
+        // Until another one has the name.
+        let lasts = (3 * TTL, 3 * TTL);
+        let plan = Plan { faults: 1, only: Some(only), lasts, ..PLAN };
+        let (outcome, report) = run(plan, Software::Etcd, &binary_without_fence());
+        assert!(!outcome.collisions.is_empty(), "{only:?}: {report}");
+    }
+}

@@ -17,7 +17,7 @@ use tokio::{
     task::{JoinSet, LocalSet},
 };
 
-use super::services::{inherited, prolong, report};
+use super::services::{Claimant, inherited, prolong, report};
 use crate::{
     clock::BootTime,
     config::Service,
@@ -25,7 +25,6 @@ use crate::{
     form::Form,
     pace::until,
     state::State,
-    store::Nonce,
 };
 
 /// A start that takes no longer than this part of the time that is left asks the stores for nothing.
@@ -42,20 +41,25 @@ impl Meanwhile {
     /// says it anew.
     ///
     /// Without the thread, a start that is not slow loses nothing.
-    pub(super) fn keep(services: Vec<Service>, nonce: Nonce, predecessor: State, pins: Pins) -> Option<Self> {
-        let started = Self::start(services, nonce, predecessor, pins);
+    pub(super) fn keep(
+        services: Vec<Service>,
+        claimant: Claimant,
+        predecessor: State,
+        pins: Pins,
+    ) -> Option<Self> {
+        let started = Self::start(services, claimant, predecessor, pins);
         started
             .inspect_err(|error| log::warn!("what was claimed before is not renewed meanwhile: {error}"))
             .ok()
     }
 
-    fn start(services: Vec<Service>, nonce: Nonce, predecessor: State, pins: Pins) -> io::Result<Self> {
+    fn start(services: Vec<Service>, claimant: Claimant, predecessor: State, pins: Pins) -> io::Result<Self> {
         let (stop, stopped) = oneshot::channel();
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let keep = move || {
             LocalSet::new().block_on(&runtime, async {
                 tokio::select! {
-                    () = keep_all(services, nonce, predecessor, pins) => {}
+                    () = keep_all(services, claimant, predecessor, pins) => {}
                     // Also if its sender is gone.
                     _ = stopped => {}
                 }
@@ -79,7 +83,7 @@ impl Drop for Meanwhile {
     }
 }
 
-async fn keep_all(services: Vec<Service>, nonce: Nonce, predecessor: State, pins: Pins) {
+async fn keep_all(services: Vec<Service>, claimant: Claimant, predecessor: State, pins: Pins) {
     let maps = match Datapath::maps_before(&pins) {
         Ok(Some(maps)) => Rc::new(maps),
         Ok(None) => return,
@@ -94,10 +98,10 @@ async fn keep_all(services: Vec<Service>, nonce: Nonce, predecessor: State, pins
         let Some(inherited) = inherited(&service, &predecessor, &maps, index) else { continue };
         let (report, _status) = report(&service, events.clone());
         let voice = ServiceVoice::new(Rc::clone(&maps), index, Rc::clone(&form));
-        let nonce = nonce.of_service(index);
+        let incarnation = claimant.of_service(index);
         kept.spawn_local(async move {
             until(BootTime::now().saturating_add(inherited.until.left() / NOT_SLOW)).await;
-            prolong(service, nonce, voice, report, inherited).await;
+            prolong(service, incarnation, voice, report, inherited).await;
         });
     }
     while kept.join_next().await.is_some() {}

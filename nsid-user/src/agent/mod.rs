@@ -39,7 +39,7 @@ use self::{
     interfaces::Interfaces,
     meanwhile::Meanwhile,
     policies::{rules, warn_of_left_out},
-    services::{Services, silence_what_is_not_wanted},
+    services::{Claimant, Services, silence_what_is_not_wanted},
 };
 use crate::{
     clock,
@@ -199,9 +199,11 @@ impl Agent {
         }
         let Found { links, addresses, endpoints, rules } = look(&config, &interfaces, &netlink).await?;
         let nonce = Nonce::load_or_create(&lock.instance().nonce_path())?;
+        let claimant = Claimant { nonce, instance: lock.instance().clone() };
         let control = Control::bind(lock).context("cannot make the control socket")?;
-        let meanwhile = predecessor
-            .map(|state| Meanwhile::keep(config.services.clone(), nonce, state.clone(), pins.clone()));
+        let meanwhile = predecessor.map(|state| {
+            Meanwhile::keep(config.services.clone(), claimant.clone(), state.clone(), pins.clone())
+        });
 
         bpffs::ensure_mounted()?;
         let options = Options { observe: config.observe, log_packets: config.log_packets };
@@ -228,7 +230,7 @@ impl Agent {
             _ => None,
         };
         let form = config.policies.form.clone();
-        let services = Services::start(config.services.clone(), &nonce, &datapath.maps, form, predecessor);
+        let services = Services::start(config.services.clone(), &claimant, &datapath.maps, form, predecessor);
         let mut announcer = Announcer::default();
         announcer.interfaces(true);
         let first = State {

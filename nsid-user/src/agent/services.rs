@@ -19,11 +19,25 @@ use crate::{
     config::{Nsid, Service, StoreConfig},
     datapath::{Maps, Said, ServiceVoice},
     form::Form,
-    host::instance::RUN_ROOT,
+    host::instance::{Instance, RUN_ROOT},
     name::Pattern,
     state::{ServiceState, State},
-    store::{ClaimError, ClaimStatus, Cluster, Etcd, Kind, Local, Nonce, Progress},
+    store::{Agreement, ClaimError, ClaimStatus, Cluster, Etcd, Incarnation, Kind, Local, Nonce, Progress},
 };
+
+/// Who claims for the services of this run.
+#[derive(Clone, Debug)]
+pub(super) struct Claimant {
+    pub(super) nonce: Nonce,
+    pub(super) instance: Instance,
+}
+
+impl Claimant {
+    /// Two of them can be in one pool.
+    pub(super) fn of_service(&self, index: u32) -> Incarnation {
+        Incarnation::here(self.nonce, &self.instance, index)
+    }
+}
 
 /// The tasks, and what they tell.
 pub(super) struct Services {
@@ -40,7 +54,7 @@ impl Services {
     /// Starts to claim; goes on with what the predecessor held, if there is one.
     pub(super) fn start(
         configured: Vec<Service>,
-        nonce: &Nonce,
+        claimant: &Claimant,
         maps: &Rc<Maps>,
         form: Form,
         predecessor: Option<&State>,
@@ -56,7 +70,7 @@ impl Services {
             let inherited = predecessor.and_then(|state| inherited(service, state, maps, index));
             tasks.spawn_local(claim(
                 service.clone(),
-                nonce.of_service(index),
+                claimant.of_service(index),
                 voice,
                 report,
                 inherited,
@@ -129,7 +143,7 @@ pub(super) fn report(
 
 async fn claim(
     service: Service,
-    nonce: Nonce,
+    incarnation: Incarnation,
     voice: ServiceVoice,
     report: Report,
     inherited: Option<Inherited>,
@@ -141,11 +155,11 @@ async fn claim(
             Ok(())
         }
         StoreConfig::Local { pattern, ttl } => {
-            let store = local(&pattern, nonce, ttl);
+            let store = local(&pattern, incarnation, ttl);
             claim::hold(store, &pattern, voice, &report, inherited, &mut stop).await
         }
         StoreConfig::Etcd { cluster, pattern, ttl } => {
-            let store = etcd(cluster, &pattern, nonce, ttl);
+            let store = etcd(cluster, &pattern, incarnation, ttl);
             // On the heap: the other stores need not reserve what this one takes.
             Box::pin(claim::hold(store, &pattern, voice, &report, inherited, &mut stop)).await
         }
@@ -155,7 +169,7 @@ async fn claim(
 /// Has what a service inherited last, until this is dropped.
 pub(super) async fn prolong(
     service: Service,
-    nonce: Nonce,
+    incarnation: Incarnation,
     voice: ServiceVoice,
     report: Report,
     inherited: Inherited,
@@ -164,22 +178,23 @@ pub(super) async fn prolong(
         // It has no deadline.
         StoreConfig::Static(_) => {}
         StoreConfig::Local { pattern, ttl } => {
-            claim::prolong(local(&pattern, nonce, ttl), &pattern, voice, &report, inherited).await;
+            claim::prolong(local(&pattern, incarnation, ttl), &pattern, voice, &report, inherited).await;
         }
         StoreConfig::Etcd { cluster, pattern, ttl } => {
-            let store = etcd(cluster, &pattern, nonce, ttl);
+            let store = etcd(cluster, &pattern, incarnation, ttl);
             claim::prolong(store, &pattern, voice, &report, inherited).await;
         }
     }
 }
 
-fn local(pattern: &Pattern, nonce: Nonce, ttl: Duration) -> Local {
-    let directory = Path::new(RUN_ROOT).join("local").join(pattern.pool());
-    Local::new(directory, nonce, pattern.limit().get(), ttl)
+fn local(pattern: &Pattern, incarnation: Incarnation, ttl: Duration) -> Local {
+    let agreement = Agreement::new(pattern);
+    let directory = Path::new(RUN_ROOT).join("local").join(agreement.pool());
+    Local::new(directory, incarnation, agreement, ttl)
 }
 
-fn etcd(cluster: Cluster, pattern: &Pattern, nonce: Nonce, ttl: Duration) -> Etcd {
-    Etcd::new(cluster, &pattern.pool(), nonce, pattern.limit().get(), ttl)
+fn etcd(cluster: Cluster, pattern: &Pattern, incarnation: Incarnation, ttl: Duration) -> Etcd {
+    Etcd::new(cluster, incarnation, Agreement::new(pattern), ttl)
 }
 
 /// What a service goes on with: the claim of the same source, if its name is still said.

@@ -21,7 +21,7 @@ pub use fixed::fixed;
 use crate::clock::{self, BootTime, Deadline};
 use crate::name::{NodeName, Pattern};
 use crate::pace::{Backoff, jittered, until, within};
-use crate::store::{ClaimError, Grant, Lease, Progress, RENEWALS, RenewError, Store, Unreachable};
+use crate::store::{ClaimError, Grant, Lease, Progress, RenewError, Store, Unreachable};
 
 /// How long a store may take to release a slot before the process ends without: its lease runs out by itself.
 const RELEASE_LIMIT: Duration = Duration::from_secs(2);
@@ -175,7 +175,7 @@ impl<S: Store, V: Voice> Claimant<'_, S, V> {
     }
 
     async fn resume(&mut self, Inherited { slot, token, until }: Inherited) -> Result<Lease, End> {
-        let limit = until.left() / RENEWALS;
+        let limit = until.left() / S::RENEWALS;
         self.insist(Ask::Resume { slot, token }, until, limit).await
     }
 
@@ -194,12 +194,12 @@ impl<S: Store, V: Voice> Claimant<'_, S, V> {
         true
     }
 
-    /// Renews the lease [`RENEWALS`] times in its length for as long as that works.
+    /// Renews the lease [`Store::RENEWALS`] times in its length for as long as that works.
     async fn keep(&mut self, mut lease: Lease) -> End {
         loop {
-            let due = lease.sent().saturating_add(jittered(lease.ttl() / RENEWALS));
+            let due = lease.sent().saturating_add(jittered(lease.ttl() / S::RENEWALS));
             until(due.min(lease.deadline())).await;
-            lease = match self.insist(Ask::Renew, lease.deadline(), lease.ttl() / RENEWALS).await {
+            lease = match self.insist(Ask::Renew, lease.deadline(), lease.ttl() / S::RENEWALS).await {
                 Ok(lease) => lease,
                 Err(end) => return end,
             };

@@ -11,7 +11,7 @@ use std::thread;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::store::{ClaimStatus, Kind, Local, Nonce, State};
+use crate::store::{Agreement, ClaimStatus, Incarnation, Kind, Local, NodeId, Nonce, State};
 
 const TTL: Duration = Duration::from_secs(1);
 
@@ -421,7 +421,11 @@ async fn a_name_given_by_hand_is_said_without_a_deadline_until_the_stop() {
 async fn over_the_local_store_the_next_holder_speaks_only_when_the_last_is_silent() {
     let directory = tempfile::tempdir().unwrap();
     let start = || {
-        let store = Local::new(directory.path().join("pool"), Nonce::random().unwrap(), 1, TTL);
+        let nonce = Nonce::random().unwrap();
+        let node = NodeId::of(&nonce.to_string(), "test", 0);
+        let agreement = Agreement::new(&Pattern::parse("worker{id}.tf.local", NonZeroU32::MIN).unwrap());
+        let incarnation = Incarnation::new(nonce, node, String::new());
+        let store = Local::new(directory.path().join("pool"), incarnation, agreement, TTL);
         Held::start(store, Diary::default(), None)
     };
     let mut killed = start();

@@ -133,14 +133,15 @@ pub struct ServiceSettings {
 
     /// The names of a pool, with {id} where the slot's number goes: 'worker{id}.tf.local'
     ///
-    /// No digit may stand beside {id}. Agents that give the same pattern share its pool, in upper or lower case; two
-    /// pools of one host or etcd must not otherwise make the same name.
+    /// No digit may stand beside {id}. Agents that give the same pattern share its pool. Who spells it in another case, or
+    /// makes a name of another pool of the same host or etcd, is refused.
     #[arg(long, value_name = "PATTERN")]
     pub pattern: Option<String>,
 
     /// How many names a pool has: slots 0 to N-1 [default: 64]
     ///
-    /// With more nodes than that, the others wait in line, and say no name until one is given back.
+    /// The same for all agents of a pool. With more nodes than that, the others wait in line, and say no name until one is
+    /// given back.
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     #[serde(deserialize_with = "toml_text::number")]
     pub limit: Option<Limit>,

@@ -53,14 +53,35 @@ impl Pattern {
         NodeName(self.text(slot))
     }
 
-    /// What tells this pool from others of the host: names that differ only in case are one name (RFC 4343).
-    pub fn pool(&self) -> String {
-        self.to_string().to_ascii_lowercase()
+    /// A name that both patterns make, if there is one: names that differ only in case are one name (RFC 4343).
+    ///
+    /// By the invariant, digits of a name are a slot as a whole or not at all. So where one pattern has its slot, the
+    /// other has the same digits in its text.
+    pub fn name_in_common(&self, other: &Self) -> Option<NodeName> {
+        let ends = |pattern: &Self| (pattern.before.to_ascii_lowercase(), pattern.after.to_ascii_lowercase());
+        let (first, second) =
+            if self.before.len() <= other.before.len() { (self, other) } else { (other, self) };
+        let ((before, after), second_ends) = (ends(first), ends(second));
+        if before.len() == second_ends.0.len() {
+            return ((before, after) == second_ends).then(|| self.name(0));
+        }
+        let (slot, between) = slot_in_front(second_ends.0.strip_prefix(&before)?)?;
+        let (second_slot, end) = slot_in_front(after.strip_prefix(between)?)?;
+        let both = end == second_ends.1 && slot < first.limit.get() && second_slot < second.limit.get();
+        both.then(|| first.name(slot))
     }
 
     fn text(&self, slot: u32) -> String {
         format!("{}{slot}{}", self.before, self.after)
     }
+}
+
+/// The digits that a text begins with, as a slot is written, and what stands behind them.
+fn slot_in_front(text: &str) -> Option<(u32, &str)> {
+    let rest = text.trim_start_matches(|c: char| c.is_ascii_digit());
+    let digits = &text[..text.len() - rest.len()];
+    let slot: u32 = digits.parse().ok()?;
+    (slot.to_string() == digits).then_some((slot, rest))
 }
 
 /// The one spelling of this pattern, the same however it was given.
@@ -151,11 +172,21 @@ mod tests {
     }
 
     #[test]
-    fn a_pool_is_the_same_in_upper_and_lower_case_and_its_names_are_as_given() {
-        let [upper, lower] =
-            ["Worker{{.ID}}.TF.local", "worker{id}.tf.local"].map(|text| parse(text, 3).unwrap());
-        assert_eq!(upper.pool(), lower.pool());
-        assert_eq!(upper.name(1).as_str(), "Worker1.TF.local");
+    fn a_name_in_common_is_found_where_ones_slot_is_the_others_text() {
+        for (one, other, name) in [
+            ("w{id}.n5", "w5.n{id}", Some("w5.n5")),
+            ("Worker{id}.test", "worker{id}.TEST", Some("Worker0.test")),
+            ("w{id}", "w{id}.n", None),
+            ("w{id}.n05", "w5.n{id}", None),
+            ("w{id}.n5", "w5.n{id}.x", None),
+            ("w{id}.n9", "w9.n{id}", None),
+        ] {
+            let [one, other] = [one, other].map(|text| parse(text, 9).unwrap());
+            for (one, other) in [(&one, &other), (&other, &one)] {
+                let found = one.name_in_common(other).map(|name| name.to_string().to_lowercase());
+                assert_eq!(found, name.map(str::to_lowercase), "{one} {other}");
+            }
+        }
     }
 
     #[test]
@@ -206,6 +237,14 @@ mod tests {
             if let [Ok(one), Ok(other)] = patterns && one != other {
                 prop_assert_ne!(one.name(slots.0), other.name(slots.1));
             }
+        }
+
+        #[test]
+        fn a_name_in_common_is_found_if_there_is_one(one in "[a1{]{1,4}", other in "[a1{]{1,4}") {
+            let patterns = [&one, &other].map(|text| parse(&text.replacen('{', "{id}", 1), 12));
+            let [Ok(one), Ok(other)] = patterns else { return Ok(()) };
+            let both_make = (0..12).any(|slot| (0..12).any(|second| one.name(slot) == other.name(second)));
+            prop_assert_eq!(one.name_in_common(&other).is_some(), both_make);
         }
 
         #[test]

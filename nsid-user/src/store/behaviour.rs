@@ -1,17 +1,27 @@
-//! What every store does, told as tests over the [`Store`] trait. [`behaves_as_a_store!`] runs them on one.
+//! What every store does, told as tests over the [`Store`] and [`Directory`] traits. [`behaves_as_a_store!`] runs them on one.
 
 use std::sync::Barrier;
 use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::{Grant, Kind, Nonce, Progress, RenewError, State, Store};
+use super::{
+    Agreement, ClaimError, Directory, Grant, Holder, Incarnation, Kind, NodeId, Nonce, Progress, RenewError,
+    State, Store,
+};
 use crate::clock::BootTime;
+use crate::name::Pattern;
+
+/// That of every pool of these tests.
+pub(crate) const PATTERN: &str = "worker{id}.n5.test";
+
+/// A pattern that makes a name of it, `worker5.n5.test`.
+const ENTANGLED: &str = "worker5.n{id}.test";
 
 /// A pool on some store, of its own for each test.
 pub(crate) trait Pool: Sync {
     /// A claimant's side of it.
-    type Claimant: Store + 'static;
+    type Claimant: Store + Directory + 'static;
     /// What leases are asked for.
     const TTL: Duration;
     /// How long a slot may lie free before who waits in line has it: released, and expired.
@@ -23,8 +33,14 @@ pub(crate) trait Pool: Sync {
 
     /// A new pool of that many slots.
     fn new(limit: u32) -> Self;
-    /// The claimant with that nonce.
-    fn claimant(&self, nonce: Nonce) -> Self::Claimant;
+    /// What its claimants are given alike: [`PATTERN`], and the limit.
+    fn agreement(&self) -> Agreement;
+    /// A claimant on the store that was given that.
+    fn claimant_of(&self, incarnation: Incarnation, agreement: Agreement) -> Self::Claimant;
+    /// The claimant with that nonce, on a node of its own.
+    fn claimant(&self, nonce: Nonce) -> Self::Claimant {
+        self.claimant_of(incarnation(nonce, &nonce.to_string()), self.agreement())
+    }
     /// Begins an outage for who holds slot 0.
     fn outage(&self) -> Self::Outage<'_>;
 }
@@ -46,6 +62,10 @@ macro_rules! behaves_as_a_store {
             a_long_line_is_served_to_its_end,
             who_left_the_line_is_given_nothing,
             an_outage_that_is_shorter_than_the_lease_takes_nothing_away,
+            who_differs_in_pattern_or_limit_is_refused_with_both_values_and_changes_nothing,
+            of_two_pools_that_make_the_same_name_the_younger_is_refused,
+            a_node_that_is_back_gets_its_last_slot_if_it_is_free_and_takes_it_from_nobody,
+            the_directory_shows_who_has_which_slot_and_how_many_wait,
         }
     };
     ($pool:ty: $($rule:ident),* $(,)?) => {
@@ -268,6 +288,112 @@ pub(crate) async fn an_outage_that_is_shorter_than_the_lease_takes_nothing_away<
     let lease = back.await.expect("back again");
     assert!(lease.sent() > grant.lease.sent());
     assert_eq!(claim(&mut newcomer(&pool)).await.slot, 1);
+}
+
+pub(crate) async fn who_differs_in_pattern_or_limit_is_refused_with_both_values_and_changes_nothing<
+    P: Pool,
+>() {
+    let pool = P::new(8);
+    let mut holder = newcomer(&pool);
+    claim(&mut holder).await;
+    let before = holder.names().await.unwrap();
+    for (pattern, limit, told) in [
+        ("Worker{id}.n5.test", 8, "pattern Worker{id}.n5.test here, worker{id}.n5.test in the pool"),
+        (PATTERN, 16, "limit 16 here, 8 in the pool"),
+    ] {
+        let refused = refused::<P>(&pool, agreement(pattern, limit)).await;
+        assert!(refused.contains(told), "{refused}");
+    }
+    assert_eq!(holder.names().await.unwrap(), before);
+    holder.renew().await.unwrap();
+    assert_eq!(claim(&mut newcomer(&pool)).await.slot, 1);
+}
+
+pub(crate) async fn of_two_pools_that_make_the_same_name_the_younger_is_refused<P: Pool>() {
+    let pool = P::new(8);
+    let mut holder = newcomer(&pool);
+    claim(&mut holder).await;
+    for _ in 0..2 {
+        let refused = refused::<P>(&pool, agreement(ENTANGLED, 8)).await;
+        for part in [PATTERN, ENTANGLED, "worker5.n5.test"] {
+            assert!(refused.contains(part), "no {part} in {refused}");
+        }
+    }
+    holder.renew().await.unwrap();
+    assert_eq!(claim(&mut newcomer(&pool)).await.slot, 1);
+    // One of other names is none of its business.
+    let mut beside =
+        pool.claimant_of(incarnation(Nonce::random().unwrap(), "beside"), agreement("beside{id}.test", 8));
+    assert_eq!(claim(&mut beside).await.slot, 0);
+}
+
+pub(crate) async fn a_node_that_is_back_gets_its_last_slot_if_it_is_free_and_takes_it_from_nobody<P: Pool>() {
+    let pool = P::new(6);
+    let start = |node: &str| pool.claimant_of(incarnation(Nonce::random().unwrap(), node), pool.agreement());
+    let mut stores = ["a", "b", "c", "d"].map(start);
+    let mut tokens = Vec::new();
+    for (expected, store) in (0..).zip(&mut stores) {
+        let grant = claim(store).await;
+        assert_eq!(grant.slot, expected);
+        tokens.push(grant.token);
+    }
+    let [mut a, mut b, mut c, mut d] = stores;
+    b.release().await.unwrap();
+    c.release().await.unwrap();
+    // Slot 1 is lower, and free.
+    let grant = claim(&mut start("c")).await;
+    assert!(grant.slot == 2 && grant.token > tokens[2], "{grant:?} {tokens:?}");
+    assert_eq!(claim(&mut newcomer(&pool)).await.slot, 1);
+    assert_eq!(claim(&mut start("b")).await.slot, 4);
+    for holder in [&mut a, &mut d] {
+        holder.renew().await.expect("nothing was taken from it");
+    }
+}
+
+pub(crate) async fn the_directory_shows_who_has_which_slot_and_how_many_wait<P: Pool>() {
+    let pool = P::new(2);
+    let mut looker = newcomer(&pool);
+    let roll = looker.names().await.unwrap();
+    assert!(roll.holders.is_empty() && roll.waiting == 0 && roll.agreement.is_none(), "{roll:?}");
+    let nonces = [(); 2].map(|()| Nonce::random().unwrap());
+    let mut stores = nonces.map(|nonce| pool.claimant(nonce));
+    let mut grants = Vec::new();
+    for store in &mut stores {
+        grants.push(claim(store).await);
+    }
+    let (line, _) = in_line(&pool).await;
+    let roll = looker.names().await.unwrap();
+    let shown: Vec<_> =
+        roll.holders.iter().map(|entry| (entry.slot, entry.token, entry.holder.nonce)).collect();
+    let expected: Vec<_> =
+        grants.iter().zip(nonces).map(|(grant, nonce)| (grant.slot, grant.token, nonce)).collect();
+    assert_eq!((shown, roll.waiting, roll.agreement), (expected, 1, Some(pool.agreement())));
+    let Holder { host, ttl, .. } = &roll.holders[0].holder;
+    assert_eq!((&**host, u128::from(*ttl)), (HOST, P::TTL.as_millis()));
+    line.abort();
+    stores[0].release().await.unwrap();
+    let roll = looker.names().await.unwrap();
+    assert_eq!(roll.holders.first().map(|entry| entry.holder.nonce), Some(nonces[1]), "{roll:?}");
+}
+
+const HOST: &str = "host.test";
+
+/// A claimant's, on the node of that name.
+fn incarnation(nonce: Nonce, node: &str) -> Incarnation {
+    Incarnation::new(nonce, NodeId::of(node, "test", 0), HOST.to_owned())
+}
+
+pub(crate) fn agreement(pattern: &str, limit: u32) -> Agreement {
+    Agreement::new(&Pattern::parse(pattern, limit.try_into().unwrap()).unwrap())
+}
+
+/// Why a claimant that was given that gets nothing.
+async fn refused<P: Pool>(pool: &P, agreement: Agreement) -> String {
+    let mut other = pool.claimant_of(incarnation(Nonce::random().unwrap(), "other"), agreement);
+    let progress = Progress::new(Kind::Local, "test").0;
+    let refused = timeout(P::TTL * 2, other.claim(&progress)).await.expect("an end").unwrap_err();
+    assert!(matches!(refused, ClaimError::Disagrees { .. }), "{refused}");
+    refused.to_string()
 }
 
 pub(crate) fn sorted(mut slots: Vec<u32>) -> Vec<u32> {

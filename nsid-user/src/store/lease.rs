@@ -7,10 +7,6 @@ use crate::clock::{self, BootTime};
 /// How much slower than the store's this host's clock may run: one part in 50, 2 %.
 const DRIFT: u32 = 50;
 
-/// How often a lease is renewed in its length. A store that has to give up on one who does not answer, and ask another,
-/// has to do so in a fraction of that time.
-pub(crate) const RENEWALS: u32 = 3;
-
 /// Time for which a store gives a slot to nobody else, counted from before it was asked.
 ///
 /// **Invariant:** the count begins when the request is sent. From the reply's arrival it would end later than the

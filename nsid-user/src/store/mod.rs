@@ -8,22 +8,30 @@
 //! lose, so [`claim::fixed`](crate::claim::fixed) says it, and no [`Grant`] has to do without a slot, a token or
 //! a lease.
 
+mod agreement;
 #[cfg(test)]
 #[macro_use]
 mod behaviour;
+mod directory;
 pub mod etcd;
+mod holder;
+mod incarnation;
 mod lease;
 mod local;
 mod nonce;
+pub mod order;
 mod progress;
 
 use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
+pub use agreement::{Agreement, Disagreement};
+pub use directory::{Directory, Entry, Roll};
 pub use etcd::{Cluster, Credentials, Etcd, PASSWORD_VARIABLE, Password};
+pub use holder::Holder;
+pub use incarnation::{Incarnation, NodeId};
 pub use lease::Lease;
-pub(crate) use lease::RENEWALS;
 pub use local::Local;
 pub use nonce::{Nonce, NonceError};
 pub use progress::{ClaimStatus, Kind, Progress, State, StoreStatus};
@@ -37,10 +45,15 @@ pub use progress::{ClaimStatus, Kind, Progress, State, StoreStatus};
 /// Calls may come in any order. [`claim`](Store::claim) while a slot is held (the claimant let its lease pass, and
 /// cannot know what became of the slot) begins anew, and may well return the same slot.
 pub trait Store: Send {
+    /// How often a lease is renewed in its length. A store that has to give up on one who does not answer, and ask another,
+    /// has to do so in a fraction of that time.
+    const RENEWALS: u32 = 3;
+
     /// Waits for a slot, for ever if need be, and says through `progress` what it waits for.
     ///
     /// The lowest free slot is taken, in a crowd the i-th lowest by the i-th claimant; a claimant whose last lease
-    /// still runs gets its own slot back. The token is greater than that of every grant that had been made when
+    /// still runs gets its own slot back, and one whose node had a slot last, under another nonce, gets that one if it is
+    /// free and below the number of claimants. The token is greater than that of every grant that had been made when
     /// this claim began, and in one slot greater than all before.
     fn claim(&mut self, progress: &Progress) -> impl Future<Output = Result<Grant, ClaimError>> + Send;
 
@@ -85,6 +98,17 @@ pub enum ClaimError {
         path: PathBuf,
         /// What the kernel said.
         source: io::Error,
+    },
+    /// The pool is not what this claimant was told it is.
+    #[error(
+        "{disagreement}, by {store}; give this agent what the others of its pool have, and no name of another pool, or \
+         delete that if no agent goes by it any more"
+    )]
+    Disagrees {
+        /// Where in the store that is.
+        store: String,
+        /// In what they differ.
+        disagreement: Disagreement,
     },
     /// etcd does not let this claimant do what a claim takes.
     #[error(

@@ -59,8 +59,13 @@ impl Nonce {
             Err(error) => return Err(failed(error)),
         }
         let nonce = Self::random()?;
-        nonce.keep(path).map_err(failed)?;
+        nonce.keep_in(path)?;
         Ok(nonce)
+    }
+
+    /// Is what [`load_or_create`](Nonce::load_or_create) returns from now on.
+    pub(super) fn keep_in(self, path: &Path) -> Result<(), NonceError> {
+        self.keep(path).map_err(|source| NonceError::File { path: path.to_owned(), source })
     }
 
     /// That of one service of the incarnation, so that two of them can be in one pool.

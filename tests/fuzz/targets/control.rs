@@ -8,12 +8,14 @@ use std::{fs, path::Path, time::Duration};
 use libfuzzer_sys::fuzz_target;
 use nsid_user::{
     config::Change,
+    name::Pattern,
     probe::{Answer, Question},
     set::{SetReply, SetRequest},
     state::State,
     store::{
-        Kind, Local, Nonce, Progress, Store as _,
-        etcd::{Keys, Taken, Turn, View},
+        Agreement, Holder, Incarnation, Kind, Local, NodeId, Nonce, Progress, Store as _,
+        etcd::Keys,
+        order::{Turn, View},
     },
 };
 use serde::Deserialize;
@@ -74,23 +76,37 @@ fn probe(question: Question, datagram: &[u8]) {
 fn pool(bytes: &[u8]) {
     const LIMIT: u32 = 4;
     let nonce: Nonce = NONCE.parse().expect("32 digits");
-    let keys = Keys::new("a{id}", nonce);
+    let keys = Keys::new("/nsid", agreement("a{id}", LIMIT));
     let mut view = View::default();
     for (line, revision) in bytes.split(|byte| *byte == b'\n').zip(1..) {
         let (key, value) = line.split_at(line.iter().position(|byte| *byte == b' ').unwrap_or(line.len()));
-        view.tickets.extend(keys.waiting(key));
-        if let Some(taken) = keys.taken(key, value.strip_prefix(b" ").unwrap_or_default(), revision) {
-            assert_eq!(keys.slot(taken.slot).as_bytes(), key);
-            view.slots.push(taken);
+        let value = value.strip_prefix(b" ").unwrap_or_default();
+        view.tickets.extend(keys.present(key, value));
+        if let Some(record) = keys.record(key, value, revision) {
+            assert_eq!(keys.slot(record.slot).as_bytes(), key);
+            if let Some(holder) = &record.holder {
+                assert_eq!(Holder::read(holder.to_json().as_bytes()).as_ref(), Some(holder));
+            }
+            // No key is there twice.
+            view.slots.retain(|other| other.slot != record.slot);
+            view.slots.push(record);
         }
     }
-    let holder = |slot: u32| view.slots.iter().filter(move |taken| taken.slot == slot);
+    let holds = |slot: u32| view.holders().any(|(record, _)| record.slot == slot);
     match view.turn(nonce, LIMIT) {
-        Turn::Keep(Taken { slot, holder, .. }) => assert!(slot < LIMIT && holder == Some(nonce)),
-        Turn::Take(slot) => assert!(slot < LIMIT && holder(slot).next().is_none()),
+        Turn::Keep { slot, .. } => {
+            let holder = view.record(slot).and_then(|record| record.holder.as_ref());
+            assert!(slot < LIMIT && holder.is_some_and(|holder| holder.nonce == nonce));
+        }
+        Turn::Take(slot) => assert!(slot < LIMIT && !holds(slot)),
         Turn::Wait { departures } => assert!((1..=view.tickets.len()).contains(&departures)),
-        Turn::Absent => assert!(!view.tickets.contains(&nonce)),
+        Turn::Absent => assert!(!view.is_present(nonce)),
     }
+}
+
+fn agreement(pattern: &str, limit: u32) -> Agreement {
+    let limit = limit.try_into().expect("not 0");
+    Agreement::new(&Pattern::parse(pattern, limit).expect("a pattern"))
 }
 
 /// The claimant's.
@@ -134,7 +150,7 @@ fn nonce(site: &Site, bytes: &[u8]) {
 struct Token {
     token: u64,
     #[serde(rename = "holder", deserialize_with = "Option::deserialize")]
-    _holder: Option<String>,
+    _holder: Option<Holder>,
 }
 
 /// In a slot's record: it is taken or left, and left as it is if it cannot be read.
@@ -144,7 +160,8 @@ fn slot(site: &Site, record: &[u8]) {
     fs::write(&path, record).expect("there is room in memory");
     let before: Option<Token> = serde_json::from_slice(record).ok();
     let nonce: Nonce = NONCE.parse().expect("32 digits");
-    let mut local = Local::new(pool.into(), nonce, 1, Duration::from_secs(10));
+    let incarnation = Incarnation::new(nonce, NodeId::of("machine", "default", 0), "host".to_owned());
+    let mut local = Local::new(pool.into(), incarnation, agreement("a{id}", 1), Duration::from_secs(10));
     let (progress, _status) = Progress::new(Kind::Local, "fuzzed");
     let claim = async { timeout(Duration::ZERO, local.claim(&progress)).await };
     let left = || fs::read(&path).expect("it is still there");
@@ -155,7 +172,7 @@ fn slot(site: &Site, record: &[u8]) {
             let Token { token, .. } = before.expect("nothing is taken that cannot be read");
             assert!(grant.slot == 0 && (grant.token > token || token == u64::MAX));
             let after: serde_json::Value = serde_json::from_slice(&left()).expect("our own record is read");
-            assert_eq!(after["holder"], nonce.to_string());
+            assert_eq!(after["holder"]["nonce"], nonce.to_string());
         }
     }
 }

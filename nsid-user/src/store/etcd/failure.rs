@@ -5,13 +5,15 @@ use std::error::Error as _;
 use etcd_client::Error;
 use tonic::{Code, Status};
 
-use crate::store::{RenewError, Unreachable};
+use crate::store::{Disagreement, RenewError, Unreachable};
 
 /// Why a request was not carried out, or may not have been.
 #[derive(Debug)]
 pub(super) enum Failure {
     /// etcd will not do this, and waiting does not mend it.
     Refused(String),
+    /// The pool is not what this claimant takes it for, by that key.
+    Disagrees(String, Disagreement),
     /// The lease is over, or what was put with it is no longer there.
     Lost,
     /// Everything else, that another time or another member may mend.
@@ -28,8 +30,19 @@ impl From<Failure> for RenewError {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Lost => Self::Lost,
-            Failure::Refused(reason) => Unreachable::new(reason).into(),
-            Failure::Unreachable(reason) => reason.into(),
+            other => Self::Unreachable(other.into()),
+        }
+    }
+}
+
+/// Of a request that nothing is lost by.
+impl From<Failure> for Unreachable {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Refused(reason) => Self::new(reason),
+            Failure::Disagrees(_, disagreement) => Self::new(disagreement),
+            Failure::Lost => Self::new("the lease is over"),
+            Failure::Unreachable(reason) => reason,
         }
     }
 }

@@ -7,11 +7,14 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tonic::transport::Endpoint;
 
+use super::Etcd;
 use super::cluster::{Cluster, Credentials};
 use super::failure::{Failure, Meaning, meaning};
 use crate::clock::BootTime;
 use crate::pace::within;
-use crate::store::{RENEWALS, Unreachable};
+use crate::store::{Store, Unreachable};
+
+const RENEWALS: u32 = <Etcd as Store>::RENEWALS;
 
 /// How long a member may take to answer. A leader that was stopped keeps its connections, and a request to it hangs
 /// without an error; the next member knows the next leader.
@@ -20,6 +23,9 @@ const PATIENCE: Duration = Duration::from_millis(700);
 /// So many times that, where no deadline is near. A crowd that starts at once keeps etcd busy for seconds: who gives up
 /// and asks again only makes it busier.
 const UNHURRIED: u32 = 4;
+
+/// So many times in a row may a member say that it has too much to do. Then another one may have less.
+const BUSY: u32 = 4;
 
 /// How often the time that a member has is doubled while nobody answers.
 const DOUBLINGS: u32 = 2;
@@ -32,6 +38,15 @@ const LOGIN: Duration = Duration::from_secs(10);
 /// How soon the kernel looks whether a connection that rests is still one: firewalls forget them.
 const REST: Duration = Duration::from_secs(30);
 
+/// What an answer is waited for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Pace {
+    /// A deadline is near.
+    Renewal,
+    /// None is.
+    Claim,
+}
+
 /// A cluster's members, one of which is connected to.
 pub(super) struct Members {
     cluster: Cluster,
@@ -43,6 +58,8 @@ pub(super) struct Members {
     login: Duration,
     /// How many requests in a row nobody answered in time.
     hung: u32,
+    /// How many requests in a row the member had too much to do for.
+    busy: u32,
     /// How many members have refused since the last answer: one alone may be wrong, after a restart say
     /// (etcd-io/etcd#14355).
     refusals: usize,
@@ -65,6 +82,7 @@ impl Members {
             patience,
             login: if members > 1 { LOGIN.min(ttl / RENEWALS) } else { LOGIN },
             hung: 0,
+            busy: 0,
             refusals: 0,
             current: first % members,
             client: None,
@@ -78,23 +96,19 @@ impl Members {
         self.cluster.endpoints.len()
     }
 
-    /// Sends a request that a renewal waits for to the member that answered last. If it does not answer in time or
-    /// cannot, another one is asked the next time.
+    /// Sends a request to the member that answered last. If it does not answer in time or cannot, another one is asked the
+    /// next time.
     pub(super) async fn ask<T>(
         &mut self,
+        pace: Pace,
         request: impl AsyncFnOnce(&mut Client) -> Result<T, Error>,
     ) -> Result<T, Failure> {
         let (patience, most) = self.patience;
-        self.ask_within(self.grown(patience).min(most), request).await
-    }
-
-    /// The same for what has no deadline.
-    pub(super) async fn ask_unhurried<T>(
-        &mut self,
-        request: impl AsyncFnOnce(&mut Client) -> Result<T, Error>,
-    ) -> Result<T, Failure> {
-        let (patience, _) = self.patience;
-        self.ask_within(self.grown(patience * UNHURRIED), request).await
+        let limit = match pace {
+            Pace::Renewal => self.grown(patience).min(most),
+            Pace::Claim => self.grown(patience * UNHURRIED),
+        };
+        self.ask_within(limit, request).await
     }
 
     fn grown(&self, patience: Duration) -> Duration {
@@ -114,11 +128,18 @@ impl Members {
         let unreachable = |reason: String| Unreachable::new(format!("{endpoint}: {reason}")).into();
         let failure = match answer.map(|answer| answer.map_err(|error| meaning(&error))) {
             Some(Ok(answer)) => {
-                self.refusals = 0;
+                (self.refusals, self.busy) = (0, 0);
                 return Ok(answer);
             }
             Some(Err(Meaning::NoLease)) => return Err(Failure::Lost),
-            Some(Err(Meaning::Busy(reason))) => return Err(unreachable(reason)),
+            Some(Err(Meaning::Busy(reason))) => {
+                self.busy += 1;
+                let failure = unreachable(reason);
+                if self.busy < BUSY || self.count() == 1 {
+                    return Err(failure);
+                }
+                failure
+            }
             Some(Err(Meaning::Useless(reason))) => unreachable(reason),
             Some(Err(Meaning::NoAccessControl(reason))) => {
                 self.anonymous = true;
@@ -150,7 +171,7 @@ impl Members {
 
     /// Has another member asked the next time; the same one by a new connection, if there is no other.
     pub(super) fn turn(&mut self) {
-        self.client = None;
+        (self.client, self.busy) = (None, 0);
         if let Some(connecting) = self.connecting.take() {
             connecting.abort();
         }

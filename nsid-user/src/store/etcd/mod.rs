@@ -1,40 +1,62 @@
 //! `etcd://`: the slots of a pool in etcd (3.4 and later), for the nodes that reach it.
 //!
-//! A claimant has one lease, granted by a call of its own, and with it a ticket and a slot ([`pool`] has the keys,
-//! [`order`] whose turn it is). The slot is put by one transaction that fails if anybody has it; the revision of that
-//! put is the fencing token. When the lease is over or revoked, etcd removes both in one go.
+//! A claimant has one lease, granted by a call of its own, and with it a ticket; a slot's record, which goes with no lease,
+//! says whose ticket has the slot ([`pool`] has the keys, [`order`](super::order) whose turn it is). A slot is taken by one
+//! transaction, which fails unless the ticket of who took it last is gone; the revision of that is the fencing token.
 //!
-//! **Invariant:** an answer to a renewal counts only if a linearizable read, sent after it, finds the slot as this
-//! claimant put it, in the same raft term. etcd's leader answers keepalives alone, without the others: one that was cut
-//! off does so for up to an election timeout after its successor has counted all leases anew, and promises time that
-//! the successor does not know of. The read needs a majority, in that term, at a time when the keepalive had been
-//! dealt with: so no successor was elected by then, and one that is elected later counts from later.
+//! # Why no two have a slot
+//!
+//! A holder relies on nothing but this: its ticket will be there until so long after the request that it counts from.
+//! The ticket goes when its lease is revoked, by a member that took itself for the leader and the lease for over. So, of
+//! a lease that was granted in term T of raft:
+//!
+//! 1. *Its grant counts, whatever happens.* Whoever counts the time of a lease has begun to after the grant was sent.
+//! 2. *A keepalive counts if it was answered in term T, and then a linearizable read was, in term T as well.* The read
+//!    needs a majority in its term: so no other leader had been elected when the keepalive was dealt with, which then was
+//!    by the leader of T. One that is elected later counts from later, and one of an earlier term knows nothing of the
+//!    lease: a member stops to count before it applies what was proposed in a term that it does not lead (`raftNode.start`,
+//!    etcdserver/raft.go).
+//!
+//! A lease of an earlier term would not do. Its leader, frozen or stuck while another one was elected, can have it revoked
+//! although it was kept alive with the other (etcd-io/etcd#15247, mended in 3.4.31 and 3.5.13). So after an election, and
+//! whenever the term of the grant is not certain, a renewal is a new lease, to which the ticket is moved if it is
+//! still there and the slot's record still the holder's.
+//!
+//! That a grant was of term T is certain if T was the last term that had been heard of before it was sent, and is the term
+//! of its answer: terms only grow along the log.
+//!
+//! **Invariant:** a [`Lease`] is made of the answer to a grant, or of a keepalive and a read that were answered in the term
+//! of the grant. No word of etcd's on how long a lease lasts counts otherwise.
+//!
+//! A person can revoke a lease or delete a ticket: who has a slot then does not know of it before its next renewal.
 //!
 //! A request whose answer is lost may have been carried out. Each is such that it can be sent again: the lease's
-//! number is chosen here, and tickets and slots carry the claimant's nonce, by which it finds its own.
+//! number is chosen here, and tickets and records carry the claimant's nonce, by which it finds its own.
 
 mod cluster;
 mod failure;
 mod members;
-mod order;
 mod pool;
 mod session;
-mod version;
 
 #[cfg(test)]
 mod tests;
 
 use std::time::Duration;
 
-use etcd_client::Txn;
+use etcd_client::{Txn, TxnResponse};
 
 pub use self::cluster::{Cluster, Credentials, PASSWORD_VARIABLE, Password};
 use self::failure::Failure;
-use self::members::Members;
-pub use self::order::{Taken, Turn, View};
+use self::members::{Members, Pace};
 pub use self::pool::Keys;
-use self::session::{KeptAlive, Session, Term, incomplete};
-use super::{ClaimError, Grant, Lease, Nonce, Progress, RENEWALS, RenewError, Store, Unreachable};
+use self::pool::{Found, Held};
+use self::session::{KeptAlive, LeaseId, Session, incomplete};
+use super::order::{Turn, View};
+use super::{
+    Agreement, ClaimError, Directory, Grant, Holder, Incarnation, Lease, Progress, RenewError, Roll, Store,
+    Unreachable,
+};
 use crate::clock::BootTime;
 use crate::pace::{Backoff, jittered, until};
 
@@ -42,104 +64,103 @@ use crate::pace::{Backoff, jittered, until};
 /// that: a connection can be dead without a sign of it.
 const LOOK: Duration = Duration::from_secs(10);
 
+/// Before all keys.
+const PREFIX: &str = "/nsid";
+
 /// A claimant of a pool in etcd.
 pub struct Etcd {
     session: Session,
     keys: Keys,
-    nonce: Nonce,
-    limit: u32,
+    incarnation: Incarnation,
     ttl: Duration,
     held: Option<Held>,
-    knows_version: bool,
-}
-
-/// The slot that is ours, and the revision of our put.
-#[derive(Clone, Copy, Debug)]
-struct Held {
-    slot: u32,
-    revision: i64,
 }
 
 impl Etcd {
-    /// The claimant `nonce` of the slots below `limit` of `pool`. All of a pool's claimants give the same cluster and
-    /// pool; their limits and times may differ.
-    pub fn new(cluster: Cluster, pool: &str, nonce: Nonce, limit: u32, ttl: Duration) -> Self {
-        let first = nonce.spread(cluster.endpoints.len());
+    /// A claimant of the pool of that agreement. All of a pool's claimants give the same cluster; their times may differ.
+    pub fn new(cluster: Cluster, incarnation: Incarnation, agreement: Agreement, ttl: Duration) -> Self {
+        let first = incarnation.nonce.spread(cluster.endpoints.len());
+        let keys = Keys::new(PREFIX, agreement);
         let session = Session::new(Members::new(cluster, first, ttl), ttl);
-        Self { session, keys: Keys::new(pool, nonce), nonce, limit, ttl, held: None, knows_version: false }
+        Self { session, keys, incarnation, ttl, held: None }
     }
 
     /// Waits for a slot for as long as etcd answers.
     async fn try_to_claim(&mut self, progress: &Progress) -> Result<Grant, Failure> {
-        // How long an earlier lease still lasts, a renewal will tell.
-        let mut fresh = if self.session.has_lease() { None } else { Some(self.session.grant().await?) };
-        self.look_at_version(progress).await;
-        let arrived = self.session.transact(self.keys.arrive(self.session.lease()?)).await?;
+        let who = Holder::new(&self.incarnation, self.ttl);
+        // How long an earlier lease still lasts, nobody knows.
+        let mut fresh = None;
+        let lease = match self.session.lease() {
+            Some(lease) => lease,
+            None => self.fresh_lease(&mut fresh).await?,
+        };
+        let arrived = self.session.transact(Pace::Claim, self.keys.arrive(&who, lease)).await?;
+        let by_arrival = self.keys.arrived(&arrived).ok_or_else(incomplete)?;
+        let by_arrival = by_arrival.map_err(|(key, disagreement)| Failure::Disagrees(key, disagreement))?;
         progress.claiming();
-        if let Some(slot) = Keys::by_arrival(&arrived)
-            && slot < self.limit
-            && let Some(held) = self.put(slot, self.keys.take(slot, self.session.lease()?)).await?
-        {
-            return self.granted(held, fresh).await;
+        if let Some(slot) = by_arrival.filter(|slot| *slot < self.keys.limit()) {
+            let lease = self.fresh_lease(&mut fresh).await?;
+            let take = self.keys.take(slot, &who, &View::default(), lease);
+            if let Some(grant) = self.take(slot, take, &who, fresh).await? {
+                return Ok(grant);
+            }
         }
         loop {
-            let view = self.look().await?;
-            let lease = self.session.lease()?;
-            let held = match view.turn(self.nonce, self.limit) {
-                Turn::Keep(own) => self.put(own.slot, self.keys.keep(own, lease)).await?,
-                Turn::Take(slot) => self.put(slot, self.keys.take(slot, lease)).await?,
+            let answer = self.session.transact(Pace::Claim, self.keys.look()).await?;
+            let view = self.keys.view(&answer).ok_or_else(incomplete)?;
+            let (slot, take) = match view.turn(who.nonce, self.keys.limit()) {
+                Turn::Keep { slot, revision } => {
+                    let lease = self.fresh_lease(&mut fresh).await?;
+                    (slot, self.keys.keep(slot, revision, &who, lease))
+                }
+                Turn::Take(slot) => {
+                    let lease = self.fresh_lease(&mut fresh).await?;
+                    (slot, self.keys.take(slot, &who, &view, lease))
+                }
                 Turn::Wait { departures } => {
                     progress.waiting();
-                    fresh = None;
                     self.wait(view.revision, departures).await?;
-                    None
+                    continue;
                 }
                 Turn::Absent => return Err(Failure::Lost),
             };
-            if let Some(held) = held {
-                return self.granted(held, fresh).await;
+            if let Some(grant) = self.take(slot, take, &who, fresh).await? {
+                return Ok(grant);
             }
         }
     }
 
-    /// Warns once of what etcd itself gets wrong. No claim depends on it.
-    async fn look_at_version(&mut self, progress: &Progress) {
-        if self.knows_version {
-            return;
+    /// A lease whose time has just begun.
+    async fn fresh_lease(&mut self, fresh: &mut Option<Lease>) -> Result<LeaseId, Failure> {
+        let is_fresh = |lease: &Lease| !lease.sent().saturating_add(self.ttl / Self::RENEWALS).passed();
+        if let Some(id) = self.session.lease().filter(|_| fresh.as_ref().is_some_and(is_fresh)) {
+            return Ok(id);
         }
-        self.knows_version = true;
-        if let Ok(Some(version)) = self.session.version().await
-            && let Some(caveat) = version::caveat(&version)
-        {
-            log::warn!("{progress}: {caveat}");
-        }
-    }
-
-    async fn look(&mut self) -> Result<View, Failure> {
-        let answer = self.session.transact(self.keys.look()).await?;
-        Ok(self.keys.view(&answer).ok_or_else(incomplete)?)
+        let (lease, leased) = self.session.grant(Pace::Claim).await?;
+        self.session.adopt(leased);
+        *fresh = Some(lease);
+        Ok(leased.id)
     }
 
     /// Nothing: the slot is not as it was seen.
-    async fn put(&mut self, slot: u32, put: Txn) -> Result<Option<Held>, Failure> {
-        let answer = self.session.transact(put).await?;
+    async fn take(
+        &mut self,
+        slot: u32,
+        take: Txn,
+        who: &Holder,
+        fresh: Option<Lease>,
+    ) -> Result<Option<Grant>, Failure> {
+        let answer = self.session.transact(Pace::Claim, take).await?;
         let revision = answer.header().ok_or_else(incomplete)?.revision();
-        self.held = answer.succeeded().then_some(Held { slot, revision });
-        Ok(self.held)
-    }
-
-    async fn granted(&mut self, held: Held, fresh: Option<Lease>) -> Result<Grant, Failure> {
-        let lease = match fresh {
-            Some(lease) => lease,
-            None => self.prolong(held).await?,
-        };
-        Ok(Grant { slot: held.slot, token: held.revision.unsigned_abs(), lease })
+        let Some(lease) = fresh.filter(|_| answer.succeeded()) else { return Ok(None) };
+        self.held = Some(Held { slot, revision, record: who.to_json().into_bytes() });
+        Ok(Some(Grant { slot, token: revision.unsigned_abs(), lease }))
     }
 
     /// Waits in line until there were so many departures after that revision, or until it is time to look again, and
     /// keeps the lease alive.
     async fn wait(&mut self, revision: i64, departures: usize) -> Result<(), Failure> {
-        let due = BootTime::now().saturating_add(jittered(LOOK.min(self.ttl / RENEWALS)));
+        let due = BootTime::now().saturating_add(jittered(LOOK.min(self.ttl / Self::RENEWALS)));
         self.session.watch(self.keys.tickets(), revision, departures, due).await?;
         match self.session.keep_alive().await? {
             KeptAlive::For(..) => Ok(()),
@@ -147,34 +168,61 @@ impl Etcd {
         }
     }
 
-    /// Goes on with a slot, and with the lease that etcd has it with.
-    async fn take_over(&mut self, held: Held) -> Result<Lease, Failure> {
-        if !self.session.has_lease() {
-            let answer = self.session.read(self.keys.slot(held.slot)).await?;
-            let slot = answer.kvs().first().filter(|slot| self.keys.is_as_put(slot, held.revision));
-            self.session.take_over(slot.ok_or(Failure::Lost)?.lease());
+    /// More time for the slot, if it is still ours.
+    async fn prolong(&mut self, held: &Held) -> Result<Lease, Failure> {
+        match self.keep_alive(held).await? {
+            Some(lease) => Ok(lease),
+            None => self.replace_lease(held).await,
         }
-        self.held = Some(held);
-        self.prolong(held).await
     }
 
-    /// More time for the slot, if it is still ours.
-    async fn prolong(&mut self, held: Held) -> Result<Lease, Failure> {
-        let (lease, ()) = Lease::ask(self.ttl, |_| async {
-            let kept_alive = self.session.keep_alive().await?;
-            let answer = self.session.read(self.keys.slot(held.slot)).await?;
-            if !answer.kvs().first().is_some_and(|slot| self.keys.is_as_put(slot, held.revision)) {
-                return Err(Failure::Lost);
-            }
-            let term = Term::of(answer.header())?;
-            match kept_alive {
-                KeptAlive::For(granted, then) if then == term => Ok((granted, ())),
-                KeptAlive::For(..) => Err(Unreachable::new("a leader was elected meanwhile").into()),
-                KeptAlive::Over => Err(Unreachable::new("the lease is over, the slot still there").into()),
-            }
+    /// More time by the lease that there is. Nothing: it may be of an earlier term, or over.
+    async fn keep_alive(&mut self, held: &Held) -> Result<Option<Lease>, Failure> {
+        let Some(term) = self.session.granted_in() else { return Ok(None) };
+        let (lease, counts) = Lease::ask(self.ttl, |_| async {
+            let KeptAlive::For(granted, then) = self.session.keep_alive().await? else {
+                return Ok((Duration::ZERO, false));
+            };
+            let find = self.keys.find(held.slot, self.incarnation.nonce);
+            let answer = self.session.transact(Pace::Renewal, find).await?;
+            let lease = self.found(&answer, held)?;
+            let is_ours = self.session.lease() == Some(lease);
+            let counts = is_ours && then == term && self.session.heard() == Some(term);
+            Ok::<_, Failure>((granted, counts))
         })
         .await?;
+        Ok(counts.then_some(lease))
+    }
+
+    /// More time by a new lease.
+    async fn replace_lease(&mut self, held: &Held) -> Result<Lease, Failure> {
+        let (lease, leased) = self.session.grant(Pace::Renewal).await?;
+        let live_on = self.keys.live_on(held, &self.incarnation, leased.id);
+        let answer = self.session.transact(Pace::Renewal, live_on).await?;
+        if !answer.succeeded() {
+            self.found(&answer, held)?;
+            return Err(incomplete().into());
+        }
+        self.session.adopt(leased);
         Ok(lease)
+    }
+
+    /// The lease of our ticket; an error if the slot is not ours any more.
+    fn found(&mut self, answer: &TxnResponse, held: &Held) -> Result<LeaseId, Failure> {
+        match Keys::found(answer, held, self.incarnation.nonce).ok_or_else(incomplete)? {
+            Found::AsPut(lease) => Ok(lease),
+            Found::Lost => Err(Failure::Lost),
+            Found::Twin => {
+                log::warn!(
+                    "slot {} was taken by another claimant with this one's nonce; going on under another nonce (was this \
+                     machine copied while it ran?)",
+                    held.slot
+                );
+                self.incarnation.draw_anew().map_err(Unreachable::new)?;
+                self.session.forget();
+                Err(Failure::Lost)
+            }
+        }
     }
 }
 
@@ -190,6 +238,12 @@ impl Store for Etcd {
                     until(backoff.next()).await;
                 }
                 Err(Failure::Refused(reason)) => return Err(ClaimError::EtcdRefused { reason }),
+                Err(Failure::Disagrees(store, disagreement)) => {
+                    if let Err(error) = self.session.revoke().await {
+                        log::debug!("{progress}: the ticket stays for as long as a claim lasts: {error}");
+                    }
+                    return Err(ClaimError::Disagrees { store, disagreement });
+                }
                 Err(Failure::Unreachable(reason)) => {
                     progress.unreachable(&reason);
                     until(backoff.next()).await;
@@ -199,17 +253,29 @@ impl Store for Etcd {
     }
 
     async fn renew(&mut self) -> Result<Lease, RenewError> {
-        let held = self.held.ok_or(RenewError::Lost)?;
-        Ok(self.prolong(held).await?)
+        let held = self.held.clone().ok_or(RenewError::Lost)?;
+        Ok(self.prolong(&held).await?)
     }
 
     async fn resume(&mut self, slot: u32, token: u64) -> Result<Lease, RenewError> {
         let revision = token.try_into().map_err(|_| RenewError::Lost)?;
-        Ok(self.take_over(Held { slot, revision }).await?)
+        let nonce = self.incarnation.nonce;
+        let answer = self.session.transact(Pace::Renewal, self.keys.find(slot, nonce)).await?;
+        let (held, lease) = Keys::inherited(&answer, slot, revision, nonce)?.ok_or(RenewError::Lost)?;
+        self.session.take_over(lease);
+        self.held = Some(held.clone());
+        Ok(self.prolong(&held).await?)
     }
 
     async fn release(&mut self) -> Result<(), Unreachable> {
         self.held = None;
         self.session.revoke().await
+    }
+}
+
+impl Directory for Etcd {
+    async fn names(&mut self) -> Result<Roll, Unreachable> {
+        let answer = self.session.transact(Pace::Claim, self.keys.look()).await?;
+        self.keys.roll(&answer).ok_or_else(incomplete)
     }
 }

@@ -4,28 +4,43 @@ use std::num::NonZeroU64;
 use std::time::Duration;
 
 use etcd_client::{
-    Client, Error, GetResponse, LeaseGrantOptions, LeaseKeepAliveStream, LeaseKeeper, ResponseHeader, Txn,
-    TxnResponse, WatchFilterType, WatchOptions,
+    Client, Error, LeaseGrantOptions, LeaseKeepAliveStream, LeaseKeeper, ResponseHeader, Txn, TxnResponse,
+    WatchFilterType, WatchOptions,
 };
 
 use super::failure::Failure;
-use super::members::Members;
+use super::members::{Members, Pace};
 use crate::clock::BootTime;
 use crate::pace::within;
 use crate::store::{Lease, Unreachable};
 
-/// A lease, and the way to those who keep it.
+/// Bytes that an answer may have: a look at a pool of 100,000 claimants. The client's own limit is a tenth of that.
+const ANSWER: usize = 40 << 20;
+
+/// Leases, and the way to those who keep them.
 pub(super) struct Session {
     members: Members,
     ttl: Duration,
     /// The lease. It may be over, or not granted yet.
-    lease: Option<LeaseId>,
+    lease: Option<Leased>,
+    /// Leases that were asked for to take its place. What was put with one may be there, its answer being lost.
+    asked_for: Vec<LeaseId>,
     /// Open while keepalives succeed: the answer to an earlier one must not be taken for that to a later one.
     keep_alive: Option<(LeaseKeeper, LeaseKeepAliveStream)>,
+    /// What the last answer told.
+    heard: Option<Term>,
 }
 
 /// The number that etcd knows a lease by.
 pub(super) type LeaseId = i64;
+
+/// A lease that was granted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Leased {
+    pub(super) id: LeaseId,
+    /// In which term, if that is certain.
+    term: Option<Term>,
+}
 
 /// What a keepalive says.
 pub(super) enum KeptAlive {
@@ -35,53 +50,68 @@ pub(super) enum KeptAlive {
     Over,
 }
 
-/// The raft term of the member that answered.
+/// The raft term of the last entry that a member had applied when it answered (`EtcdServer.apply`, server.go). An entry
+/// that is proposed after that is of this term or a later one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Term(NonZeroU64);
 
 impl Session {
     /// Asks for leases of that length. Nothing is sent yet.
     pub(super) fn new(members: Members, ttl: Duration) -> Self {
-        Self { members, ttl, lease: None, keep_alive: None }
+        Self { members, ttl, lease: None, asked_for: Vec::new(), keep_alive: None, heard: None }
     }
 
-    /// Whether there is a lease to go on with.
-    pub(super) fn has_lease(&self) -> bool {
-        self.lease.is_some()
+    /// The lease that there is to go on with.
+    pub(super) fn lease(&self) -> Option<LeaseId> {
+        self.lease.map(|lease| lease.id)
     }
 
-    /// The lease that what is put goes with.
-    pub(super) fn lease(&self) -> Result<LeaseId, Failure> {
-        self.lease.ok_or(Failure::Lost)
+    /// The term in which the lease was granted, if that is certain.
+    pub(super) fn granted_in(&self) -> Option<Term> {
+        self.lease?.term
+    }
+
+    /// What the last answer told.
+    pub(super) fn heard(&self) -> Option<Term> {
+        self.heard
     }
 
     /// Goes on without a lease: what was put with the last one stays until that is over.
     pub(super) fn forget(&mut self) {
         (self.lease, self.keep_alive) = (None, None);
+        self.asked_for.clear();
     }
 
     /// Goes on with a lease that an earlier process of this claimant was granted.
-    pub(super) fn take_over(&mut self, lease: LeaseId) {
-        (self.lease, self.keep_alive) = (Some(lease), None);
+    pub(super) fn take_over(&mut self, id: LeaseId) {
+        self.adopt(Leased { id, term: None });
     }
 
-    /// Asks for a new lease. Its number is known before the answer, which may get lost.
-    pub(super) async fn grant(&mut self) -> Result<Lease, Failure> {
+    /// Goes on with that lease.
+    pub(super) fn adopt(&mut self, lease: Leased) {
+        self.forget();
+        self.lease = Some(lease);
+    }
+
+    /// Asks for a new lease, beside the one that there is. Its number is known before the answer, which may get lost.
+    pub(super) async fn grant(&mut self, pace: Pace) -> Result<(Lease, Leased), Failure> {
         let id = random_id().map_err(Unreachable::new)?;
-        (self.lease, self.keep_alive) = (Some(id), None);
+        self.asked_for.push(id);
+        let before = self.heard;
         let seconds = self.ttl.as_millis().div_ceil(1000).try_into().unwrap_or(i64::MAX);
-        let (lease, ()) = Lease::ask(self.ttl, |_| async {
+        Lease::ask(self.ttl, |_| async {
             let options = LeaseGrantOptions::new().with_id(id);
             let grant = async |etcd: &mut Client| etcd.lease_grant(seconds, Some(options)).await;
-            Ok::<_, Failure>((as_duration(self.members.ask_unhurried(grant).await?.ttl()), ()))
+            let answer = self.members.ask(pace, grant).await?;
+            let term = Some(self.hear(answer.header())?).filter(|term| before == Some(*term));
+            Ok::<_, Failure>((as_duration(answer.ttl()), Leased { id, term }))
         })
-        .await?;
-        Ok(lease)
+        .await
     }
 
     /// Has the lease last longer; how long is not certain yet (see the invariant of [`super`]).
     pub(super) async fn keep_alive(&mut self) -> Result<KeptAlive, Failure> {
-        let lease = self.lease()?;
+        let lease = self.lease().ok_or(Failure::Lost)?;
         let open = self.keep_alive.take();
         let keep_alive = async |etcd: &mut Client| {
             let (mut keeper, mut answers) = match open {
@@ -96,36 +126,38 @@ impl Session {
             let answer = answers.message().await?;
             Ok(answer.map(|answer| (answer, (keeper, answers))))
         };
-        match self.members.ask(keep_alive).await? {
+        match self.members.ask(Pace::Renewal, keep_alive).await? {
             Some((answer, open)) if answer.ttl() > 0 => {
                 self.keep_alive = Some(open);
+                // Of before the leader was asked (`LeaseServer.leaseKeepAlive`, api/v3rpc/lease.go).
                 Ok(KeptAlive::For(as_duration(answer.ttl()), Term::of(answer.header())?))
             }
             Some(_) | None => Ok(KeptAlive::Over),
         }
     }
 
-    /// Ends the lease, and with it all that was put with it.
+    /// Ends the lease, and with it all that was put with it; and every other one that something may have been put with.
     pub(super) async fn revoke(&mut self) -> Result<(), Unreachable> {
-        let Some(lease) = self.lease else { return Ok(()) };
-        // The connection that there is may be dead, and then its member be asked again.
-        let mut others = self.members.count();
-        loop {
-            let revoke = async |etcd: &mut Client| etcd.lease_revoke(lease).await;
-            match self.members.ask(revoke).await {
-                Ok(_) | Err(Failure::Lost) => break,
-                Err(Failure::Refused(reason)) => return Err(Unreachable::new(reason)),
-                Err(Failure::Unreachable(reason)) if others == 0 => return Err(reason),
-                Err(Failure::Unreachable(_)) => others -= 1,
-            }
+        let leases: Vec<_> = self.lease().into_iter().chain(self.asked_for.iter().copied()).collect();
+        for lease in leases {
+            self.revoke_one(lease).await?;
         }
         self.forget();
         Ok(())
     }
 
-    /// Reads a key as it is now: by the word of a majority, not of one member (a linearizable read).
-    pub(super) async fn read(&mut self, key: String) -> Result<GetResponse, Failure> {
-        self.members.ask(async |etcd| etcd.get(key, None).await).await
+    async fn revoke_one(&mut self, lease: LeaseId) -> Result<(), Unreachable> {
+        // The connection that there is may be dead, and then its member be asked again.
+        let mut others = self.members.count();
+        loop {
+            let revoke = async |etcd: &mut Client| etcd.lease_revoke(lease).await;
+            match self.members.ask(Pace::Renewal, revoke).await {
+                Ok(_) | Err(Failure::Lost) => return Ok(()),
+                Err(Failure::Unreachable(reason)) if others == 0 => return Err(reason),
+                Err(Failure::Unreachable(_)) => others -= 1,
+                Err(failure) => return Err(failure.into()),
+            }
+        }
     }
 
     /// Waits until so many keys below `prefix` were deleted after that revision, or until `due`.
@@ -141,7 +173,7 @@ impl Session {
             .with_filters([WatchFilterType::NoPut])
             .with_start_revision(revision + 1);
         let watch = async |etcd: &mut Client| etcd.watch(prefix, Some(options)).await;
-        let mut stream = self.members.ask_unhurried(watch).await?;
+        let mut stream = self.members.ask(Pace::Claim, watch).await?;
         let deleted = async {
             let mut seen = 0;
             while seen < deletions {
@@ -163,24 +195,26 @@ impl Session {
         }
     }
 
-    /// What version the member is of that is connected to; nothing if that is not of interest, there being no others.
-    pub(super) async fn version(&mut self) -> Result<Option<String>, Failure> {
-        if self.members.count() == 1 {
-            return Ok(None);
-        }
-        let status = self.members.ask_unhurried(async |etcd| etcd.status().await).await?;
-        Ok(Some(status.version().to_owned()))
+    /// Does all of it or nothing. One that only reads, reads by the word of a majority, not of one member (a linearizable
+    /// read).
+    pub(super) async fn transact(&mut self, pace: Pace, txn: Txn) -> Result<TxnResponse, Failure> {
+        let transact =
+            async |etcd: &mut Client| etcd.kv_client().max_decoding_message_size(ANSWER).txn(txn).await;
+        let answer = self.members.ask(pace, transact).await?;
+        self.hear(answer.header())?;
+        Ok(answer)
     }
 
-    /// Does all of it or nothing.
-    pub(super) async fn transact(&mut self, txn: Txn) -> Result<TxnResponse, Failure> {
-        self.members.ask_unhurried(async |etcd| etcd.txn(txn).await).await
+    fn hear(&mut self, header: Option<&ResponseHeader>) -> Result<Term, Unreachable> {
+        let term = Term::of(header)?;
+        self.heard = Some(term);
+        Ok(term)
     }
 }
 
 impl Term {
     /// That of an answer.
-    pub(super) fn of(header: Option<&ResponseHeader>) -> Result<Self, Unreachable> {
+    fn of(header: Option<&ResponseHeader>) -> Result<Self, Unreachable> {
         let term = header.ok_or_else(incomplete)?.raft_term();
         NonZeroU64::new(term).map(Self).ok_or_else(incomplete)
     }

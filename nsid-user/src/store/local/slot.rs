@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::BootTime;
-use crate::store::Nonce;
+use crate::store::{Holder, NodeId, Nonce};
 
 /// Around the slot's number in the files' names: before it, and after it in the lock's.
 const PREFIX: &str = "slot-";
@@ -22,7 +22,10 @@ pub(super) struct Record {
     pub(super) boot: String,
     /// None: given back. Where it is missing, nobody knows: without this, serde would take that for None.
     #[serde(deserialize_with = "Option::deserialize")]
-    pub(super) holder: Option<Nonce>,
+    pub(super) holder: Option<Holder>,
+    /// Which node gave it back.
+    #[serde(default)]
+    pub(super) last: Option<NodeId>,
     /// Stays when the slot is given back: the next holder's is greater.
     pub(super) token: u64,
     /// `CLOCK_BOOTTIME` in nanoseconds, without the margin of a deadline: the kernel has been silent for that long
@@ -32,8 +35,13 @@ pub(super) struct Record {
 
 impl Record {
     /// Who has the slot at present. What an earlier boot left says nothing: no kernel program outlives its boot.
-    pub(super) fn holder(&self, boot: &str) -> Option<Nonce> {
-        self.holder.filter(|_| self.boot == boot && !self.expires().passed())
+    pub(super) fn holder(&self, boot: &str) -> Option<&Holder> {
+        self.holder.as_ref().filter(|_| self.boot == boot && !self.expires().passed())
+    }
+
+    /// Which node has the slot, or had it last.
+    pub(super) fn node(&self) -> Option<&NodeId> {
+        self.holder.as_ref().map(|holder| &holder.node).or(self.last.as_ref())
     }
 
     /// When the slot is free again.
@@ -41,9 +49,10 @@ impl Record {
         BootTime::from_nanos(self.expires)
     }
 
-    /// Whether both are of one claim, however often it was renewed.
-    pub(super) fn same_claim(&self, other: &Self) -> bool {
-        (&self.boot, self.holder, self.token) == (&other.boot, other.holder, other.token)
+    /// Whether it is of that claim, however often it was renewed.
+    pub(super) fn is_of(&self, boot: &str, nonce: Nonce, token: u64) -> bool {
+        let holder = self.holder.as_ref().map(|holder| holder.nonce);
+        (&*self.boot, holder, self.token) == (boot, Some(nonce), token)
     }
 }
 

@@ -13,8 +13,8 @@ use tempfile::TempDir;
 use tokio::time::timeout;
 
 use super::*;
-use crate::store::behaviour::{Pool, sorted};
-use crate::store::{Kind, State};
+use crate::store::behaviour::{PATTERN, Pool, agreement, sorted};
+use crate::store::{Kind, Nonce, State};
 
 struct Directory {
     temporary: TempDir,
@@ -31,12 +31,17 @@ impl Pool for Directory {
 
     fn new(limit: u32) -> Self {
         let temporary = tempfile::tempdir().unwrap();
-        let first = Slot::new(&Self::path_in(&temporary), 0);
+        let first = Slot::new(&temporary.path().join(PATTERN), 0);
         Self { temporary, first, limit }
     }
 
-    fn claimant(&self, nonce: Nonce) -> Local {
-        Local::new(self.path(), nonce, self.limit, Self::TTL)
+    fn agreement(&self) -> Agreement {
+        agreement(PATTERN, self.limit)
+    }
+
+    fn claimant_of(&self, incarnation: Incarnation, agreement: Agreement) -> Local {
+        let directory = self.temporary.path().join(agreement.pool());
+        Local::new(directory, incarnation, agreement, Self::TTL)
     }
 
     fn outage(&self) -> LockedSlot<'_> {
@@ -46,11 +51,7 @@ impl Pool for Directory {
 
 impl Directory {
     fn path(&self) -> PathBuf {
-        Self::path_in(&self.temporary)
-    }
-
-    fn path_in(temporary: &TempDir) -> PathBuf {
-        temporary.path().join("worker-{id}")
+        self.temporary.path().join(PATTERN)
     }
 
     fn slot(&self, slot: u32) -> Slot {
@@ -165,6 +166,7 @@ async fn what_a_killed_writer_left_is_in_nobodys_way() {
 async fn an_earlier_boots_records_hold_nothing_but_their_tokens_count() {
     let pool = Directory::new(2);
     let nonce = Nonce::random().unwrap();
+    let holder = Holder::new(&pool.claimant(nonce).incarnation, Directory::TTL);
     for slot in 0..2 {
         assert_eq!(claim(&mut pool.newcomer()).await.slot, slot);
     }
@@ -173,9 +175,9 @@ async fn an_earlier_boots_records_hold_nothing_but_their_tokens_count() {
         let locked = slot.try_lock().unwrap().unwrap();
         let record = locked.read().unwrap().unwrap();
         let boot = "00000000-0000-0000-0000-000000000000".to_owned();
-        locked.write(&Record { boot, holder: Some(nonce), token: 41, ..record }).unwrap();
+        locked.write(&Record { boot, holder: Some(holder.clone()), token: 41, ..record }).unwrap();
     }
-    // Nor does a claimant own what it held before the boot: the lowest is free.
+    // A claimant has the lowest of what its node held before the boot, which nobody else has.
     let grant = claim(&mut pool.claimant(nonce)).await;
     assert_eq!((grant.slot, grant.token), (0, 42));
 }
@@ -201,7 +203,7 @@ async fn only_root_may_look_and_write() {
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
     assert_eq!(mode(&pool.path()), 0o700);
     let files: Vec<_> = fs::read_dir(pool.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
-    assert_eq!(files.len(), 2, "{files:?}");
+    assert_eq!(files.len(), 3, "{files:?}");
     assert!(files.iter().all(|file| mode(file) == 0o600), "{files:?}");
 }
 
@@ -211,7 +213,8 @@ async fn a_directory_that_cannot_be_one_ends_the_claim() {
     fs::write(pool.path(), "a file").unwrap();
     let error = pool.newcomer().claim(&Progress::new(Kind::Local, "test").0).await.unwrap_err();
     assert!(error.to_string().contains(pool.path().to_str().unwrap()), "{error}");
-    let mut below = Local::new(pool.path().join("below"), Nonce::random().unwrap(), 1, Directory::TTL);
+    let (incarnation, agreement) = (pool.newcomer().incarnation, pool.agreement());
+    let mut below = Local::new(pool.path().join("below"), incarnation, agreement, Directory::TTL);
     below.claim(&Progress::new(Kind::Local, "test").0).await.unwrap_err();
 }
 
@@ -246,7 +249,8 @@ fn no_slot_has_two_holders_whatever_they_do() {
                     runtime.block_on(async {
                         let mut grants = 0;
                         while !until.passed() {
-                            let mut store = Local::new(pool.path(), Nonce::random().unwrap(), 3, TTL);
+                            let incarnation = pool.newcomer().incarnation;
+                            let mut store = Local::new(pool.path(), incarnation, pool.agreement(), TTL);
                             let grant = claim(&mut store).await;
                             grants += 1;
                             let now = BootTime::now();
@@ -287,10 +291,11 @@ const POOL: &str = "NSID_TEST_LOCAL_POOL";
 async fn process() {
     let pool = env::var(POOL).expect("run by other tests");
     let (directory, limit) = pool.rsplit_once(':').unwrap();
+    let node = NodeId::of(&std::process::id().to_string(), "test", 0);
     let mut store = Local::new(
         directory.into(),
-        Nonce::random().unwrap(),
-        limit.parse().unwrap(),
+        Incarnation::new(Nonce::random().unwrap(), node, String::new()),
+        agreement(PATTERN, limit.parse().unwrap()),
         Duration::from_secs(2),
     );
     let grant = claim(&mut store).await;

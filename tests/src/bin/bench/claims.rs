@@ -9,7 +9,10 @@ use std::{
 
 use anyhow::Result;
 use nsid_tests::{etcd, netns::Namespace, unique::Prefix};
-use nsid_user::store::{Cluster, Etcd, Kind, Nonce, Progress, Store as _};
+use nsid_user::{
+    name::Pattern,
+    store::{Agreement, Cluster, Etcd, Incarnation, Kind, NodeId, Nonce, Progress, Store as _},
+};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 use tokio::{runtime, task::JoinSet, time::timeout_at};
@@ -69,12 +72,15 @@ struct Crowd {
 fn crowd(endpoint: &str, pool: &str, count: u32) -> Result<Crowd> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let nonces = (0..count).map(|_| Nonce::random()).collect::<Result<Vec<_>, _>>()?;
+    let agreement = Agreement::new(&Pattern::parse(pool, count.try_into()?)?);
     runtime.block_on(async {
         let start = Instant::now();
         let mut claims = JoinSet::new();
         for nonce in nonces {
             let cluster = Cluster { endpoints: vec![endpoint.to_owned()], credentials: None };
-            let mut store = Etcd::new(cluster, pool, nonce, count, TTL);
+            let node = NodeId::of(&nonce.to_string(), "bench", 0);
+            let incarnation = Incarnation::new(nonce, node, "bench".to_owned());
+            let mut store = Etcd::new(cluster, incarnation, agreement.clone(), TTL);
             // With its claim the store is kept, and its connection.
             let (progress, _status) = Progress::new(Kind::Etcd, pool);
             claims.spawn(async move { (store.claim(&progress).await, store) });

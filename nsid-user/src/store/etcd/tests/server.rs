@@ -1,4 +1,4 @@
-//! A real etcd of one member, on loopback.
+//! A real etcd of one member or three, on loopback.
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
@@ -8,27 +8,50 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use tempfile::TempDir;
 
-/// Killed on Drop.
+/// A member; killed on Drop.
 pub(super) struct Server {
+    name: String,
     ports: [u16; 2],
+    /// Of all members.
+    peers: String,
     data: TempDir,
     process: Option<Child>,
 }
 
 impl Server {
-    /// One that answers.
+    /// One alone, that answers.
     pub(super) fn start() -> Self {
         let mut server = Self::stopped();
         server.run();
         server
     }
 
-    /// One that does not run yet.
+    /// One alone, that does not run yet.
     pub(super) fn stopped() -> Self {
-        // Both are listened on at a time, so that they differ.
-        let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-        let ports = listeners.each_ref().map(|listener| listener.local_addr().unwrap().port());
-        Self { ports, data: tempfile::tempdir().unwrap(), process: None }
+        let [server] = Self::members();
+        server
+    }
+
+    /// Three that answer.
+    pub(super) fn three() -> [Self; 3] {
+        let mut members = Self::members();
+        members.iter_mut().for_each(Self::spawn);
+        members.iter().for_each(Self::until_healthy);
+        members
+    }
+
+    fn members<const N: usize>() -> [Self; N] {
+        // All are listened on at a time, so that they differ.
+        let listeners = [(); N].map(|()| [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap()));
+        let ports = listeners.map(|pair| pair.map(|listener| listener.local_addr().unwrap().port()));
+        let peers = ports.map(|[_, peer]| format!("{peer}=http://127.0.0.1:{peer}")).join(",");
+        ports.map(|ports| Self {
+            name: ports[1].to_string(),
+            ports,
+            peers: peers.clone(),
+            data: tempfile::tempdir().unwrap(),
+            process: None,
+        })
     }
 
     pub(super) fn endpoint(&self) -> String {
@@ -37,19 +60,27 @@ impl Server {
 
     /// Starts it, with the data of the last run.
     pub(super) fn run(&mut self) {
+        self.spawn();
+        self.until_healthy();
+    }
+
+    fn spawn(&mut self) {
         let [client, peer] = self.ports.map(|port| format!("http://127.0.0.1:{port}"));
         let etcd = Command::new("etcd")
-            .arg("--data-dir")
+            .args(["--name", &self.name, "--data-dir"])
             .arg(self.data.path())
             .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
             .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
-            .args(["--initial-cluster", &format!("default={peer}"), "--log-level", "error"])
+            .args(["--initial-cluster", &self.peers, "--log-level", "error"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .expect("etcd can be started: `cargo xtask setup` installs it");
         self.process = Some(etcd);
+    }
+
+    fn until_healthy(&self) {
         let patience = Instant::now() + Duration::from_secs(20);
         let healthy = || {
             let mut etcdctl = Command::new("etcdctl");

@@ -1,0 +1,166 @@
+//! Which slot is whose turn, from one look at the pool.
+//!
+//! Every claimant has a ticket, which lives as long as the claimant does, in the order in which they came; a slot has a
+//! record of who took it last. Who took a slot and still has its ticket has that slot. The others with a ticket are the
+//! line, and have their turn in their order, as many as slots are free. Whose node took one of those slots last takes
+//! that one; the i-th of the others takes the i-th slot of the rest.
+//!
+//! All who look at the same state of the pool so choose different slots, and when one of them has taken its slot, the
+//! choices of the others stay as they were.
+//!
+//! **Invariant:** while nobody leaves, n claimants have the slots 0 to n - 1: a slot is its last node's only if it is one
+//! of the lowest so many as there are claimants.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, HashSet};
+
+use super::{Holder, NodeId, Nonce};
+
+/// A state of the pool.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct View {
+    /// When it was that, in the store's count.
+    pub revision: i64,
+    /// Who has a ticket, the oldest first.
+    pub tickets: Vec<Ticket>,
+    /// Who took which slot last.
+    pub slots: Vec<Record>,
+}
+
+/// A claimant that lives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    /// Whose.
+    pub nonce: Nonce,
+    /// Of which node; none if it does not say.
+    pub node: Option<NodeId>,
+    /// Which slot it has, as far as it says so: the slot's record may have been deleted.
+    pub slot: Option<u32>,
+}
+
+/// What stands in a slot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Which.
+    pub slot: u32,
+    /// Who took it last. None: nobody that we know, and so nobody who can be known to have gone.
+    pub holder: Option<Holder>,
+    /// When it was taken, in the store's count.
+    pub revision: i64,
+}
+
+/// What one claimant does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// It took that slot already, at that revision, and nobody else has since: that one is its own.
+    Keep {
+        /// Which.
+        slot: u32,
+        /// When.
+        revision: i64,
+    },
+    /// It is its turn, for this slot.
+    Take(u32),
+    /// It waits until so many tickets are gone: those of holders, whose slots are free then, or of others in line.
+    Wait {
+        /// How many.
+        departures: usize,
+    },
+    /// It is not in line.
+    Absent,
+}
+
+impl View {
+    /// That of the claimant `nonce`, in a pool of the slots 0 to `limit` - 1.
+    pub fn turn(&self, nonce: Nonce, limit: u32) -> Turn {
+        let held = self.held();
+        let own = self.slots.iter().filter(|record| record.slot < limit && record.nonce() == Some(nonce));
+        if let Some(Record { slot, revision, .. }) = own.max_by_key(|record| record.revision) {
+            return Turn::Keep { slot: *slot, revision: *revision };
+        }
+        let in_line = |ticket: &&Ticket| ticket.nonce == nonce || !held.contains_key(&ticket.nonce);
+        let mut line: Vec<_> = self.tickets.iter().filter(in_line).collect();
+        let Some(before) = line.iter().position(|ticket| ticket.nonce == nonce) else { return Turn::Absent };
+
+        let unknown = self.slots.iter().filter(|record| record.holder.is_none()).map(|record| record.slot);
+        let taken: HashSet<u32> =
+            held.values().copied().chain(unknown).filter(|slot| *slot < limit).collect();
+        let free = limit as usize - taken.len();
+        if before >= free {
+            return Turn::Wait { departures: before + 1 - free };
+        }
+        line.truncate(free);
+        let back = self.back_in_their_own(&line, limit, &taken);
+        if let Some(slot) = back.get(&nonce) {
+            return Turn::Take(*slot);
+        }
+        let before = line[..before].iter().filter(|ticket| !back.contains_key(&ticket.nonce)).count();
+        let given: HashSet<u32> = taken.into_iter().chain(back.into_values()).collect();
+        let mut rest = (0..limit).filter(|slot| !given.contains(slot));
+        rest.nth(before).map_or(Turn::Absent, Turn::Take)
+    }
+
+    /// What stands in a slot.
+    pub fn record(&self, slot: u32) -> Option<&Record> {
+        self.slots.iter().find(|record| record.slot == slot)
+    }
+
+    /// Whether that claimant lives.
+    pub fn is_present(&self, nonce: Nonce) -> bool {
+        self.tickets.iter().any(|ticket| ticket.nonce == nonce)
+    }
+
+    /// The records of who has a slot: no claimant has two.
+    pub fn holders(&self) -> impl Iterator<Item = (&Record, &Holder)> {
+        let held = self.held();
+        self.slots.iter().filter_map(move |record| {
+            let holder = record.holder.as_ref()?;
+            (held.get(&holder.nonce) == Some(&record.slot)).then_some((record, holder))
+        })
+    }
+
+    /// Who has which slot: of those that it took, the last.
+    fn held(&self) -> HashMap<Nonce, u32> {
+        let recorded: HashSet<u32> = self.slots.iter().map(|record| record.slot).collect();
+        let mut held: HashMap<Nonce, (i64, u32)> = HashMap::new();
+        for ticket in &self.tickets {
+            if let Some(slot) = ticket.slot.filter(|slot| !recorded.contains(slot)) {
+                held.insert(ticket.nonce, (0, slot));
+            }
+        }
+        let present: HashSet<Nonce> = self.tickets.iter().map(|ticket| ticket.nonce).collect();
+        for record in &self.slots {
+            let Some(nonce) = record.nonce().filter(|nonce| present.contains(nonce)) else { continue };
+            let last = held.entry(nonce).or_insert((record.revision, record.slot));
+            *last = (*last).max((record.revision, record.slot));
+        }
+        held.into_iter().map(|(nonce, (_, slot))| (nonce, slot)).collect()
+    }
+
+    /// Those of the line that take the slot which their node took last.
+    fn back_in_their_own(&self, line: &[&Ticket], limit: u32, taken: &HashSet<u32>) -> HashMap<Nonce, u32> {
+        let present = self.tickets.len();
+        let free = |record: &&Record| {
+            record.slot < limit && (record.slot as usize) < present && !taken.contains(&record.slot)
+        };
+        let mut last: HashMap<&NodeId, &Record> = HashMap::new();
+        for record in self.slots.iter().filter(free) {
+            let Some(holder) = &record.holder else { continue };
+            let newest = last.entry(&holder.node).or_insert(record);
+            if newest.revision < record.revision {
+                *newest = record;
+            }
+        }
+        // Removed: of two claimants of one node, it is the first one's.
+        let own = |ticket: &&Ticket| Some((ticket.nonce, last.remove(ticket.node.as_ref()?)?.slot));
+        line.iter().filter_map(own).collect()
+    }
+}
+
+impl Record {
+    fn nonce(&self) -> Option<Nonce> {
+        self.holder.as_ref().map(|holder| holder.nonce)
+    }
+}

@@ -2,12 +2,13 @@
 
 pub mod usage;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
     config::{Change, InstanceName, ServiceSettings, Settings, Source},
+    name::NodeName,
     probe::{Server, Timeout},
 };
 
@@ -54,6 +55,15 @@ pub enum Verb {
     ///
     /// Works with the agent dead too.
     Status(StatusArgs),
+    /// Show who of the whole cluster has which name, as the store tells
+    #[command(long_about = NAMES_ABOUT)]
+    Names(NamesArgs),
+    /// Wait until so many names of a pool are held, by whichever nodes
+    #[command(long_about = WAIT_ABOUT, after_long_help = WAIT_EXAMPLES)]
+    Wait(WaitArgs),
+    /// Hand this agent's name on to the next in line, and go to the end of the line
+    #[command(long_about = RELEASE_ABOUT)]
+    Release(ReleaseArgs),
     /// Take everything of an instance off this host, whatever state it is in
     Detach(InstanceArgs),
     /// Ask a DNS server for its name, and show what it says and how long it takes
@@ -67,6 +77,29 @@ Have the running agent go on as another version of nsid
 The agent first has the other version check its own configuration, and the kernel its programs; if they refuse, nothing \
 changes. Then it goes on as that version: in the same process, with the same arguments, name and claim, and without an \
 answer that lacks the name. Waits until it is ready.";
+
+const NAMES_ABOUT: &str = "\
+Show who of the whole cluster has which name, as the store tells
+
+Asks the running agent, which asks its store: from any node that runs one, also while it waits for a name itself. \
+Ages are by the clocks of the holders' hosts.";
+
+const WAIT_ABOUT: &str = "\
+Wait until so many names of a pool are held, by whichever nodes
+
+Exits with 0 once that many are, and shows them; with 1 if that takes longer than --timeout. Tells on stderr how many \
+there are by then. An agent that is not started yet, or a store that does not answer, is waited for as well.";
+
+const WAIT_EXAMPLES: &str = "\
+Examples:
+  Begin a job once all of its eight workers have their names:
+    nsid wait --expect 8 --timeout 5m && python train.py";
+
+const RELEASE_ABOUT: &str = "\
+Hand this agent's name on to the next in line, and go to the end of the line
+
+To take work off a node while spare ones wait, or before it is stopped. The name is off the wire before another node can \
+have it. Where nobody waits, the agent soon has a name again, most likely the same: `nsid off` silences it for good.";
 
 const RUN_ABOUT: &str = "\
 Run the agent: claim a name, and have the kernel say it until the agent is stopped
@@ -209,6 +242,70 @@ pub struct StatusArgs {
     /// The instance that this is about.
     #[command(flatten)]
     pub of: InstanceArgs,
+
+    /// Print one JSON object instead of text for people
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Flags of `nsid names`.
+#[derive(Args, Debug)]
+pub struct NamesArgs {
+    /// Whose pools are shown.
+    #[command(flatten)]
+    pub of: PoolArgs,
+
+    /// Show them again whenever they change
+    #[arg(long)]
+    pub watch: bool,
+
+    /// Print JSON instead of text for people: one object, with --watch one for each change
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Flags of the verbs that are about pools.
+#[derive(Args, Debug)]
+pub struct PoolArgs {
+    /// The instance that this is about.
+    #[command(flatten)]
+    pub of: InstanceArgs,
+
+    /// The pool of that pattern, of those that the agent claims from [default: all]
+    #[arg(long, value_name = "PATTERN")]
+    pub pool: Option<String>,
+}
+
+/// Flags of `nsid wait`.
+#[derive(Args, Debug)]
+pub struct WaitArgs {
+    /// Whose pool is waited for.
+    #[command(flatten)]
+    pub of: PoolArgs,
+
+    /// How many names
+    #[arg(long, value_name = "N")]
+    pub expect: u32,
+
+    /// How long to wait at most, such as 30s or 5m [default: for ever]
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub timeout: Option<Duration>,
+
+    /// Print the names as one JSON object instead of text for people
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Flags of `nsid release`.
+#[derive(Args, Debug)]
+pub struct ReleaseArgs {
+    /// The instance that this is about.
+    #[command(flatten)]
+    pub of: InstanceArgs,
+
+    /// The name, of several that the agent has [default: all]
+    #[arg(value_name = "NAME")]
+    pub name: Option<NodeName>,
 
     /// Print one JSON object instead of text for people
     #[arg(long)]

@@ -13,7 +13,9 @@ pub mod datapath;
 
 pub mod agent;
 pub mod detach;
+pub mod names;
 pub mod probe;
+pub mod release;
 pub mod set;
 pub mod state;
 pub mod status;

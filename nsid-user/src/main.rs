@@ -13,13 +13,14 @@ use env_logger::{Target, WriteStyle};
 use log::LevelFilter;
 use nsid_user::{
     agent,
-    cli::{Cli, ProbeArgs, SetArgs, StatusArgs, UpgradeArgs, Verb, usage},
+    cli::{Cli, NamesArgs, ProbeArgs, ReleaseArgs, SetArgs, StatusArgs, UpgradeArgs, Verb, WaitArgs, usage},
     clock,
     config::{ConfigError, InstanceName},
     detach,
     host::namespaces,
-    lines,
+    lines, names,
     probe::probe,
+    release::release,
     set,
     status::Status,
     switch,
@@ -93,6 +94,14 @@ fn carry_out(verb: Verb) -> Result<(), Failure> {
             clock::is_the_kernels().map_err(anyhow::Error::from)?;
             return Ok(on_host(|| show(&set::set(&of.instance, &changes)?, json))?);
         }
+        Verb::Names(args) => return Ok(on_host(|| show_names(&args))?),
+        Verb::Wait(WaitArgs { of, expect, timeout, json }) => {
+            let wait = || names::wait(&of.of.instance, of.pool.as_deref(), expect, timeout);
+            return Ok(on_host(|| show(&wait()?, json))?);
+        }
+        Verb::Release(ReleaseArgs { of, name, json }) => {
+            return Ok(on_host(|| show(&release(&of.instance, name.as_ref())?, json))?);
+        }
         Verb::Probe(args) => return show_probe(&args),
         Verb::Upgrade(UpgradeArgs { binary, of, json }) => {
             let binary = upgrade::binary(binary).map_err(anyhow::Error::from)?;
@@ -137,6 +146,14 @@ fn on_host(verb: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
 
 fn show_status(instance: &InstanceName, json: bool) -> anyhow::Result<()> {
     show(&Status::of(instance)?, json)
+}
+
+fn show_names(NamesArgs { of, watch, json }: &NamesArgs) -> anyhow::Result<()> {
+    let (instance, pool) = (&of.of.instance, of.pool.as_deref());
+    if *watch {
+        return names::watch(instance, pool, |names| show(names, *json));
+    }
+    show(&names::names(instance, pool)?, *json)
 }
 
 fn show_probe(&ProbeArgs { server, timeout, json }: &ProbeArgs) -> Result<(), Failure> {

@@ -15,6 +15,7 @@ mod endpoints;
 mod interfaces;
 mod meanwhile;
 mod policies;
+mod requests;
 mod services;
 pub(crate) mod upgrade;
 
@@ -39,6 +40,7 @@ use self::{
     interfaces::Interfaces,
     meanwhile::Meanwhile,
     policies::{rules, warn_of_left_out},
+    requests::Changed,
     services::{Claimant, Services, silence_what_is_not_wanted},
 };
 use crate::{
@@ -230,7 +232,7 @@ impl Agent {
             _ => None,
         };
         let form = config.policies.form.clone();
-        let services = Services::start(config.services.clone(), &claimant, &datapath.maps, form, predecessor);
+        let services = Services::start(config.services.clone(), claimant, &datapath.maps, form, predecessor);
         let mut announcer = Announcer::default();
         announcer.interfaces(true);
         let first = State {
@@ -278,10 +280,10 @@ impl Agent {
                 Some(ended) = self.services.tasks.join_next() => ended??,
                 () = changed.notified() => self.tell(lock),
                 Some(request) = self.requests.recv() => {
-                    let Some(request) = self.begin_upgrade(request, lock) else { continue };
-                    self.answer(request).await;
-                    self.tell(lock);
-                    due.as_mut().reset(time::Instant::now());
+                    if self.answer(request, lock).await == Changed::Something {
+                        self.tell(lock);
+                        due.as_mut().reset(time::Instant::now());
+                    }
                 }
                 Ok(()) = self.hangup.next() => {
                     self.reload().await;

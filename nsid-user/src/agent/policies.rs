@@ -10,7 +10,7 @@ use crate::{
     config::{self, Change, Config, OwnNsid, Policies},
     datapath::{PolicyError, Rules},
     form::Form,
-    host::{addresses::Address, control},
+    host::addresses::Address,
     set::{SetReply, SetRequest},
     state::State,
 };
@@ -65,21 +65,17 @@ impl Reading {
 
 impl Agent {
     /// Answers `nsid set`.
-    pub(super) async fn answer(&mut self, control::Request { text, answer, .. }: control::Request) {
-        let reply = match self.set(&text).await {
+    pub(super) async fn set(&mut self, request: SetRequest) -> SetReply {
+        match self.try_set(request).await {
             Ok(()) => {
                 log::info!("policies set by `nsid set`");
                 SetReply::Set((&self.config.policies).into())
             }
             Err(error) => SetReply::Refused(format!("{error:#}")),
-        };
-        // Fails if nobody waits any more.
-        let _ = answer.send(serde_json::to_vec(&reply).unwrap_or_default());
+        }
     }
 
-    async fn set(&mut self, text: &[u8]) -> Result<()> {
-        let SetRequest { set, until } =
-            serde_json::from_slice(text).context("the agent is of another version of nsid; restart it")?;
+    async fn try_set(&mut self, SetRequest { set, until }: SetRequest) -> Result<()> {
         let changes = set.iter().map(|change| change.parse()).collect::<Result<Vec<Change>, _>>()?;
         let policies = self.reading.changed(&self.config.policies, &changes)?;
         // Looked at last: a file may have been slow to read, and who asked has been told that nothing is changed.

@@ -1,5 +1,7 @@
 //! The services of a run: each claims its name in a task of its own.
 
+mod pools;
+
 use std::{
     cell::RefCell,
     path::Path,
@@ -9,12 +11,12 @@ use std::{
 
 use nsid_common::maps::MAX_SERVICES;
 use tokio::{
-    sync::{Notify, mpsc, watch},
+    sync::{Notify, mpsc, oneshot, watch},
     task::JoinSet,
 };
 
 use crate::{
-    claim::{self, Event, Inherited, Report},
+    claim::{self, Event, HandedOn, Inherited, Orders, Report},
     clock::Deadline,
     config::{Nsid, Service, StoreConfig},
     datapath::{Maps, Said, ServiceVoice},
@@ -46,15 +48,18 @@ pub(super) struct Services {
     changed: Rc<Notify>,
     statuses: Vec<watch::Receiver<ClaimStatus>>,
     configured: Vec<Service>,
+    claimant: Claimant,
     form: Rc<RefCell<Form>>,
     stop: watch::Sender<bool>,
+    /// For each service, to have its name handed on.
+    hand_on: Vec<mpsc::UnboundedSender<oneshot::Sender<HandedOn>>>,
 }
 
 impl Services {
     /// Starts to claim; goes on with what the predecessor held, if there is one.
     pub(super) fn start(
         configured: Vec<Service>,
-        claimant: &Claimant,
+        claimant: Claimant,
         maps: &Rc<Maps>,
         form: Form,
         predecessor: Option<&State>,
@@ -63,23 +68,26 @@ impl Services {
         let (stop, stopped) = watch::channel(false);
         let (sender, events) = mpsc::unbounded_channel();
         let changed = Rc::new(Notify::new());
-        let (mut tasks, mut statuses) = (JoinSet::new(), Vec::new());
+        let (mut tasks, mut statuses, mut hand_on) = (JoinSet::new(), Vec::new(), Vec::new());
         for (index, service) in (0..).zip(&configured) {
             let (report, status) = report(service, sender.clone());
             let voice = ServiceVoice::new(Rc::clone(maps), index, Rc::clone(&form));
             let inherited = predecessor.and_then(|state| inherited(service, state, maps, index));
+            let (sender, handing_on) = mpsc::unbounded_channel();
+            hand_on.push(sender);
+            let orders = Orders { stop: stopped.clone(), hand_on: handing_on };
             tasks.spawn_local(claim(
                 service.clone(),
                 claimant.of_service(index),
                 voice,
                 report,
                 inherited,
-                stopped.clone(),
+                orders,
             ));
             tokio::task::spawn_local(forward(status.clone(), Rc::clone(&changed)));
             statuses.push(status);
         }
-        Self { tasks, events, changed, statuses, configured, form, stop }
+        Self { tasks, events, changed, statuses, configured, claimant, form, stop, hand_on }
     }
 
     /// Where the claims stand.
@@ -147,21 +155,21 @@ async fn claim(
     voice: ServiceVoice,
     report: Report,
     inherited: Option<Inherited>,
-    mut stop: watch::Receiver<bool>,
+    mut orders: Orders,
 ) -> Result<(), ClaimError> {
     match service.store {
         StoreConfig::Static(name) => {
-            claim::fixed(name, voice, &report, &mut stop).await;
+            claim::fixed(name, voice, &report, &mut orders.stop).await;
             Ok(())
         }
         StoreConfig::Local { pattern, ttl } => {
             let store = local(&pattern, incarnation, ttl);
-            claim::hold(store, &pattern, voice, &report, inherited, &mut stop).await
+            claim::hold(store, &pattern, voice, &report, inherited, &mut orders).await
         }
         StoreConfig::Etcd { cluster, pattern, ttl } => {
             let store = etcd(cluster, &pattern, incarnation, ttl);
             // On the heap: the other stores need not reserve what this one takes.
-            Box::pin(claim::hold(store, &pattern, voice, &report, inherited, &mut stop)).await
+            Box::pin(claim::hold(store, &pattern, voice, &report, inherited, &mut orders)).await
         }
     }
 }
@@ -204,9 +212,7 @@ pub(super) fn inherited(
     maps: &Maps,
     index: u32,
 ) -> Option<Inherited> {
-    let (StoreConfig::Local { pattern, .. } | StoreConfig::Etcd { pattern, .. }) = &service.store else {
-        return None;
-    };
+    let pattern = service.store.pattern()?;
     let state: &ServiceState = predecessor.services.get(index as usize)?;
     let (slot, token) = state.claim.slot.zip(state.claim.token)?;
     let Said { name, until: Deadline::At(until), .. } = maps.said(index)? else { return None };

@@ -16,18 +16,15 @@ pub(super) fn arguments() -> impl Iterator<Item = OsString> {
 }
 
 impl Agent {
-    /// Begins an upgrade, if that is what a verb asks for; any other request is returned.
+    /// Begins an upgrade, which ends when the successor is ready.
     pub(super) fn begin_upgrade(
         &self,
+        UpgradeRequest { upgrade }: UpgradeRequest,
         request: control::Request,
         lock: &InstanceLock,
-    ) -> Option<control::Request> {
-        let Ok(UpgradeRequest { upgrade }) = serde_json::from_slice(&request.text) else {
-            return Some(request);
-        };
+    ) {
         let (instance, fit) = (lock.instance().name().to_owned(), self.successors.0.clone());
         tokio::task::spawn_local(serve(upgrade, request, instance, fit));
-        None
     }
 }
 

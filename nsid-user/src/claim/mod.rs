@@ -14,7 +14,7 @@ mod tests;
 use std::convert::Infallible;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 pub use fixed::fixed;
 
@@ -24,7 +24,10 @@ use crate::pace::{Backoff, jittered, until, within};
 use crate::store::{ClaimError, Grant, Lease, Progress, RenewError, Store, Unreachable};
 
 /// How long a store may take to release a slot before the process ends without: its lease runs out by itself.
-const RELEASE_LIMIT: Duration = Duration::from_secs(2);
+pub(crate) const RELEASE_LIMIT: Duration = Duration::from_secs(2);
+
+/// How long who handed its name on stands back: in a store without a line, who waits for a slot looks from time to time.
+const STAND_BACK: Duration = Duration::from_millis(200);
 
 /// The datapath of one service: stores to its memory, which take no time and cannot fail.
 pub trait Voice {
@@ -56,6 +59,18 @@ pub struct Inherited {
     pub until: BootTime,
 }
 
+/// What a claim is told while it lives.
+#[derive(Debug)]
+pub struct Orders {
+    /// To end, once it is true or its sender is gone.
+    pub stop: watch::Receiver<bool>,
+    /// To hand the name on, and where to tell what came of it.
+    pub hand_on: mpsc::UnboundedReceiver<oneshot::Sender<HandedOn>>,
+}
+
+/// What came of handing a name on: which name it was, if there was one, or why nobody else can have it yet.
+pub type HandedOn = Result<Option<NodeName>, Unreachable>;
+
 /// Where a claim reports to.
 #[derive(Debug)]
 pub struct Report {
@@ -72,8 +87,8 @@ impl Report {
     }
 }
 
-/// Goes on with the claim that was inherited, if there is one; claims a slot and keeps it, again and again, until `stop`
-/// becomes true or its sender is gone; then takes the name off the wire, and only after that gives the slot back.
+/// Goes on with the claim that was inherited, if there is one; claims a slot and keeps it, again and again, until it is
+/// told to stop; then takes the name off the wire, and only after that gives the slot back.
 ///
 /// Ends early only with an error that no waiting mends; no name is being said then.
 pub async fn hold<S: Store, V: Voice>(
@@ -82,13 +97,13 @@ pub async fn hold<S: Store, V: Voice>(
     voice: V,
     report: &Report,
     inherited: Option<Inherited>,
-    stop: &mut watch::Receiver<bool>,
+    Orders { stop, hand_on }: &mut Orders,
 ) -> Result<(), ClaimError> {
     let mut claimant = Claimant { store, pattern, voice, report, name: None };
     tokio::select! {
         biased;
         () = stopped(stop) => {}
-        error = claimant.live(inherited) => match error? {},
+        error = claimant.live(inherited, hand_on) => match error? {},
     }
     claimant.leave().await;
     Ok(())
@@ -144,7 +159,34 @@ enum End {
 }
 
 impl<S: Store, V: Voice> Claimant<'_, S, V> {
-    async fn live(&mut self, inherited: Option<Inherited>) -> Result<Infallible, ClaimError> {
+    async fn live(
+        &mut self,
+        mut inherited: Option<Inherited>,
+        hand_on: &mut mpsc::UnboundedReceiver<oneshot::Sender<HandedOn>>,
+    ) -> Result<Infallible, ClaimError> {
+        loop {
+            tokio::select! {
+                biased;
+                Some(told) = hand_on.recv() => self.hand_on(told).await,
+                error = self.say_names(inherited.take()) => match error? {},
+            }
+        }
+    }
+
+    /// Gives the name to the next in line, and goes to the end of the line.
+    async fn hand_on(&mut self, told: oneshot::Sender<HandedOn>) {
+        let released = if self.name.is_some() { self.give_back().await } else { Ok(()) };
+        let name = self.name.take();
+        if let Some(name) = &name {
+            log::info!("{}: {name} is handed on", self.report.progress);
+            self.report.event(Event::Lost(name.clone()));
+        }
+        // Fails if nobody waits for it, which is their business.
+        let _ = told.send(released.map(|()| name));
+        until(BootTime::now().saturating_add(STAND_BACK)).await;
+    }
+
+    async fn say_names(&mut self, inherited: Option<Inherited>) -> Result<Infallible, ClaimError> {
         if let Some(inherited) = inherited {
             let end = self.go_on(inherited).await;
             self.lose(&end);
@@ -256,19 +298,23 @@ impl<S: Store, V: Voice> Claimant<'_, S, V> {
         }
     }
 
-    /// The order is the fence's: were the slot given back first, the next holder's name could meet ours.
     async fn leave(mut self) {
-        self.voice.silence();
-        until(BootTime::now().saturating_add(clock::silence())).await;
-        let limit = BootTime::now().saturating_add(RELEASE_LIMIT);
-        match within(limit, self.store.release()).await {
-            Some(Ok(())) => log::debug!("{}: released", self.report.progress),
-            Some(Err(error)) => log::warn!("{}: could not be released: {error}", self.report.progress),
-            None => log::warn!("{}: could not be released in {RELEASE_LIMIT:?}", self.report.progress),
+        match self.give_back().await {
+            Ok(()) => log::debug!("{}: released", self.report.progress),
+            Err(error) => log::warn!("{}: could not be released: {error}", self.report.progress),
         }
-        self.report.progress.released();
         if let Some(name) = self.name.take() {
             self.report.event(Event::Lost(name));
         }
+    }
+
+    /// The order is the fence's: were the slot given back first, the next holder's name could meet ours.
+    async fn give_back(&mut self) -> Result<(), Unreachable> {
+        self.voice.silence();
+        until(BootTime::now().saturating_add(clock::silence())).await;
+        let limit = BootTime::now().saturating_add(RELEASE_LIMIT);
+        let released = within(limit, self.store.release()).await;
+        self.report.progress.released();
+        released.unwrap_or_else(|| Err(Unreachable::new(format!("no answer in {RELEASE_LIMIT:?}"))))
     }
 }

@@ -154,6 +154,7 @@ struct Held {
     status: watch::Receiver<ClaimStatus>,
     events: mpsc::UnboundedReceiver<Event>,
     stop: watch::Sender<bool>,
+    hand_on: mpsc::UnboundedSender<oneshot::Sender<HandedOn>>,
     driver: JoinHandle<Result<(), ClaimError>>,
 }
 
@@ -179,13 +180,22 @@ impl Held {
     fn start(store: impl Store + 'static, diary: Diary, inherited: Option<Inherited>) -> Self {
         let (progress, status) = Progress::new(Kind::Local, "worker{id}.tf.local");
         let (report, events) = report(progress);
-        let (stop, mut stopped) = watch::channel(false);
+        let (stop, stopped) = watch::channel(false);
+        let (hand_on, handing_on) = mpsc::unbounded_channel();
         let voice = diary.clone();
         let driver = tokio::spawn(async move {
             let pattern = Pattern::parse("worker{id}.tf.local", NonZeroU32::new(10).unwrap()).unwrap();
-            hold(store, &pattern, voice, &report, inherited, &mut stopped).await
+            let mut orders = Orders { stop: stopped, hand_on: handing_on };
+            hold(store, &pattern, voice, &report, inherited, &mut orders).await
         });
-        Self { diary, status, events, stop, driver }
+        Self { diary, status, events, stop, hand_on, driver }
+    }
+
+    /// Has the name handed on.
+    async fn hand_on(&self) -> HandedOn {
+        let (told, answer) = oneshot::channel();
+        self.hand_on.send(told).expect("a driver");
+        tokio::time::timeout(TTL * 3, answer).await.expect("an answer").expect("a driver")
     }
 
     /// The next thing that happens to the name, and when.
@@ -243,6 +253,47 @@ async fn a_stop_takes_the_name_off_the_wire_before_the_slot_is_given_back() {
         panic!("{acts:#?}")
     };
     assert!(*released >= silenced.saturating_add(clock::jiffy() * 6), "{acts:#?}");
+}
+
+#[tokio::test]
+async fn a_name_is_handed_on_as_at_a_stop_and_another_claimed() {
+    let mut held = Held::script(&[], &[], &[]);
+    held.expect("ready", "worker0.tf.local").await;
+    assert_eq!(held.hand_on().await.unwrap().unwrap().as_str(), "worker0.tf.local");
+    assert_eq!(held.state(), (State::Released, None, None));
+    held.expect("lost", "worker0.tf.local").await;
+    held.expect("ready", "worker1.tf.local").await;
+    let acts = held.stop().await.acts();
+    let [
+        (_, Act::Claimed),
+        (_, Act::Said(..)),
+        (silenced, Act::Silenced),
+        (released, Act::ReleaseSent),
+        rest @ ..,
+    ] = acts.as_slice()
+    else {
+        panic!("{acts:#?}")
+    };
+    assert!(*released >= silenced.saturating_add(clock::jiffy() * 6), "{acts:#?}");
+    let [(claimed, Act::Claimed), (_, Act::Said(..)), ..] = rest else { panic!("{acts:#?}") };
+    assert!(*claimed >= released.saturating_add(STAND_BACK), "{acts:#?}");
+}
+
+#[tokio::test]
+async fn who_holds_no_name_hands_none_on_and_goes_on_waiting() {
+    let held = Held::script(&[Fate::NoAnswer], &[], &[]);
+    assert_eq!(held.hand_on().await.unwrap(), None);
+    assert!(held.diary.acts().is_empty(), "{:#?}", held.diary.acts());
+}
+
+#[tokio::test]
+async fn a_name_that_the_store_could_not_be_given_back_is_silent_all_the_same_and_told() {
+    let mut held = Held::script(&[], &[], &[Fate::Unreachable]);
+    held.expect("ready", "worker0.tf.local").await;
+    let told = held.hand_on().await.unwrap_err().to_string();
+    assert_eq!(told, "no route to host");
+    held.expect("lost", "worker0.tf.local").await;
+    assert_eq!(held.diary.when(|act| *act == Act::Silenced).len(), 1);
 }
 
 #[tokio::test]

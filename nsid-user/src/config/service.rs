@@ -44,6 +44,14 @@ pub enum StoreConfig {
 }
 
 impl StoreConfig {
+    /// The names of the pool; nothing for a name given by hand.
+    pub fn pattern(&self) -> Option<&Pattern> {
+        match self {
+            Self::Static(_) => None,
+            Self::Local { pattern, .. } | Self::Etcd { pattern, .. } => Some(pattern),
+        }
+    }
+
     /// Where a name comes from, in a word that stays the same from run to run. Another list of members is another
     /// source, since it may be another etcd, where another node has the name.
     pub fn source(&self) -> String {

@@ -1,0 +1,160 @@
+//! `nsid names`: who of the whole cluster has which name, as the store tells the agent of this host.
+
+mod wait;
+mod watch;
+
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
+
+use anyhow::{Result, bail};
+use serde::{Deserialize, Serialize};
+
+pub use self::{wait::wait, watch::watch};
+use crate::{
+    config::InstanceName,
+    host::{
+        control::{self, Answer},
+        instance::Instance,
+    },
+    switch,
+};
+
+/// How long a store may take to tell.
+pub(crate) const LOOK_LIMIT: Duration = Duration::from_secs(3);
+
+/// How long the agent may take.
+const LIMIT: Duration = LOOK_LIMIT.saturating_add(control::LIMIT);
+
+/// What the agent is asked for.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct NamesRequest {
+    /// Patterns of pools; none: all that it claims from.
+    pub names: Vec<String>,
+}
+
+/// What it answers.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum NamesReply {
+    /// The pools, in the order of the services.
+    Names(Vec<Pool>),
+    /// A store does not tell, or there is none to ask.
+    Refused(String),
+}
+
+/// A pool, at one moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pool {
+    /// Where it is ([`StoreConfig::source`](crate::config::StoreConfig::source)).
+    pub source: String,
+    /// How many names it has.
+    pub limit: u32,
+    /// Those that somebody has, by slot.
+    pub names: Vec<Held>,
+    /// How many wait in line for one.
+    pub waiting: usize,
+}
+
+/// A name that somebody has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// The name.
+    pub name: String,
+    /// Its place in the pool.
+    pub slot: u32,
+    /// The fencing token.
+    pub token: u64,
+    /// Its holder, by the name of that host.
+    pub host: String,
+    /// Since when, by that host's clock, in ms since 1970.
+    pub since_ms: u64,
+    /// Whether the holder is the agent that tells.
+    pub ours: bool,
+}
+
+/// What an instance's agent knows.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct Names {
+    pools: Vec<Pool>,
+}
+
+/// Asks an instance's agent for all pools that it claims from, or for one.
+pub fn names(name: &InstanceName, pool: Option<&str>) -> Result<Names> {
+    let instance = Instance::new(name.as_str());
+    let request = NamesRequest { names: pool.map(ToOwned::to_owned).into_iter().collect() };
+    match control::request(&instance, &serde_json::to_vec(&request)?, LIMIT)? {
+        Answer::Running(NamesReply::Names(pools)) => Ok(Names { pools }),
+        Answer::Running(NamesReply::Refused(why)) => bail!("{why}"),
+        Answer::Unresponsive => {
+            bail!("the agent of instance '{name}' does not answer; it is frozen, starting or ending")
+        }
+        Answer::Dead => {
+            // Whatever else there is of it, its absence is told as by the other verbs.
+            switch::maps(name)?;
+            bail!(
+                "the agent of instance '{name}' is dead, and it is the agent that asks the store; start it again"
+            )
+        }
+    }
+}
+
+impl Held {
+    /// For how long, as far as clocks agree.
+    fn age(&self) -> Duration {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Duration::from_secs(now.saturating_sub(Duration::from_millis(self.since_ms)).as_secs())
+    }
+}
+
+impl fmt::Display for Names {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.pools.iter().try_for_each(|pool| pool.fmt(f))
+    }
+}
+
+impl fmt::Display for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { source, limit, names, waiting } = self;
+        write!(f, "pool       {source}: {} of {limit} names are held", names.len())?;
+        match waiting {
+            0 => writeln!(f)?,
+            waiting => writeln!(f, ", {waiting} in line")?,
+        }
+        let column = |text: fn(&Held) -> usize| names.iter().map(text).max().unwrap_or(0);
+        let widest = (column(|held| held.name.len()), column(|held| held.host.len()));
+        names.iter().try_for_each(|held| held.line(f, widest))
+    }
+}
+
+impl Held {
+    fn line(&self, f: &mut fmt::Formatter<'_>, (name, host): (usize, usize)) -> fmt::Result {
+        let age = humantime::format_duration(self.age());
+        let ours = if self.ours { ", this agent" } else { "" };
+        writeln!(f, "  {:name$}  {:host$}  for {age}, token {}{ours}", self.name, self.host, self.token)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn held(slot: u32, host: &str, age: i64) -> Held {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis();
+        let since_ms = u64::try_from(now).unwrap().checked_add_signed(-age * 1000).unwrap();
+        let name = format!("worker{slot}.tf.local");
+        Held { name, slot, token: 7, host: host.to_owned(), since_ms, ours: slot == 1 }
+    }
+
+    #[test]
+    fn a_pool_is_a_line_and_a_line_for_each_name() {
+        let names = vec![held(1, "ns1", 3600), held(10, "ns10", -90)];
+        let pool = Pool { source: "local:worker{id}.tf.local".into(), limit: 64, names, waiting: 2 };
+        assert_eq!(
+            Names { pools: vec![pool] }.to_string().replace("1h 1s", "1h"),
+            "pool       local:worker{id}.tf.local: 2 of 64 names are held, 2 in line\n  \
+               worker1.tf.local   ns1   for 1h, token 7, this agent\n  \
+               worker10.tf.local  ns10  for 0s, token 7\n"
+        );
+    }
+}

@@ -1,0 +1,177 @@
+//! Who has which name, as any node tells; jobs that wait for names; and names that are handed on.
+
+use std::{process::Output, thread, time::Duration};
+
+use nsid_tests::{
+    agent::{Agent, nsid},
+    cluster::{Cluster, Store},
+    patience::{until, within},
+    process::Process,
+};
+use serde_json::Value;
+
+/// Runs a verb about an agent's pools.
+fn ask(agent: &Agent, verb: &str, arguments: &[&str]) -> Output {
+    nsid(&[&[verb, "--instance", agent.instance().name()][..], arguments].concat())
+}
+
+/// The one pool of `nsid names --json`.
+fn pool(agent: &Agent) -> Value {
+    let output = ask(agent, "names", &["--json"]);
+    assert!(output.status.success(), "{output:?}");
+    let mut names: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let pools = names["pools"].as_array_mut().expect("pools");
+    assert_eq!(pools.len(), 1, "{pools:?}");
+    pools.remove(0)
+}
+
+/// Two slots; the third agent waits in line.
+fn cluster_with_a_spare(store: Store) -> (Vec<Agent>, Cluster) {
+    let cluster = Cluster::new(store, 3);
+    let mut agents = Vec::new();
+    for node in 0..2 {
+        let mut agent = cluster.spawn(node, &["--limit", "2"]);
+        agent.ready();
+        agents.push(agent);
+    }
+    let spare = cluster.spawn(2, &["--limit", "2"]);
+    spare.until_claim_is("waiting");
+    agents.push(spare);
+    (agents, cluster)
+}
+
+fn every_node_tells_who_has_which_name(store: Store) {
+    let (agents, cluster) = cluster_with_a_spare(store);
+    for (asked, agent) in agents.iter().enumerate() {
+        let pool = pool(agent);
+        assert_eq!((&pool["limit"], &pool["waiting"]), (&2.into(), &1.into()), "{pool}");
+        let names = pool["names"].as_array().expect("names");
+        assert_eq!(names.len(), 2, "{pool}");
+        for (slot, name) in (0..).zip(names) {
+            let holder = &agents[slot as usize].status()["services"][0];
+            assert_eq!(name["name"], cluster.pool.name(slot), "{pool}");
+            assert_eq!((&name["slot"], &name["token"]), (&holder["slot"], &holder["token"]), "{pool}");
+            assert_eq!(name["ours"], slot as usize == asked, "{pool}");
+            assert!(name["host"].as_str().is_some_and(|host| !host.is_empty()), "{pool}");
+        }
+    }
+    let text = String::from_utf8(ask(&agents[2], "names", &[]).stdout).expect("UTF-8");
+    assert!(text.contains("2 of 2 names are held, 1 in line"), "{text}");
+    assert!(text.contains(&cluster.pool.name(1)), "{text}");
+}
+
+#[test]
+fn every_node_tells_who_has_which_name_in_etcd() {
+    every_node_tells_who_has_which_name(Store::Etcd);
+}
+
+#[test]
+fn every_node_tells_who_has_which_name_of_this_host() {
+    every_node_tells_who_has_which_name(Store::Local);
+}
+
+fn a_name_is_handed_on_to_the_next_in_line(store: Store) {
+    let (mut agents, cluster) = cluster_with_a_spare(store);
+    let output = ask(&agents[0], "release", &["--json"]);
+    assert!(output.status.success(), "{output:?}");
+    let released: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(released["released"], Value::from(vec![cluster.pool.name(0)]), "{released}");
+    // In the time of a look of who waits, or at once.
+    within(Duration::from_millis(500), "the spare to have the name", || {
+        agents[2].is_ready().filter(|name| *name == cluster.pool.name(0))
+    });
+    agents[0].until_claim_is("waiting");
+    assert!(agents[0].stdout().ends_with(&format!("lost: {}\n", cluster.pool.name(0))));
+    assert_eq!(agents[1].ready(), cluster.pool.name(1), "another holder is not concerned");
+}
+
+#[test]
+fn a_name_is_handed_on_to_the_next_in_line_in_etcd() {
+    a_name_is_handed_on_to_the_next_in_line(Store::Etcd);
+}
+
+#[test]
+fn a_name_is_handed_on_to_the_next_in_line_on_this_host() {
+    a_name_is_handed_on_to_the_next_in_line(Store::Local);
+}
+
+#[test]
+fn what_is_not_held_is_not_released_and_a_person_is_told_what_is() {
+    let (agents, cluster) = cluster_with_a_spare(Store::Etcd);
+    let output = ask(&agents[0], "release", &["worker7.test"]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("worker7.test") && stderr.contains(&cluster.pool.name(0)), "{stderr}");
+    let output = ask(&agents[2], "release", &[]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert_eq!(agents[0].is_ready(), Some(cluster.pool.name(0)));
+}
+
+#[test]
+fn a_job_waits_for_names_and_is_told_how_many_there_are() {
+    let cluster = Cluster::new(Store::Etcd, 2);
+    let mut first = cluster.spawn(0, &["--limit", "2"]);
+    first.ready();
+    let output = ask(&first, "wait", &["--expect", "2", "--timeout", "500ms"]);
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("after 500ms: 1 of 2 names are held"), "{stderr}");
+    let output = ask(&first, "wait", &["--expect", "3"]);
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(stderr.contains("2 names, and never 3"), "{stderr}");
+
+    let mut second = None;
+    let output = thread::scope(|scope| {
+        let waits = scope.spawn(|| ask(&first, "wait", &["--expect", "2", "--timeout", "10s", "--json"]));
+        thread::sleep(Duration::from_millis(500));
+        assert!(!waits.is_finished(), "one name is not two");
+        second = Some(cluster.spawn(1, &["--limit", "2"]));
+        waits.join().expect("no panic")
+    });
+    assert!(output.status.success(), "{output:?}");
+    let names: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(names["pools"][0]["names"].as_array().map(Vec::len), Some(2), "{names}");
+}
+
+#[test]
+fn who_watches_is_shown_each_change() {
+    let (agents, cluster) = cluster_with_a_spare(Store::Etcd);
+    let directory = cluster.star.hub.scratch();
+    let mut command = std::process::Command::new(nsid_tests::agent::binary());
+    command.args(["names", "--watch", "--instance", agents[1].instance().name()]);
+    let watch = Process::start("watch", &mut command, directory.path());
+    let blocks = || watch.stdout().matches("pool ").count();
+    let shown = |count| until(Duration::from_secs(5), "it to be shown", || blocks() == count);
+    shown(1);
+    // Longer than between two looks: what stays as it is is not shown again.
+    thread::sleep(Duration::from_millis(1500));
+    shown(1);
+    assert!(ask(&agents[0], "release", &[]).status.success());
+    agents[0].until_claim_is("waiting");
+    until(Duration::from_secs(5), "the change", || blocks() >= 2);
+    assert!(watch.stdout().lines().last().is_some_and(|line| line.contains(&cluster.pool.name(1))));
+}
+
+#[test]
+fn a_store_that_is_away_is_said_to_be_and_names_given_by_hand_are_in_no_pool() {
+    let mut cluster = Cluster::new(Store::Etcd, 2);
+    let mut agent = cluster.spawn(0, &[]);
+    agent.ready();
+    cluster.kill_etcd();
+    let output = ask(&agent, "names", &[]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("the store does not answer"), "{stderr}");
+
+    let node = &cluster.star.nodes[1].namespace;
+    let by_hand = Agent::start(node, &["--iface", nsid_tests::wire::INTERFACE, "--store", "static:ns1"]);
+    for verb in ["names", "release"] {
+        let output = ask(&by_hand, verb, &[]);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{verb}: {stderr}");
+        assert!(stderr.contains("pool"), "{verb}: {stderr}");
+    }
+    let instance = agent.kill();
+    let output = nsid(&["names", "--instance", instance.name()]);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("is dead"), "{output:?}");
+}

@@ -87,6 +87,11 @@ impl Etcd {
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
+    /// The time that CPUs have worked for it.
+    pub fn cpu_time(&self) -> Duration {
+        self.process().cpu_time()
+    }
+
     fn process(&self) -> &Process {
         self.process.as_ref().expect("etcd was killed")
     }

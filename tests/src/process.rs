@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::{
+    param::clock_ticks_per_second,
+    process::{Pid, Signal, kill_process, kill_process_group},
+};
 
 use crate::{
     patience::{until, within},
@@ -90,6 +93,16 @@ impl Process {
     fn signal_group(&self, signal: Signal) {
         let group = Pid::from_child(&self.child);
         kill_process_group(group, signal).unwrap_or_else(|error| panic!("signal to {}: {error}", self.what));
+    }
+
+    /// The time that CPUs have worked for it (`utime` and `stime` of `proc_pid_stat(5)`).
+    pub fn cpu_time(&self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.id()));
+        let stat = stat.unwrap_or_else(|error| panic!("{}: {error}", self.what));
+        // Behind the name, which may have spaces: fields 3 and up.
+        let (_, fields) = stat.rsplit_once(") ").expect("a name in brackets");
+        let ticks: u64 = fields.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum();
+        Duration::from_secs(ticks) / u32::try_from(clock_ticks_per_second()).expect("some hundred")
     }
 
     /// Its exit status, if it has ended.

@@ -38,11 +38,14 @@ enum Instead {
         #[arg(long)]
         draw: bool,
     },
+
+    /// Let crowds of up to 10,000 claim names from a real etcd, beside other ways to do so
+    Claims,
 }
 
 pub(crate) fn bench(Arguments { json, filter, instead }: &Arguments, consent: Consent) -> Result<()> {
     let mut needs = vec![Need::Build, Need::Programs(Purpose::Bench)];
-    if instead.is_some() {
+    if let Some(Instead::Flood { .. }) = instead {
         needs.push(Need::CoreDns);
     }
     setup::prepare(&needs, consent)?;
@@ -57,6 +60,7 @@ pub(crate) fn bench(Arguments { json, filter, instead }: &Arguments, consent: Co
             }
             command.args(filter);
         }
+        Some(Instead::Claims) => drop(command.arg("claims")),
         Some(Instead::Flood { rounds, draw }) => {
             command.arg("flood").arg("--to").arg(workspace()?.join("docs/bench"));
             if let Some(rounds) = rounds {

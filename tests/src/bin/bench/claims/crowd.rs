@@ -1,0 +1,107 @@
+//! Many claimants, each on its way to a slot.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use serde_json::json;
+use tokio::{
+    task::JoinSet,
+    time::{sleep, timeout_at},
+};
+
+use crate::table::Line;
+
+/// A crowd that takes longer, after the last of it has begun, is over, and took so long.
+pub(super) const PATIENCE: Duration = Duration::from_mins(1);
+
+/// What came of a crowd.
+#[derive(Debug)]
+pub(super) struct Crowd {
+    /// Until the last had its slot, from when the first began.
+    pub(super) time: Duration,
+    /// The longest that one of them took.
+    pub(super) longest: Duration,
+    /// Claimants that got a slot in that time.
+    pub(super) granted: usize,
+    /// Those of them that got what another one has.
+    pub(super) duplicates: usize,
+    /// Whether the slots are the lowest, each granted once.
+    pub(super) exact: bool,
+}
+
+/// Lets that many claim one slot each, evenly spread over a time; with what came of it, what has to be kept for the claims
+/// to last.
+///
+/// The claimants are tasks of one thread, each with its connection. That is the agents' claim code without the agents.
+pub(super) async fn crowd<K, F>(
+    count: u32,
+    spread: Duration,
+    claim: impl Fn() -> Result<F> + Send,
+) -> Result<(Crowd, Vec<K>)>
+where
+    K: Send + 'static,
+    F: Future<Output = Result<(u32, K)>> + Send + 'static,
+{
+    let claims = (0..count).map(|_| claim()).collect::<Result<Vec<_>>>()?;
+    let start = Instant::now();
+    let mut claiming = JoinSet::new();
+    for (number, claim) in (0..).zip(claims) {
+        let begin = spread * number / count;
+        claiming.spawn(async move {
+            sleep(begin).await;
+            let start = Instant::now();
+            (claim.await, start.elapsed())
+        });
+    }
+    let (mut slots, mut kept, mut longest) = (Vec::new(), Vec::new(), Duration::ZERO);
+    let due = start + spread + PATIENCE;
+    while let Ok(Some(claimed)) = timeout_at(due.into(), claiming.join_next()).await {
+        let (granted, took) = claimed?;
+        let (slot, keep) = granted?;
+        slots.push(slot);
+        kept.push(keep);
+        longest = longest.max(took);
+    }
+    let time = start.elapsed();
+    slots.sort_unstable();
+    let exact = slots.iter().copied().eq(0..count);
+    let granted = slots.len();
+    slots.dedup();
+    let duplicates = granted - slots.len();
+    Ok((Crowd { time, longest, granted, duplicates, exact }, kept))
+}
+
+/// What is a row's figure.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Figure {
+    /// Until all have a slot.
+    All,
+    /// The longest that one claim takes.
+    Each,
+}
+
+/// The words above a row of crowds.
+pub(super) const HEADING: &[&str] = &["median", "max", "target", "granted", "duplicates"];
+
+/// Whatever the target, each of our rounds has to grant the lowest slots, each once.
+pub(super) fn line(name: String, figure: Figure, rounds: &[Crowd], target: Option<Duration>) -> Line {
+    let granted = rounds.iter().map(|round| round.granted).min();
+    let duplicates = rounds.iter().map(|round| round.duplicates).max();
+    let exact = rounds.iter().all(|round| round.exact);
+    let times = rounds.iter().map(|round| match figure {
+        Figure::All => round.time,
+        Figure::Each => round.longest,
+    });
+    let mut line = Line::timed(name, times.collect(), target);
+    line.cells.extend([granted, duplicates].map(|count| count.unwrap_or_default().to_string()));
+    line.figures["granted"] = json!(granted);
+    line.figures["duplicates"] = json!(duplicates);
+    line.figures["exact"] = json!(exact);
+    line
+}
+
+/// A row of our claims: one that is not exact misses, whatever its time.
+pub(super) fn exact(line: Line) -> Line {
+    let holds = if line.figures["exact"] == json!(true) { line.holds } else { Some(false) };
+    Line { holds, ..line }
+}

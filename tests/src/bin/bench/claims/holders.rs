@@ -1,0 +1,126 @@
+//! Claims that are held: what they cost their store, and how soon a crowd of dead holders is replaced.
+
+use std::{
+    num::NonZeroU32,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+use nsid_tests::etcd::Etcd;
+use nsid_user::{
+    claim::{Event, Orders, Report, Voice, hold},
+    clock::{BootTime, Deadline},
+    name::{NodeName, Pattern},
+    store::{ClaimError, Kind, Progress, Store},
+};
+use serde_json::json;
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+    time::{sleep, timeout_at},
+};
+
+use super::crowd::PATIENCE;
+use crate::table::Line;
+
+/// As an agent's by default.
+pub(super) const TTL: Duration = Duration::from_secs(10);
+
+/// For how long the store's work is measured: two leases.
+const STEADY: Duration = Duration::from_secs(20);
+
+/// Cores that a store may work for all holders together.
+const CORES: f64 = 0.15;
+
+/// How long after their leases' end a crowd may be replaced.
+const AFTER_THE_LEASE: Duration = Duration::from_millis(2500);
+
+/// A datapath that nobody looks at.
+struct Mute;
+
+impl Voice for Mute {
+    fn say(&mut self, _: &NodeName, _: Deadline) {}
+    fn extend(&mut self, _: BootTime) {}
+    fn silence(&mut self) {}
+}
+
+/// Holders of names, each a task that the agents' driver runs, and what happens to the names.
+pub(super) struct Holders {
+    tasks: JoinSet<Result<(), ClaimError>>,
+    events: mpsc::UnboundedReceiver<Event>,
+    /// They give their names back once it is gone.
+    stop: watch::Sender<bool>,
+}
+
+impl Holders {
+    /// Lets each of these claim a name of a pool of that many, and keep it.
+    pub(super) fn begin<S: Store + 'static>(stores: impl Iterator<Item = S>, limit: u32) -> Result<Self> {
+        let pattern = Pattern::parse("worker{id}.held.test", NonZeroU32::new(limit).context("no slots")?)?;
+        let (stop, stopped) = watch::channel(false);
+        let (sender, events) = mpsc::unbounded_channel();
+        let mut tasks = JoinSet::new();
+        for store in stores {
+            let (progress, _) = Progress::new(Kind::Etcd, "bench");
+            let report = Report { progress, events: sender.clone() };
+            let (pattern, stop) = (pattern.clone(), stopped.clone());
+            tasks.spawn(async move {
+                let (_never, hand_on) = mpsc::unbounded_channel();
+                let mut orders = Orders { stop, hand_on };
+                hold(store, &pattern, Mute, &report, None, &mut orders).await
+            });
+        }
+        Ok(Self { tasks, events, stop })
+    }
+
+    /// Waits until so many have a name; when that was.
+    pub(super) async fn ready(&mut self, count: usize) -> Result<Instant> {
+        let due = (Instant::now() + PATIENCE).into();
+        for _ in 0..count {
+            match timeout_at(due, self.events.recv()).await.context("not all have a name")? {
+                Some(Event::Ready(_)) => {}
+                other => anyhow::bail!("{other:?} instead of a name"),
+            }
+        }
+        Ok(Instant::now())
+    }
+
+    /// Ends all of them as a crash would: nothing is given back. When that was.
+    pub(super) fn die(mut self) -> Instant {
+        self.tasks.abort_all();
+        drop(self.stop);
+        Instant::now()
+    }
+}
+
+/// The part of a core that etcd works while so many claims are renewed.
+pub(super) async fn steady(name: String, etcd: &Etcd, count: u32, mut holders: Holders) -> Result<Line> {
+    holders.ready(count as usize).await?;
+    let (before, start) = (etcd.cpu_time(), Instant::now());
+    sleep(STEADY).await;
+    let cores = etcd.cpu_time().saturating_sub(before).as_secs_f64() / start.elapsed().as_secs_f64();
+    let lost = holders.events.try_recv().is_ok();
+    holders.die();
+    Ok(Line {
+        name,
+        cells: vec![format!("{cores:.3}"), String::new(), format!("{CORES:.3}")],
+        holds: Some(cores <= CORES && !lost),
+        figures: json!({ "unit": "cores", "value": cores, "target": CORES, "lost": lost }),
+    })
+}
+
+/// How long after the death of all holders those who wait in line have all of their names.
+pub(super) async fn replaced(
+    name: String,
+    count: u32,
+    mut holders: Holders,
+    line: impl FnOnce() -> Result<Holders>,
+) -> Result<Line> {
+    holders.ready(count as usize).await?;
+    let mut line = line()?;
+    // Until they wait in line.
+    sleep(TTL / 2).await;
+    let died = holders.die();
+    let took = line.ready(count as usize).await? - died;
+    line.die();
+    Ok(Line::timed(name, vec![took], Some(TTL + AFTER_THE_LEASE)))
+}

@@ -1,12 +1,20 @@
 //! Who has which name, as any node tells; jobs that wait for names; and names that are handed on.
 
-use std::{process::Output, thread, time::Duration};
+use std::{
+    fs,
+    net::SocketAddr,
+    process::{Command, Output},
+    thread,
+    time::Duration,
+};
 
 use nsid_tests::{
-    agent::{Agent, nsid},
+    agent::{Agent, binary, nsid},
     cluster::{Cluster, Store},
     patience::{until, within},
     process::Process,
+    star::Node,
+    wire::INTERFACE,
 };
 use serde_json::Value;
 
@@ -81,7 +89,8 @@ fn a_name_is_handed_on_to_the_next_in_line(store: Store) {
         agents[2].is_ready().filter(|name| *name == cluster.pool.name(0))
     });
     agents[0].until_claim_is("waiting");
-    assert!(agents[0].stdout().ends_with(&format!("lost: {}\n", cluster.pool.name(0))));
+    let lost = format!("lost: {}\n", cluster.pool.name(0));
+    until(Duration::from_secs(1), "the agent to say so", || agents[0].stdout().ends_with(&lost));
     assert_eq!(agents[1].ready(), cluster.pool.name(1), "another holder is not concerned");
 }
 
@@ -137,7 +146,7 @@ fn a_job_waits_for_names_and_is_told_how_many_there_are() {
 fn who_watches_is_shown_each_change() {
     let (agents, cluster) = cluster_with_a_spare(Store::Etcd);
     let directory = cluster.star.hub.scratch();
-    let mut command = std::process::Command::new(nsid_tests::agent::binary());
+    let mut command = Command::new(binary());
     command.args(["names", "--watch", "--instance", agents[1].instance().name()]);
     let watch = Process::start("watch", &mut command, directory.path());
     let blocks = || watch.stdout().matches("pool ").count();
@@ -152,6 +161,50 @@ fn who_watches_is_shown_each_change() {
     assert!(watch.stdout().lines().last().is_some_and(|line| line.contains(&cluster.pool.name(1))));
 }
 
+/// A worker and a parameter server of one job on each host, say, each with a DNS server of its own.
+#[test]
+fn an_agent_claims_from_several_pools_and_every_one_is_dense() {
+    let cluster = Cluster::new(Store::Etcd, 2);
+    let etcd = cluster.etcd().endpoint();
+    let workers = cluster.pool.pattern();
+    let servers = workers.replace("worker", "ps");
+    let agents = [0, 1].map(|node| {
+        let Node { namespace, addresses, .. } = &cluster.star.nodes[node];
+        let directory = namespace.scratch();
+        let file = directory.path().join("nsid.toml");
+        let service = |pattern: &str, port: u16| {
+            let listen = SocketAddr::new(addresses.v4.into(), port);
+            format!("[[services]]\nstore = \"etcd://{etcd}\"\npattern = \"{pattern}\"\nlimit = 4\nlisten = \"{listen}\"\n")
+        };
+        let text = format!("iface = \"{INTERFACE}\"\n{}{}", service(&workers, 53), service(&servers, 5353));
+        fs::write(&file, text).expect("a temporary file");
+        let agent = Agent::spawn(namespace, &["--config", file.to_str().expect("UTF-8")]);
+        until(Duration::from_secs(10), "both names", || agent.stdout().matches("ready: ").count() == 2);
+        agent
+    });
+    let names = |pattern: &str, slot: u64| pattern.replace("{id}", &slot.to_string());
+    for (slot, agent) in (0..).zip(&agents) {
+        for pattern in [&workers, &servers] {
+            assert!(
+                agent.stdout().contains(&format!("ready: {}\n", names(pattern, slot))),
+                "{}",
+                agent.stdout()
+            );
+        }
+    }
+    let output = ask(&agents[1], "wait", &["--expect", "2"]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && stderr.contains("--pool"), "{stderr}");
+    let output = ask(&agents[1], "wait", &["--expect", "2", "--timeout", "5s", "--pool", &servers]);
+    assert!(output.status.success(), "{output:?}");
+    // One of its two names, and no other.
+    let output = ask(&agents[0], "release", &[&names(&servers, 0)]);
+    assert!(output.status.success(), "{output:?}");
+    let lost = format!("lost: {}\n", names(&servers, 0));
+    until(Duration::from_secs(1), "the agent to say so", || agents[0].stdout().contains(&lost));
+    assert!(!agents[0].stdout().contains("lost: worker"), "{}", agents[0].stdout());
+}
+
 #[test]
 fn a_store_that_is_away_is_said_to_be_and_names_given_by_hand_are_in_no_pool() {
     let mut cluster = Cluster::new(Store::Etcd, 2);
@@ -164,7 +217,7 @@ fn a_store_that_is_away_is_said_to_be_and_names_given_by_hand_are_in_no_pool() {
     assert!(stderr.contains("the store does not answer"), "{stderr}");
 
     let node = &cluster.star.nodes[1].namespace;
-    let by_hand = Agent::start(node, &["--iface", nsid_tests::wire::INTERFACE, "--store", "static:ns1"]);
+    let by_hand = Agent::start(node, &["--iface", INTERFACE, "--store", "static:ns1"]);
     for verb in ["names", "release"] {
         let output = ask(&by_hand, verb, &[]);
         let stderr = String::from_utf8_lossy(&output.stderr);

@@ -240,7 +240,10 @@ impl<S: Store, V: Voice> Claimant<'_, S, V> {
     async fn keep(&mut self, mut lease: Lease) -> End {
         loop {
             let due = lease.sent().saturating_add(jittered(lease.ttl() / S::RENEWALS));
-            until(due.min(lease.deadline())).await;
+            tokio::select! {
+                () = until(due.min(lease.deadline())) => {}
+                () = self.store.lost() => return End::Lost,
+            }
             lease = match self.insist(Ask::Renew, lease.deadline(), lease.ttl() / S::RENEWALS).await {
                 Ok(lease) => lease,
                 Err(end) => return end,

@@ -23,6 +23,7 @@ pub mod order;
 mod progress;
 
 use std::error::Error;
+use std::future::pending;
 use std::io;
 use std::path::PathBuf;
 
@@ -65,6 +66,12 @@ pub trait Store: Send {
     /// The driver drops a call that takes too long. A store that has to act on silence, by asking another endpoint
     /// say, keeps a shorter limit of its own.
     fn renew(&mut self) -> impl Future<Output = Result<Lease, RenewError>> + Send;
+
+    /// Ends when the store tells, unasked, that the slot is no longer this claimant's. A store that never does so leaves it
+    /// to the next renewal.
+    fn lost(&mut self) -> impl Future<Output = ()> + Send {
+        pending()
+    }
 
     /// Goes on with a slot that an earlier process of this claimant was granted, under the same token, and asks for more
     /// time for it, as [`renew`](Store::renew) does.

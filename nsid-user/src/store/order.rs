@@ -47,6 +47,8 @@ pub struct Record {
     pub slot: u32,
     /// Who took it last. None: nobody that we know, and so nobody who can be known to have gone.
     pub holder: Option<Holder>,
+    /// Whether that one gave it back.
+    pub released: bool,
     /// When it was taken, in the store's count.
     pub revision: i64,
 }

@@ -64,6 +64,8 @@ pub(super) struct Members {
     /// (etcd-io/etcd#14355).
     refusals: usize,
     current: usize,
+    /// How often another one was turned to.
+    turns: u64,
     client: Option<Client>,
     /// A connection that is being made, whoever waits for it and for how long.
     connecting: Option<JoinHandle<Result<Client, Error>>>,
@@ -85,10 +87,16 @@ impl Members {
             busy: 0,
             refusals: 0,
             current: first % members,
+            turns: 0,
             client: None,
             connecting: None,
             cluster,
         }
+    }
+
+    /// How often another one was turned to: what was opened before that is not to be relied on.
+    pub(super) fn turns(&self) -> u64 {
+        self.turns
     }
 
     /// How many there are.
@@ -172,6 +180,7 @@ impl Members {
     /// Has another member asked the next time; the same one by a new connection, if there is no other.
     pub(super) fn turn(&mut self) {
         (self.client, self.busy) = (None, 0);
+        self.turns += 1;
         if let Some(connecting) = self.connecting.take() {
             connecting.abort();
         }

@@ -28,7 +28,9 @@
 //! **Invariant:** a [`Lease`] is made of the answer to a grant, or of a keepalive and a read that were answered in the term
 //! of the grant. No word of etcd's on how long a lease lasts counts otherwise.
 //!
-//! A person can revoke a lease or delete a ticket: who has a slot then does not know of it before its next renewal.
+//! A person can revoke a lease or delete a ticket, which no deadline knows of. So a holder has its ticket's deletion told,
+//! and falls silent at once; and who takes a slot that was not given back says nothing for [`NOTICE`]. A slot whose record
+//! is deleted is its holder's all the same: the ticket says so too.
 //!
 //! A request whose answer is lost may have been carried out. Each is such that it can be sent again: the lease's
 //! number is chosen here, and tickets and records carry the claimant's nonce, by which it finds its own.
@@ -52,10 +54,10 @@ use self::members::{Members, Pace};
 pub use self::pool::Keys;
 use self::pool::{Found, Held};
 use self::session::{KeptAlive, LeaseId, Session, incomplete};
-use super::order::{Turn, View};
+use super::order::{Record, Turn, View};
 use super::{
-    Agreement, ClaimError, Directory, Grant, Holder, Incarnation, Lease, Progress, RenewError, Roll, Store,
-    Unreachable,
+    Agreement, ClaimError, Directory, Grant, Holder, Incarnation, Lease, Nonce, Progress, RenewError, Roll,
+    Store, Unreachable,
 };
 use crate::clock::BootTime;
 use crate::pace::{Backoff, jittered, until};
@@ -63,6 +65,10 @@ use crate::pace::{Backoff, jittered, until};
 /// How long who waits in line relies on being told of departures, where its keepalives are not more frequent than
 /// that: a connection can be dead without a sign of it.
 const LOOK: Duration = Duration::from_secs(10);
+
+/// How long who takes a slot that was not given back keeps silent: its last holder may live, a person having revoked its
+/// lease, and is told of that by etcd in a few milliseconds.
+const NOTICE: Duration = Duration::from_millis(250);
 
 /// Before all keys.
 const PREFIX: &str = "/nsid";
@@ -125,6 +131,9 @@ impl Etcd {
                 Turn::Absent => return Err(Failure::Lost),
             };
             if let Some(grant) = self.take(slot, take, &who, fresh).await? {
+                if view.record(slot).is_some_and(|last| left_without_a_word(last, who.nonce)) {
+                    until(BootTime::now().saturating_add(NOTICE)).await;
+                }
                 return Ok(grant);
             }
         }
@@ -226,6 +235,10 @@ impl Etcd {
     }
 }
 
+fn left_without_a_word(last: &Record, nonce: Nonce) -> bool {
+    !last.released && last.holder.as_ref().is_some_and(|holder| holder.nonce != nonce)
+}
+
 impl Store for Etcd {
     async fn claim(&mut self, progress: &Progress) -> Result<Grant, ClaimError> {
         self.held = None;
@@ -267,8 +280,20 @@ impl Store for Etcd {
         Ok(self.prolong(&held).await?)
     }
 
+    async fn lost(&mut self) {
+        let ticket = self.keys.ticket(self.incarnation.nonce);
+        let mut backoff = Backoff::new();
+        while self.session.deleted(&ticket).await.is_err() {
+            until(backoff.next()).await;
+        }
+    }
+
     async fn release(&mut self) -> Result<(), Unreachable> {
-        self.held = None;
+        let nonce = self.incarnation.nonce;
+        if let Some(release) = self.held.take().and_then(|held| self.keys.release(&held, nonce)) {
+            // Without its answer, the end of the lease does what it does, and leaves the next one waiting a little longer.
+            let _answer = self.session.transact(Pace::Renewal, release).await;
+        }
         self.session.revoke().await
     }
 }

@@ -40,6 +40,16 @@ struct TicketValue {
     slot: Option<u32>,
 }
 
+/// The value of a slot.
+#[derive(Deserialize, Serialize)]
+struct RecordValue {
+    #[serde(flatten)]
+    holder: Holder,
+    /// Its holder gave it back.
+    #[serde(default)]
+    released: bool,
+}
+
 /// A slot that was taken.
 #[derive(Clone, Debug)]
 pub(super) struct Held {
@@ -92,7 +102,7 @@ impl Keys {
         format!("{}tickets/", self.root)
     }
 
-    fn ticket(&self, nonce: Nonce) -> String {
+    pub(super) fn ticket(&self, nonce: Nonce) -> String {
         format!("{}{nonce}", self.tickets())
     }
 
@@ -203,6 +213,19 @@ impl Keys {
         TxnOp::put(self.ticket(nonce), value, Some(PutOptions::new().with_lease(lease)))
     }
 
+    /// Gives a slot back, and the ticket with it, if the slot is still the claimant's.
+    pub(super) fn release(&self, held: &Held, nonce: Nonce) -> Option<Txn> {
+        let key = self.slot(held.slot);
+        let released = RecordValue { holder: Holder::read(&held.record)?, released: true };
+        let released = serde_json::to_string(&released).expect("numbers and text are JSON");
+        let as_put = [
+            Compare::mod_revision(key.as_str(), CompareOp::Equal, held.revision),
+            Compare::value(key.as_str(), CompareOp::Equal, held.record.clone()),
+        ];
+        let leave = [TxnOp::put(key.as_str(), released, None), TxnOp::delete(self.ticket(nonce), None)];
+        Some(Txn::new().when(as_put).and_then(leave))
+    }
+
     /// Has the claimant's ticket live as long as another lease, if the slot is still the claimant's.
     pub(super) fn live_on(&self, held: &Held, who: &Incarnation, lease: LeaseId) -> Txn {
         let key = self.slot(held.slot);
@@ -229,8 +252,10 @@ impl Keys {
     /// How a slot was found. Nothing: no answer to [`find`](Keys::find).
     pub(super) fn found(answer: &TxnResponse, held: &Held, nonce: Nonce) -> Option<Found> {
         let (record, ticket) = record_and_ticket(answer)?;
-        let taken_by_us =
-            |record: &KeyValue| Holder::read(record.value()).is_some_and(|holder| holder.nonce == nonce);
+        let taken_by_us = |record: &KeyValue| {
+            serde_json::from_slice::<RecordValue>(record.value())
+                .is_ok_and(|record| !record.released && record.holder.nonce == nonce)
+        };
         Some(match (record, ticket) {
             (Some(record), ticket)
                 if record.mod_revision() == held.revision && record.value() == held.record =>
@@ -322,7 +347,10 @@ impl Keys {
     pub fn record(&self, key: &[u8], value: &[u8], revision: i64) -> Option<Record> {
         let slot = tail(key, &self.slots())?;
         // `slots/01` is somebody's, but not slot 1.
-        (key == self.slot(slot).as_bytes()).then(|| Record { slot, holder: Holder::read(value), revision })
+        (key == self.slot(slot).as_bytes()).then(|| match serde_json::from_slice(value) {
+            Ok(RecordValue { holder, released }) => Record { slot, holder: Some(holder), released, revision },
+            Err(_) => Record { slot, holder: None, released: false, revision },
+        })
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use etcd_client::{
     Client, Error, LeaseGrantOptions, LeaseKeepAliveStream, LeaseKeeper, ResponseHeader, Txn, TxnResponse,
-    WatchFilterType, WatchOptions,
+    WatchFilterType, WatchOptions, WatchStream,
 };
 
 use super::failure::Failure;
@@ -29,6 +29,10 @@ pub(super) struct Session {
     keep_alive: Option<(LeaseKeeper, LeaseKeepAliveStream)>,
     /// What the last answer told.
     heard: Option<Term>,
+    /// Of the last transaction.
+    revision: i64,
+    /// What tells of a deletion, and how often another member had been turned to when it was opened.
+    deletion: Option<(u64, WatchStream)>,
 }
 
 /// The number that etcd knows a lease by.
@@ -58,7 +62,16 @@ pub(super) struct Term(NonZeroU64);
 impl Session {
     /// Asks for leases of that length. Nothing is sent yet.
     pub(super) fn new(members: Members, ttl: Duration) -> Self {
-        Self { members, ttl, lease: None, asked_for: Vec::new(), keep_alive: None, heard: None }
+        Self {
+            members,
+            ttl,
+            lease: None,
+            asked_for: Vec::new(),
+            keep_alive: None,
+            heard: None,
+            revision: 0,
+            deletion: None,
+        }
     }
 
     /// The lease that there is to go on with.
@@ -78,7 +91,7 @@ impl Session {
 
     /// Goes on without a lease: what was put with the last one stays until that is over.
     pub(super) fn forget(&mut self) {
-        (self.lease, self.keep_alive) = (None, None);
+        (self.lease, self.keep_alive, self.deletion) = (None, None, None);
         self.asked_for.clear();
     }
 
@@ -89,8 +102,9 @@ impl Session {
 
     /// Goes on with that lease.
     pub(super) fn adopt(&mut self, lease: Leased) {
+        let deletion = self.deletion.take();
         self.forget();
-        self.lease = Some(lease);
+        (self.lease, self.deletion) = (Some(lease), deletion);
     }
 
     /// Asks for a new lease, beside the one that there is. Its number is known before the answer, which may get lost.
@@ -165,7 +179,7 @@ impl Session {
         &mut self,
         prefix: String,
         revision: i64,
-        deletions: usize,
+        count: usize,
         due: BootTime,
     ) -> Result<(), Failure> {
         let options = WatchOptions::new()
@@ -174,18 +188,7 @@ impl Session {
             .with_start_revision(revision + 1);
         let watch = async |etcd: &mut Client| etcd.watch(prefix, Some(options)).await;
         let mut stream = self.members.ask(Pace::Claim, watch).await?;
-        let deleted = async {
-            let mut seen = 0;
-            while seen < deletions {
-                match stream.message().await {
-                    Ok(Some(message)) if !message.canceled() => seen += message.events().len(),
-                    Ok(Some(canceled)) => return Err(Unreachable::new(canceled.cancel_reason())),
-                    Ok(None) => return Err(Unreachable::new("the watch has ended")),
-                    Err(error) => return Err(Unreachable::new(error)),
-                }
-            }
-            Ok(())
-        };
+        let deleted = deletions(&mut stream, count);
         match within(due, deleted).await {
             Some(Ok(())) | None => Ok(()),
             Some(Err(reason)) => {
@@ -195,6 +198,23 @@ impl Session {
         }
     }
 
+    /// Waits until that key is deleted, if it was there in the last transaction.
+    pub(super) async fn deleted(&mut self, key: &str) -> Result<(), Failure> {
+        let turns = self.members.turns();
+        if self.deletion.as_ref().is_none_or(|(opened, _)| *opened != turns) {
+            let options = WatchOptions::new()
+                .with_filters([WatchFilterType::NoPut])
+                .with_start_revision(self.revision + 1);
+            let watch = async |etcd: &mut Client| etcd.watch(key, Some(options)).await;
+            self.deletion = Some((turns, self.members.ask(Pace::Renewal, watch).await?));
+        }
+        // It stays open if this future is dropped.
+        let Some((_, stream)) = &mut self.deletion else { return Err(incomplete().into()) };
+        let deleted = deletions(stream, 1).await;
+        self.deletion = None;
+        Ok(deleted?)
+    }
+
     /// Does all of it or nothing. One that only reads, reads by the word of a majority, not of one member (a linearizable
     /// read).
     pub(super) async fn transact(&mut self, pace: Pace, txn: Txn) -> Result<TxnResponse, Failure> {
@@ -202,6 +222,7 @@ impl Session {
             async |etcd: &mut Client| etcd.kv_client().max_decoding_message_size(ANSWER).txn(txn).await;
         let answer = self.members.ask(pace, transact).await?;
         self.hear(answer.header())?;
+        self.revision = answer.header().map_or(0, ResponseHeader::revision);
         Ok(answer)
     }
 
@@ -210,6 +231,20 @@ impl Session {
         self.heard = Some(term);
         Ok(term)
     }
+}
+
+/// Until the watch has told of so many.
+async fn deletions(stream: &mut WatchStream, count: usize) -> Result<(), Unreachable> {
+    let mut seen = 0;
+    while seen < count {
+        match stream.message().await {
+            Ok(Some(message)) if !message.canceled() => seen += message.events().len(),
+            Ok(Some(canceled)) => return Err(Unreachable::new(canceled.cancel_reason())),
+            Ok(None) => return Err(Unreachable::new("the watch has ended")),
+            Err(error) => return Err(Unreachable::new(error)),
+        }
+    }
+    Ok(())
 }
 
 impl Term {

@@ -25,7 +25,7 @@ fn ticket(number: u32) -> Ticket {
 fn record(slot: u32, claimant: u32, of: u32) -> Record {
     let holder =
         Holder { nonce: nonce(claimant), node: node(of), host: String::new(), since: 0, ttl: 10_000 };
-    Record { slot, holder: Some(holder), revision: i64::from(slot) + 1 }
+    Record { slot, holder: Some(holder), released: false, revision: i64::from(slot) + 1 }
 }
 
 prop_compose! {
@@ -75,7 +75,7 @@ impl View {
         let of = self.tickets.iter().find(|ticket| ticket.nonce == claimant).unwrap().node.clone().unwrap();
         self.slots.retain(|record| record.slot != slot);
         let holder = Holder { nonce: claimant, node: of, host: String::new(), since: 0, ttl: 10_000 };
-        self.slots.push(Record { slot, holder: Some(holder), revision: 99 });
+        self.slots.push(Record { slot, holder: Some(holder), released: false, revision: 99 });
     }
 }
 

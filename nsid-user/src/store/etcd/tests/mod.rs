@@ -175,6 +175,25 @@ async fn a_slot_that_somebody_deleted_or_a_lease_that_somebody_revoked_is_lost()
     store.renew().await.unwrap();
 }
 
+#[tokio::test]
+async fn a_revoked_lease_is_told_at_once_and_before_the_next_holder_speaks() {
+    let pool = EtcdPool::new(1);
+    let mut holder = pool.newcomer();
+    claim(&mut holder).await;
+    // Of two leases in a row.
+    for _ in 0..2 {
+        assert!(timeout(EtcdPool::TTL / 10, holder.lost()).await.is_err());
+        holder.renew().await.unwrap();
+    }
+    let (line, mut status) = claiming(pool.newcomer());
+    status.wait_for(|status| status.store.state == State::Waiting).await.unwrap();
+    assert!(timeout(EtcdPool::TTL / 10, holder.lost()).await.is_err());
+    pool.client().await.lease_revoke(holder.session.lease().unwrap()).await.unwrap();
+    timeout(NOTICE / 2, holder.lost()).await.expect("told at once");
+    assert!(!line.is_finished());
+    assert_eq!(timeout(NOTICE * 2, line).await.expect("handed on").unwrap().slot, 0);
+}
+
 /// Drops what has not come to its end when it was polled that often: each time an answer has arrived, more or less.
 async fn dropped_after<T>(polls: usize, work: impl Future<Output = T>) -> Option<T> {
     let mut work = pin!(work);

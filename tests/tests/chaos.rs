@@ -4,7 +4,7 @@
 use std::{path::Path, time::Duration};
 
 use nsid_tests::{
-    agent::binary_without_fence,
+    agent::{binary, binary_without_fence},
     chaos::{Harm, Kind, Outcome, Plan, Software, chaos, report},
 };
 
@@ -27,7 +27,24 @@ fn run(plan: Plan, software: Software, binary: &Path) -> (Outcome, String) {
     (outcome, report)
 }
 
-/// The test of what looks for two that say one name.
+fn the_promise_holds_under_every_kind_of_fault(software: Software) {
+    let (outcome, report) = run(PLAN, software, &binary());
+    println!("{report}");
+    assert!(outcome.collisions.is_empty() && outcome.problems.is_empty(), "{report}");
+    for kind in Kind::all() {
+        assert_eq!(outcome.count(kind), 1, "{kind}");
+    }
+    // Else what was not heard may have been said by two.
+    let (asked, answered) = outcome.answered();
+    assert!(answered * 100 > asked * 98, "of {asked} questions {answered} were answered");
+}
+
+#[test]
+fn the_promise_holds_under_every_kind_of_fault_on_etcd() {
+    the_promise_holds_under_every_kind_of_fault(Software::Etcd);
+}
+
+/// The test of the tests above.
 #[test]
 fn an_agent_without_a_fence_is_found_when_it_dies_and_when_it_is_frozen() {
     for only in [&[Kind::Holder(Harm::Killed)], &[Kind::Holder(Harm::Frozen)]] {

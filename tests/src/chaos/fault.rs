@@ -117,6 +117,12 @@ impl Kind {
         }
     }
 
+    /// Whether it is a person's doing, who takes a name from its holder in the store: the holder does not know of it before
+    /// its next renewal, and says the name till then.
+    pub(super) fn is_by_hand(self) -> bool {
+        matches!(self, Self::LeaseRevoked | Self::SlotDeleted)
+    }
+
     /// Whether the store has no majority meanwhile.
     pub(super) fn takes_the_majority(self) -> bool {
         matches!(self, Self::AllKilled | Self::AllFrozen)

@@ -19,6 +19,8 @@ pub struct Outcome {
     pub plan: Plan,
     /// The names that two nodes had at once, for certain.
     pub collisions: Vec<Collision>,
+    /// The same, of names that a person took from their holders in the store, for no longer than a lease after that.
+    pub by_hand: Vec<Collision>,
     /// What was not well again after a minute, and agents that ended by themselves.
     pub problems: Vec<String>,
     pub(super) software: (Software, String),
@@ -64,7 +66,17 @@ impl Outcome {
         problems: Vec<String>,
     ) -> Self {
         done.sort_by_key(|done| done.began);
-        Self { plan, collisions: collisions(&seen.stretches), problems, software, start, end, done, seen }
+        let by_hand = |collision: &Collision| {
+            done.iter().any(|done| {
+                let time = done.began..=done.began + plan.ttl;
+                done.kind.is_by_hand()
+                    && done.name.as_ref() == Some(&collision.name)
+                    && time.contains(&collision.from)
+                    && time.contains(&collision.to)
+            })
+        };
+        let (by_hand, collisions) = collisions(&seen.stretches).into_iter().partition(by_hand);
+        Self { plan, collisions, by_hand, problems, software, start, end, done, seen }
     }
 
     /// How many faults of a kind there were.

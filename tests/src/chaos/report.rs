@@ -54,10 +54,9 @@ fn summary(outcome: &Outcome) -> String {
     let silences = outcome.silences();
     let longest = silences.iter().map(Silence::length).max().unwrap_or_default();
     let (lost, without_majority) = outcome.lost();
-    let both: Duration =
-        outcome.collisions.iter().map(|collision| collision.to.saturating_sub(collision.from)).sum();
     let rows = [
-        ("instants with two answerers", with(outcome.collisions.len(), both)),
+        ("instants with two answerers", times(&outcome.collisions)),
+        ("the same of names that a person took from their holders in the store", times(&outcome.by_hand)),
         ("longest silence of a name, with a majority of members and enough agents", seconds(longest)),
         (
             "names lost: given up though the holder lived and was reached by a majority",
@@ -75,8 +74,13 @@ fn summary(outcome: &Outcome) -> String {
     text
 }
 
-fn with(count: usize, length: Duration) -> String {
-    if count == 0 { "0".to_owned() } else { format!("{count} ({} in all)", seconds(length)) }
+/// How many, and how long the longest of them was.
+fn times(collisions: &[Collision]) -> String {
+    let longest = collisions.iter().map(|collision| collision.to.saturating_sub(collision.from)).max();
+    longest.map_or_else(
+        || "0".to_owned(),
+        |longest| format!("{}, of {} at most", collisions.len(), seconds(longest)),
+    )
 }
 
 /// By kind.
@@ -160,7 +164,9 @@ those of the agents, beside them. All are drawn from the seed; who leads, holds 
 
 A name counts as said at some instant between question and answer. It is one claim's from the first answer that says it to
 the last, while the agent tells of no other (`ready: NAME`, `lost: NAME`). *Two answerers* are two nodes that had one
-name by that: any overlap of 40 ms is found, and a shorter one by chance.
+name by that: any overlap of 40 ms is found, and a shorter one by chance. Who revokes a holder's lease, or deletes what is
+its, takes the name from it without its knowing: until its next renewal it says the name, and so may the next holder. That
+is counted apart, for no longer than a lease.
 
 A name is *handed on* when another node says it, counted from the fault, and *kept* if the next one to say it is the same
 node. A killed agent's node says on what it said until its deadline; so does one that is frozen or cut off.

@@ -152,8 +152,12 @@ impl Site {
             (Kind::HolderUpgraded, Whom::Agent(node)) => {
                 self.agents.upgrade(node, &self.star.nodes[MEMBERS + node]);
             }
-            (Kind::LeaseRevoked, _) => self.members.take_away(hub, slot?, Taken::Lease)?,
-            (Kind::SlotDeleted, _) => self.members.take_away(hub, slot?, Taken::Slot)?,
+            (Kind::LeaseRevoked, _) => {
+                self.members.take_away(hub, &self.pool.pattern(), slot?, Taken::Lease)?;
+            }
+            (Kind::SlotDeleted, _) => {
+                self.members.take_away(hub, &self.pool.pattern(), slot?, Taken::Slot)?;
+            }
             (kind, whom) => unreachable!("{kind} is not chosen for {whom:?}"),
         }
         Some(Harmed { fault, whom, name, began })

@@ -109,14 +109,16 @@ impl Member for Etcd {
         self.ctl(hub, &["move-leader", &format!("{id:x}")]).map(|_| ())
     }
 
-    fn take_away(&self, hub: &Namespace, slot: u32, what: Taken) -> Option<()> {
-        let keys = self.ctl(hub, &["get", "--prefix", "--keys-only", "/nsid/"])?;
-        let key = keys.lines().find(|key| key.ends_with(&format!("/slots/{slot}")))?;
+    fn take_away(&self, hub: &Namespace, pool: &str, slot: u32, what: Taken) -> Option<()> {
+        let key = &format!("/nsid/{pool}/slots/{slot}");
         match what {
             Taken::Slot => (self.ctl(hub, &["del", key])?.trim() == "1").then_some(()),
             Taken::Lease => {
-                let found: Value = serde_json::from_str(&self.ctl(hub, &["get", "-w", "json", key])?).ok()?;
-                let lease = found["kvs"][0]["lease"].as_u64()?;
+                let json = |text: String| serde_json::from_str::<Value>(&text).ok();
+                let holder = json(self.ctl(hub, &["get", "--print-value-only", key])?)?;
+                let ticket = format!("/nsid/{pool}/tickets/{}", holder["nonce"].as_str()?);
+                let ticket = json(self.ctl(hub, &["get", "-w", "json", &ticket])?)?;
+                let lease = ticket["kvs"][0]["lease"].as_u64()?;
                 self.ctl(hub, &["lease", "revoke", &format!("{lease:x}")]).map(|_| ())
             }
         }

@@ -55,8 +55,8 @@ pub(super) trait Member: fmt::Debug {
     fn role(&self, hub: &Namespace) -> Option<Role>;
     /// Has another one lead than this one, which runs in that namespace; nothing if that was not done.
     fn step_down(&mut self, hub: &Namespace, namespace: &Namespace) -> Option<()>;
-    /// Takes it away from who has the slot; nothing if that was not done.
-    fn take_away(&self, hub: &Namespace, slot: u32, what: Taken) -> Option<()>;
+    /// Takes it away from who has the slot of a pool; nothing if that was not done.
+    fn take_away(&self, hub: &Namespace, pool: &str, slot: u32, what: Taken) -> Option<()>;
     /// The version of the program.
     fn version(&self, hub: &Namespace) -> Option<String>;
 }
@@ -103,10 +103,10 @@ impl Members {
     }
 
     /// Takes it away from who has the slot; nothing if that was not done.
-    pub(super) fn take_away(&self, hub: &Namespace, slot: u32, what: Taken) -> Option<()> {
+    pub(super) fn take_away(&self, hub: &Namespace, pool: &str, slot: u32, what: Taken) -> Option<()> {
         // One that is frozen takes a connection all the same.
         let serving = self.members.iter().find(|member| member.role(hub).is_some());
-        serving?.take_away(hub, slot, what)
+        serving?.take_away(hub, pool, slot, what)
     }
 
     /// The version of the program.

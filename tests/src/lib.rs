@@ -31,6 +31,7 @@ pub mod process;
 pub mod servers;
 pub mod site;
 pub mod threads;
+pub mod zookeeper;
 
 pub mod apart;
 pub mod asker;

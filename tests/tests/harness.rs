@@ -26,6 +26,7 @@ use nsid_tests::{
     star::Star,
     unique::Prefix,
     wire::{INTERFACE, Wire},
+    zookeeper::{Mode, ZooKeeper},
 };
 use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto, sendto, socket_with};
 
@@ -210,6 +211,41 @@ fn etcd_is_silent_while_frozen_and_has_its_data_after_a_restart() {
     assert_eq!(value(&etcd), None);
     etcd.restart(&namespace);
     assert_eq!(value(&etcd).as_deref(), Some("value\n"));
+}
+
+#[test]
+fn zookeeper_is_silent_while_frozen_and_has_its_data_after_a_restart() {
+    let namespace = Namespace::new(Prefix::Test, "store");
+    let mut zookeeper = ZooKeeper::start(&namespace, Ipv4Addr::LOCALHOST.into());
+    let mode = |zookeeper: &ZooKeeper| zookeeper.mode(&namespace);
+    assert_eq!(mode(&zookeeper), Some(Mode::Standalone));
+    zookeeper.cli(&namespace, "create /key value");
+    zookeeper.freeze();
+    assert_eq!(mode(&zookeeper), None);
+    zookeeper.thaw();
+    assert_eq!(mode(&zookeeper), Some(Mode::Standalone));
+    zookeeper.kill();
+    assert_eq!(mode(&zookeeper), None);
+    zookeeper.restart(&namespace);
+    let told = zookeeper.cli(&namespace, "get /key");
+    assert!(told.lines().any(|line| line == "value"), "{told}");
+}
+
+#[test]
+fn an_ensemble_of_zookeeper_has_one_leader_and_elects_another_when_that_one_dies() {
+    let namespace = Namespace::new(Prefix::Test, "store");
+    let places = [1, 2, 3].map(|host| (&namespace, Ipv4Addr::new(127, 0, 0, host).into()));
+    let mut members = ZooKeeper::start_ensemble(&places);
+    let leaders = |members: &[ZooKeeper]| -> Vec<usize> {
+        let modes = members.iter().map(|member| member.mode(&namespace)).enumerate();
+        modes.filter(|(_, mode)| *mode == Some(Mode::Leader)).map(|(member, _)| member).collect()
+    };
+    let [first] = leaders(&members)[..] else { panic!("{:?}", leaders(&members)) };
+    members[first].kill();
+    until(Duration::from_secs(20), "another leader", || leaders(&members).len() == 1);
+    members[first].restart(&namespace);
+    assert_eq!(members[first].mode(&namespace), Some(Mode::Follower));
+    assert_ne!(leaders(&members), [first]);
 }
 
 #[test]

@@ -28,7 +28,7 @@ struct Program {
 }
 
 /// Every program, its Debian package, and who starts it.
-static PROGRAMS: [Program; 28] = [
+static PROGRAMS: [Program; 30] = [
     Program {
         name: "protoc",
         package: "protobuf-compiler",
@@ -136,6 +136,18 @@ static PROGRAMS: [Program; 28] = [
         package: "etcd-client",
         what_for: "shows what etcd holds",
         started_for: &[Purpose::Test, Purpose::Chaos],
+    },
+    Program {
+        name: "java",
+        package: "default-jre-headless",
+        what_for: "runs ZooKeeper",
+        started_for: &[Purpose::Demo, Purpose::Test, Purpose::Bench],
+    },
+    Program {
+        name: "../share/java/zookeeper.jar",
+        package: "libzookeeper-java",
+        what_for: "a store of names",
+        started_for: &[Purpose::Demo, Purpose::Test, Purpose::Bench],
     },
     Program {
         name: "dig",

@@ -16,12 +16,14 @@ mod source;
 
 mod error;
 
+mod endpoint;
 mod etcd;
 mod instance;
 mod interface;
 mod listen;
 mod pool;
 mod store;
+mod zookeeper;
 
 use std::path::Path;
 
@@ -43,6 +45,7 @@ pub use self::{
     settings::{Ingress, ServiceSettings, Settings},
     source::Source,
     store::{Store, StoreError},
+    zookeeper::{ZooKeeperAddress, ZooKeeperAddressError},
 };
 
 pub(crate) use self::{

@@ -105,9 +105,9 @@ fn a_wrong_value_of_a_flag_is_refused() {
         (&["run", "--iface", "eth0", "--ingress", "xdp"], NO_FILE, &["--ingress", "auto, native, generic"]),
         (&["run", "--iface", "eth0", "--instance", "A"], NO_FILE, &["--instance", "\"A\"", "a-z, 0-9"]),
         (
-            &["run", "--iface", "eth0", "--store", "zk://h:1"],
+            &["run", "--iface", "eth0", "--store", "http://h:1"],
             NO_FILE,
-            &["--store", "\"zk://h:1\"", "static:NAME, local and etcd://HOST:PORT"],
+            &["--store", "\"http://h:1\"", "static:NAME, local, etcd://HOST:PORT,... and zk://HOST:PORT"],
         ),
         (&["run", "--iface", "eth0", "--store", "etcd://h:1"], NO_FILE, &["--store", "--pattern"]),
         (
@@ -119,6 +119,16 @@ fn a_wrong_value_of_a_flag_is_refused() {
             &["run", "--iface", "eth0", "--store", "etcd://a,u@b", "--pattern", "w{id}"],
             NO_FILE,
             &["--store", "etcd://USER@HOST:PORT"],
+        ),
+        (
+            &["run", "--iface", "eth0", "--store", "zk://h:0", "--pattern", "w{id}"],
+            NO_FILE,
+            &["--store", "\"h:0\"", "zk://HOST:PORT"],
+        ),
+        (
+            &["run", "--iface", "eth0", "--store", "zk://h/a//b", "--pattern", "w{id}"],
+            NO_FILE,
+            &["--store", "\"/a//b\"", "zk://HOST:PORT/dns/names"],
         ),
         (&["run", "--iface", "eth0", "--store", "static"], NO_FILE, &["--store", "static:NAME"]),
         (&["run", "--iface", "eth0", "--store", "static:"], NO_FILE, &["--store", "empty"]),

@@ -4,7 +4,10 @@ use std::{env, fs, path::Path};
 
 use clap::{Command, CommandFactory};
 use clap_mangen::Man;
-use nsid_user::{cli::Cli, store::PASSWORD_VARIABLE};
+use nsid_user::{
+    cli::Cli,
+    store::{PASSWORD_VARIABLE, zookeeper},
+};
 
 /// In the environment, has the page written anew.
 const WRITE: &str = "NSID_WRITE_MAN";
@@ -36,9 +39,10 @@ const FILES: &[(&str, &str)] = &[
     ("/sys/fs/bpf/nsid/INSTANCE/", "The pins of its maps and links, by which they outlive the agent."),
 ];
 
-fn environment() -> [(&'static str, &'static str); 2] {
+fn environment() -> [(&'static str, &'static str); 3] {
     [
         (PASSWORD_VARIABLE, "The password of the user that etcd://USER@HOST:PORT names."),
+        (zookeeper::PASSWORD_VARIABLE, "The password of the user that zk://USER@HOST:PORT names."),
         ("NO_COLOR", "If it is set, the log has no colours."),
     ]
 }

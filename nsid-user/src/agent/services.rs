@@ -24,7 +24,10 @@ use crate::{
     host::instance::{Instance, RUN_ROOT},
     name::Pattern,
     state::{ServiceState, State},
-    store::{Agreement, ClaimError, ClaimStatus, Cluster, Etcd, Incarnation, Kind, Local, Nonce, Progress},
+    store::{
+        Agreement, ClaimError, ClaimStatus, Cluster, Ensemble, Etcd, Incarnation, Kind, Local, Nonce,
+        Progress, ZooKeeper,
+    },
 };
 
 /// Who claims for the services of this run.
@@ -144,6 +147,7 @@ pub(super) fn report(
         StoreConfig::Static(_) => Kind::Static,
         StoreConfig::Local { .. } => Kind::Local,
         StoreConfig::Etcd { .. } => Kind::Etcd,
+        StoreConfig::ZooKeeper { .. } => Kind::ZooKeeper,
     };
     let (progress, status) = Progress::new(kind, service.store.source());
     (Report { progress, events }, status)
@@ -171,6 +175,10 @@ async fn claim(
             // On the heap: the other stores need not reserve what this one takes.
             Box::pin(claim::hold(store, &pattern, voice, &report, inherited, &mut orders)).await
         }
+        StoreConfig::ZooKeeper { ensemble, pattern, ttl } => {
+            let store = zookeeper(ensemble, &pattern, incarnation, ttl);
+            Box::pin(claim::hold(store, &pattern, voice, &report, inherited, &mut orders)).await
+        }
     }
 }
 
@@ -192,6 +200,10 @@ pub(super) async fn prolong(
             let store = etcd(cluster, &pattern, incarnation, ttl);
             claim::prolong(store, &pattern, voice, &report, inherited).await;
         }
+        StoreConfig::ZooKeeper { ensemble, pattern, ttl } => {
+            let store = zookeeper(ensemble, &pattern, incarnation, ttl);
+            claim::prolong(store, &pattern, voice, &report, inherited).await;
+        }
     }
 }
 
@@ -203,6 +215,10 @@ fn local(pattern: &Pattern, incarnation: Incarnation, ttl: Duration) -> Local {
 
 fn etcd(cluster: Cluster, pattern: &Pattern, incarnation: Incarnation, ttl: Duration) -> Etcd {
     Etcd::new(cluster, incarnation, Agreement::new(pattern), ttl)
+}
+
+fn zookeeper(ensemble: Ensemble, pattern: &Pattern, incarnation: Incarnation, ttl: Duration) -> ZooKeeper {
+    ZooKeeper::new(ensemble, incarnation, Agreement::new(pattern), ttl)
 }
 
 /// What a service goes on with: the claim of the same source, if its name is still said.

@@ -2,11 +2,13 @@
 
 use std::{fmt, path::PathBuf};
 
-use super::{SERVICES_MAX, etcd::EtcdAddressError, file::FileError, listen::Listen, policies::Prefix};
+use super::{
+    SERVICES_MAX, etcd::EtcdAddressError, file::FileError, listen::Listen, policies::Prefix,
+    zookeeper::ZooKeeperAddressError,
+};
 use crate::{
     form::FormError,
     name::{NameError, PatternError},
-    store::PASSWORD_VARIABLE,
 };
 
 /// Where a setting of a service was given.
@@ -99,8 +101,8 @@ pub enum ConfigError {
     },
     /// A setting of a pool, beside a name given by hand.
     #[error(
-        "{place} is for a pool of names, and this service's store is static; drop it, or set the store to `local` or \
-         etcd://HOST:PORT"
+        "{place} is for a pool of names, and this service's store is static; drop it, or set the store to `local`, \
+         etcd://HOST:PORT or zk://HOST:PORT"
     )]
     NoPool {
         /// Where the setting was given.
@@ -123,13 +125,23 @@ pub enum ConfigError {
         /// What is wrong with it.
         source: EtcdAddressError,
     },
-    /// A user of an etcd with access control, and nothing to prove that we are that user.
+    /// A ZooKeeper's address that must not be repeated.
+    #[error("{place}: {source}")]
+    ZooKeeper {
+        /// Where it was given.
+        place: GivenAt,
+        /// What is wrong with it.
+        source: ZooKeeperAddressError,
+    },
+    /// A user of a store with access control, and nothing to prove that we are that user.
     #[error(
-        "there is no password (in UTF-8) for the etcd user {user:?}; put it into the environment as {PASSWORD_VARIABLE}"
+        "there is no password (in UTF-8) for the user {user:?}; put it into the environment as {variable}"
     )]
     NoPassword {
         /// The user.
         user: String,
+        /// The environment variable.
+        variable: &'static str,
     },
     /// A pattern that does not make names.
     #[error("{place}: {source}")]

@@ -1,8 +1,8 @@
 //! The etcd that a pool is kept in.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
+use super::endpoint::endpoint;
 use crate::store::PASSWORD_VARIABLE;
 
 /// etcd's port for clients.
@@ -30,41 +30,13 @@ impl FromStr for EtcdAddress {
         if user.as_ref().is_some_and(|user| user.is_empty() || user.contains(',')) {
             return Err(EtcdAddressError::User);
         }
-        let endpoints = members.split(',').map(endpoint).collect::<Result<_, _>>()?;
+        let endpoints = members.split(',').map(member).collect::<Result<_, _>>()?;
         Ok(Self { endpoints, user })
     }
 }
 
-fn endpoint(text: &str) -> Result<String, EtcdAddressError> {
-    let (host, port) = match text.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => (host, port_number(port)),
-        Some(_) | None => (text, Some(PORT)),
-    };
-    match port {
-        Some(port) if is_host(host) => Ok(format!("{host}:{port}")),
-        Some(_) | None => Err(EtcdAddressError::Endpoint { endpoint: text.to_owned() }),
-    }
-}
-
-fn port_number(text: &str) -> Option<u16> {
-    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|port| digits && *port != 0)
-}
-
-/// The name or address of a host.
-fn is_host(host: &str) -> bool {
-    if let Some(address) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        return address.parse::<Ipv6Addr>().is_ok();
-    }
-    let numbers = host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    if numbers {
-        return host.parse::<Ipv4Addr>().is_ok();
-    }
-    let label = |label: &str| {
-        let known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-        (1..=63).contains(&label.len()) && label.bytes().all(known) && !label.starts_with('-')
-    };
-    host.len() <= 253 && host.strip_suffix('.').unwrap_or(host).split('.').all(label)
+fn member(text: &str) -> Result<String, EtcdAddressError> {
+    endpoint(text, PORT).ok_or_else(|| EtcdAddressError::Endpoint { endpoint: text.to_owned() })
 }
 
 /// Why a text is no [`EtcdAddress`].

@@ -5,11 +5,12 @@ use std::{env, path::Path, time::Duration};
 use rustix::system::uname;
 
 use super::etcd::{EtcdAddress, EtcdAddressError};
+use super::zookeeper::{ZooKeeperAddress, ZooKeeperAddressError};
 use super::{
     ConfigError, GivenAt, Limit, Listen, SERVICES_MAX, ServiceSettings, Store, Ttl, without_repeats,
 };
 use crate::name::{NodeName, Pattern};
-use crate::store::{Cluster, Credentials, PASSWORD_VARIABLE, Password};
+use crate::store::{Cluster, Credentials, Ensemble, PASSWORD_VARIABLE, Password, zookeeper};
 
 /// A DNS service that gets a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +42,15 @@ pub enum StoreConfig {
         /// How long a claim lasts that is not renewed.
         ttl: Duration,
     },
+    /// A free slot of a pool in ZooKeeper.
+    ZooKeeper {
+        /// Which ZooKeeper.
+        ensemble: Ensemble,
+        /// The names of the pool, and how many slots it has.
+        pattern: Pattern,
+        /// How long a claim lasts that is not renewed.
+        ttl: Duration,
+    },
 }
 
 impl StoreConfig {
@@ -48,7 +58,9 @@ impl StoreConfig {
     pub fn pattern(&self) -> Option<&Pattern> {
         match self {
             Self::Static(_) => None,
-            Self::Local { pattern, .. } | Self::Etcd { pattern, .. } => Some(pattern),
+            Self::Local { pattern, .. } | Self::Etcd { pattern, .. } | Self::ZooKeeper { pattern, .. } => {
+                Some(pattern)
+            }
         }
     }
 
@@ -60,6 +72,9 @@ impl StoreConfig {
             Self::Local { pattern, .. } => format!("local:{pattern}"),
             Self::Etcd { cluster, pattern, .. } => {
                 format!("etcd://{}/{pattern}", cluster.endpoints.join(","))
+            }
+            Self::ZooKeeper { ensemble: Ensemble { endpoints, path, .. }, pattern, .. } => {
+                format!("zk://{}{path}/{pattern}", endpoints.join(","))
             }
         }
     }
@@ -145,11 +160,21 @@ impl Layers<'_> {
             Some((Store::Etcd(address), place)) => {
                 let (pattern, ttl) = self.pool(place)?;
                 let EtcdAddress { endpoints, user } = address;
-                let credentials = user.map(with_password).transpose()?;
+                let credentials = user.map(|user| with_password(user, PASSWORD_VARIABLE)).transpose()?;
                 StoreConfig::Etcd { cluster: Cluster { endpoints, credentials }, pattern, ttl }
             }
             Some((Store::EtcdWithPassword, place)) => {
                 return Err(ConfigError::Etcd { place, source: EtcdAddressError::Password });
+            }
+            Some((Store::ZooKeeper(address), place)) => {
+                let (pattern, ttl) = self.pool(place)?;
+                let ZooKeeperAddress { endpoints, path, user } = address;
+                let credentials =
+                    user.map(|user| with_password(user, zookeeper::PASSWORD_VARIABLE)).transpose()?;
+                StoreConfig::ZooKeeper { ensemble: Ensemble { endpoints, path, credentials }, pattern, ttl }
+            }
+            Some((Store::ZooKeeperWithPassword, place)) => {
+                return Err(ConfigError::ZooKeeper { place, source: ZooKeeperAddressError::Password });
             }
             Some((Store::Static(name), _)) => self.by_hand(name)?,
             None => self.by_hand(host_name(&uname().nodename().to_string_lossy())?)?,
@@ -202,11 +227,11 @@ impl Layers<'_> {
     }
 }
 
-/// The user, and the password that the environment has for it.
-fn with_password(user: String) -> Result<Credentials, ConfigError> {
-    match env::var(PASSWORD_VARIABLE) {
+/// The user, and the password that the environment has for it as `variable`.
+fn with_password(user: String, variable: &'static str) -> Result<Credentials, ConfigError> {
+    match env::var(variable) {
         Ok(password) => Ok(Credentials { user, password: Password::new(password) }),
-        Err(_) => Err(ConfigError::NoPassword { user }),
+        Err(_) => Err(ConfigError::NoPassword { user, variable }),
     }
 }
 

@@ -121,12 +121,16 @@ pub struct Settings {
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 #[command(next_help_heading = "The service (in the file: keys of one [[services]])")]
 pub struct ServiceSettings {
-    /// Where the name comes from: static:NAME, local or etcd://HOST:PORT,... [default: static: and this host's name]
+    /// Where the name comes from: static:NAME, local, etcd://HOST:PORT,... or zk://HOST:PORT,... [default: static: and
+    /// this host's name]
     ///
     /// static:NAME is that name, for as long as the agent is not stopped. The others are one of a pool of names, and
     /// need --pattern: local, of one that the agents of this host share; etcd://, of one that the nodes which reach that
     /// etcd share. Give every member of the cluster; for an etcd with access control write etcd://USER@HOST:PORT,... (a
-    /// user that may read and write below /nsid/) and put the password into the environment as `NSID_ETCD_PASSWORD`.
+    /// user that may read and write below /nsid/) and put the password into the environment as `NSID_ETCD_PASSWORD`. zk://, of
+    /// one that the nodes which reach that ZooKeeper share: `zk://[USER@]HOST:PORT,.../PATH`, all servers of the ensemble;
+    /// pools are below PATH, /nsid if none is given, which is made if it is not there. What a user makes, only that user
+    /// may use; the password is `NSID_ZOOKEEPER_PASSWORD`.
     #[arg(long, value_name = "STORE")]
     #[serde(deserialize_with = "toml_text::one")]
     pub store: Option<Store>,

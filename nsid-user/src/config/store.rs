@@ -3,9 +3,10 @@
 use std::str::FromStr;
 
 use super::etcd::{EtcdAddress, EtcdAddressError};
+use super::zookeeper::{ZooKeeperAddress, ZooKeeperAddressError};
 use crate::name::{NameError, NodeName};
 
-/// The store as it is given: `static:NAME`, `local` or `etcd://HOST:PORT,...`.
+/// The store as it is given: `static:NAME`, `local`, `etcd://HOST:PORT,...` or `zk://HOST:PORT,...`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Store {
     /// A name given by hand.
@@ -17,6 +18,10 @@ pub enum Store {
     /// An etcd's address that has a password in it, of which nothing is kept. No error here: clap and toml show the
     /// text that a parser refuses.
     EtcdWithPassword,
+    /// A pool of names shared by the nodes that reach a ZooKeeper.
+    ZooKeeper(ZooKeeperAddress),
+    /// A ZooKeeper's address that has a password in it; see [`EtcdWithPassword`](Store::EtcdWithPassword).
+    ZooKeeperWithPassword,
 }
 
 impl FromStr for Store {
@@ -27,6 +32,12 @@ impl FromStr for Store {
             return match address.parse() {
                 Err(EtcdAddressError::Password) => Ok(Self::EtcdWithPassword),
                 address => Ok(Self::Etcd(address?)),
+            };
+        }
+        if let Some(address) = text.strip_prefix("zk://") {
+            return match address.parse() {
+                Err(ZooKeeperAddressError::Password) => Ok(Self::ZooKeeperWithPassword),
+                address => Ok(Self::ZooKeeper(address?)),
             };
         }
         match text.split_once(':') {
@@ -50,8 +61,13 @@ pub enum StoreError {
     /// `etcd://` with something that is no cluster.
     #[error(transparent)]
     Etcd(#[from] EtcdAddressError),
+    /// `zk://` with something that is no ensemble.
+    #[error(transparent)]
+    ZooKeeper(#[from] ZooKeeperAddressError),
     /// None of the stores.
-    #[error("unknown store {store:?}; the stores are static:NAME, local and etcd://HOST:PORT,...")]
+    #[error(
+        "unknown store {store:?}; the stores are static:NAME, local, etcd://HOST:PORT,... and zk://HOST:PORT,..."
+    )]
     Unknown {
         /// The text.
         store: String,
@@ -63,11 +79,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_store_is_static_with_a_name_or_local_or_an_etcd() {
+    fn a_store_is_static_with_a_name_or_local_or_an_etcd_or_a_zookeeper() {
         assert_eq!("static:ns1".parse(), Ok(Store::Static("ns1".parse().unwrap())));
         assert_eq!("local".parse(), Ok(Store::Local));
         assert_eq!("etcd://a:1,b:2".parse(), Ok(Store::Etcd("a:1,b:2".parse().unwrap())));
         assert_eq!("etcd://nsid:secret@a b".parse(), Ok(Store::EtcdWithPassword));
+        assert_eq!("zk://a:1,b:2/x".parse(), Ok(Store::ZooKeeper("a:1,b:2/x".parse().unwrap())));
+        assert_eq!("zk://nsid:secret@a b".parse(), Ok(Store::ZooKeeperWithPassword));
     }
 
     #[test]
@@ -75,7 +93,10 @@ mod tests {
         assert_eq!("static".parse::<Store>(), Err(StoreError::NoName));
         assert_eq!("static:".parse::<Store>(), Err(StoreError::Name(NameError::Empty)));
         assert!(matches!("etcd://".parse::<Store>(), Err(StoreError::Etcd(_))));
-        for store in ["", "Local", "local:", "etcd", "etcd:192.0.2.1:2379", "etcds://a", "ns1"] {
+        assert!(matches!("zk://".parse::<Store>(), Err(StoreError::ZooKeeper(_))));
+        for store in
+            ["", "Local", "local:", "etcd", "etcd:192.0.2.1:2379", "etcds://a", "zk", "zookeeper://a", "ns1"]
+        {
             assert_eq!(store.parse::<Store>(), Err(StoreError::Unknown { store: store.to_owned() }));
         }
     }

@@ -48,6 +48,12 @@ impl Incarnation {
         Self { nonce, node, host, kept: Some((instance.nonce_path(), service)) }
     }
 
+    /// A file for what else this claimant has to keep, if its nonce is kept.
+    pub(super) fn beside_nonce(&self, what: &str) -> Option<PathBuf> {
+        let (path, service) = self.kept.as_ref()?;
+        Some(path.with_file_name(format!("{what}-{service}")))
+    }
+
     /// Goes on under another nonce, now and after a crash: somebody else uses this one.
     pub(super) fn draw_anew(&mut self) -> Result<(), NonceError> {
         let nonce = Nonce::random()?;

@@ -21,6 +21,7 @@ mod local;
 mod nonce;
 pub mod order;
 mod progress;
+pub mod zookeeper;
 
 use std::error::Error;
 use std::future::pending;
@@ -36,6 +37,7 @@ pub use lease::Lease;
 pub use local::Local;
 pub use nonce::{Nonce, NonceError};
 pub use progress::{ClaimStatus, Kind, Progress, State, StoreStatus};
+pub use zookeeper::{Ensemble, ZooKeeper};
 
 /// One claimant's side of a store.
 ///
@@ -125,6 +127,18 @@ pub enum ClaimError {
     EtcdRefused {
         /// Which member, and what it said.
         reason: String,
+    },
+    /// ZooKeeper does not let this claimant do what a claim takes.
+    #[error(
+        "ZooKeeper refuses the claim ({reason}); name a user that may read, create, write and delete below {path} \
+         (zk://USER@HOST:PORT/PATH), and put the right password into the environment as {}",
+        zookeeper::PASSWORD_VARIABLE
+    )]
+    ZooKeeperRefused {
+        /// Which server, and what it said.
+        reason: String,
+        /// What pools are below.
+        path: String,
     },
 }
 

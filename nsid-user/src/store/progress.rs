@@ -37,6 +37,9 @@ pub enum Kind {
     Local,
     /// The slots of a pool in etcd.
     Etcd,
+    /// The slots of a pool in ZooKeeper.
+    #[serde(rename = "zookeeper")]
+    ZooKeeper,
 }
 
 impl fmt::Display for Kind {
@@ -45,6 +48,7 @@ impl fmt::Display for Kind {
             Self::Static => "static",
             Self::Local => "local",
             Self::Etcd => "etcd",
+            Self::ZooKeeper => "zookeeper",
         })
     }
 }

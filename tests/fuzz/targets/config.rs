@@ -107,6 +107,12 @@ fn store_kept(store: &StoreConfig) {
             let Ok(Store::Etcd(etcd)) = address.parse() else { panic!("{address}") };
             assert_eq!(etcd.endpoints, cluster.endpoints);
         }
+        StoreConfig::ZooKeeper { ensemble, pattern, .. } => {
+            names(pattern);
+            let address = format!("zk://{}{}", ensemble.endpoints.join(","), ensemble.path);
+            let Ok(Store::ZooKeeper(zookeeper)) = address.parse() else { panic!("{address}") };
+            assert_eq!((&zookeeper.endpoints, &zookeeper.path), (&ensemble.endpoints, &ensemble.path));
+        }
     }
 }
 

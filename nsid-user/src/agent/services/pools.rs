@@ -11,7 +11,7 @@ use crate::{
     name::{NodeName, Pattern},
     names::{Held, LOOK_LIMIT, NamesReply, NamesRequest, Pool},
     release::{ReleaseReply, ReleaseRequest},
-    store::{Directory as _, Entry, Incarnation, Nonce, Roll, Unreachable},
+    store::{Agreement, Directory as _, Entry, Incarnation, Nonce, Roll, Store as _, Unreachable, ZooKeeper},
 };
 
 impl Services {
@@ -129,6 +129,16 @@ async fn roll(store: StoreConfig, incarnation: Incarnation) -> Option<Result<Rol
         StoreConfig::Local { pattern, ttl } => Some(local(&pattern, incarnation, ttl).names().await),
         StoreConfig::Etcd { cluster, pattern, ttl } => {
             Some(Box::pin(async { etcd(cluster, &pattern, incarnation, ttl).names().await }).await)
+        }
+        StoreConfig::ZooKeeper { ensemble, pattern, ttl } => {
+            // By a session of its own, which ends when that is told.
+            let mut zookeeper =
+                ZooKeeper::keeping(None, ensemble, incarnation, Agreement::new(&pattern), ttl);
+            let roll = zookeeper.names().await;
+            if let Err(reason) = zookeeper.release().await {
+                log::debug!("{pattern}: {reason}");
+            }
+            Some(roll)
         }
     }
 }

@@ -33,7 +33,7 @@ impl Password {
         Self(password)
     }
 
-    pub(super) fn reveal(&self) -> &str {
+    pub(in crate::store) fn reveal(&self) -> &str {
         &self.0
     }
 }

@@ -1,0 +1,90 @@
+//! Where a claimant keeps its session, so that its next process can go on with it.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::connection::Session;
+use crate::store::Nonce;
+
+/// A file for the session of one claimant.
+#[derive(Clone, Debug)]
+pub struct Keep {
+    path: PathBuf,
+    nonce: Nonce,
+}
+
+/// What is in it.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    /// Whose it is.
+    nonce: Nonce,
+    id: i64,
+    password: [u8; 16],
+}
+
+impl Keep {
+    /// At that path, for the claimant `nonce`. The directory is there.
+    pub fn new(path: PathBuf, nonce: Nonce) -> Self {
+        Self { path, nonce }
+    }
+
+    /// The session that this claimant kept.
+    pub(super) fn load(&self) -> Option<Session> {
+        let text = fs::read(&self.path).ok()?;
+        let kept = serde_json::from_slice(&text).ok().filter(|kept: &Kept| kept.nonce == self.nonce);
+        kept.map(|Kept { id, password, .. }| Session { id, password })
+    }
+
+    /// Keeps a session. Without it, a crash costs the slot, and nothing else.
+    pub(super) fn store(&self, session: &Session) {
+        if let Err(error) = self.write(session) {
+            log::warn!("cannot keep the session in {}: {error}", self.path.display());
+        }
+    }
+
+    /// Keeps that session no longer.
+    pub(super) fn remove(&self, session: &Session) {
+        if self.load().as_ref() == Some(session) {
+            let _already_gone = fs::remove_file(&self.path);
+        }
+    }
+
+    /// Renamed into place: a crash leaves the whole of it or none.
+    fn write(&self, session: &Session) -> io::Result<()> {
+        let kept = Kept { nonce: self.nonce, id: session.id, password: session.password };
+        let new = self.path.with_added_extension("new");
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+        file.write_all(&serde_json::to_vec(&kept)?)?;
+        fs::rename(new, &self.path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_session_is_kept_for_its_claimant_and_for_nobody_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("session");
+        let nonce = Nonce::random().unwrap();
+        let keep = Keep::new(path.clone(), nonce);
+        assert!(keep.load().is_none());
+        let session = Session { id: -7, password: [9; 16] };
+        keep.store(&session);
+        keep.remove(&Session { id: 7, ..session.clone() });
+        assert!(keep.load().as_ref() == Some(&session));
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(Keep::new(path.clone(), Nonce::random().unwrap()).load().is_none());
+        keep.remove(&session);
+        assert!(!path.exists());
+        fs::write(&path, "{}").unwrap();
+        assert!(keep.load().is_none());
+    }
+}

@@ -1,0 +1,385 @@
+//! `zk://`: the slots of a pool in ZooKeeper (3.6 and later), for the nodes that reach it.
+//!
+//! A claimant has a session, and in it a ticket, and then a slot instead ([`nodes`] has what is where, [`line`] whose
+//! turn it is). The slot's node is made in one transaction, which fails if anybody has it, and removed by ZooKeeper when
+//! the session is over. The change that made it is the fencing token. The session is kept on the host, so that the next
+//! process of this claimant finds its slot.
+//!
+//! **Invariant:** a lease is granted by the answer to a write, and counts from a time that the leader which committed the
+//! write had certainly counted the session from, or from an earlier one ([`heard`]). So before its end the session is not
+//! over, the slot's node is there, and nobody can make another.
+//!
+//! Answers to pings grant nothing: a leader that was cut off goes on giving them, and so does a follower. And what a
+//! client library takes for the session's end is later than ZooKeeper's. So none keeps the session alive here, or takes
+//! it back from the claimant's next process, behind the claim's back: [`connection`] speaks the protocol.
+//!
+//! A request whose answer is lost may have been carried out. Each is such that it can be sent again: what a session has
+//! made, it finds ([`GetEphemerals`]), once the server knows what the leader knows ([`Sync`]).
+
+mod connection;
+mod ensemble;
+mod failure;
+mod heard;
+mod jute;
+mod keep;
+mod line;
+mod making;
+mod nodes;
+mod protocol;
+mod roll;
+mod session;
+
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use self::connection::{Connection, Error};
+pub use self::ensemble::{Ensemble, PASSWORD_VARIABLE};
+use self::failure::Failure;
+pub use self::keep::Keep;
+use self::line::{Turn, View};
+use self::nodes::{Nodes, nobody_left, slot_called};
+use self::protocol::{
+    Acl, Code, Create, Delete, Exists, GetData, GetEphemerals, Mode, Multi, MultiRead, Op, Read, Seen,
+    SetData, Stat, Sync, WatchChildren,
+};
+use self::session::Session;
+use super::{
+    Agreement, ClaimError, Directory, Disagreement, Grant, Holder, Incarnation, Lease, Progress, RenewError,
+    Roll, Store, Unreachable,
+};
+use crate::clock::BootTime;
+use crate::pace::{Backoff, jittered, until};
+
+/// A claimant of a pool in ZooKeeper.
+pub struct ZooKeeper {
+    session: Session,
+    /// What pools are below.
+    path: String,
+    nodes: Nodes,
+    incarnation: Incarnation,
+    agreement: Agreement,
+    acl: Acl,
+    ttl: Duration,
+    held: Option<Held>,
+}
+
+/// The slot that is ours.
+#[derive(Clone, Debug)]
+struct Held {
+    slot: u32,
+    /// The change that made its node.
+    czxid: i64,
+    /// What its data are.
+    holder: Vec<u8>,
+    /// How often its data were set. None: the last time that they were to be, the answer was lost.
+    version: Option<i32>,
+}
+
+/// What a claimant finds of its own.
+struct Own {
+    /// The paths of what goes with its session: of a slot, or of a ticket; of several tickets, if an answer was lost.
+    nodes: Vec<String>,
+    /// The slot that its node had last, and whether that is known.
+    last: Last,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Last {
+    Unknown,
+    Known(Option<u32>),
+}
+
+impl ZooKeeper {
+    /// That claimant of a pool.
+    pub fn new(ensemble: Ensemble, incarnation: Incarnation, agreement: Agreement, ttl: Duration) -> Self {
+        let keep = incarnation.beside_nonce("session").map(|path| Keep::new(path, incarnation.nonce));
+        Self::keeping(keep, ensemble, incarnation, agreement, ttl)
+    }
+
+    /// The same, which keeps its session there.
+    pub(crate) fn keeping(
+        keep: Option<Keep>,
+        ensemble: Ensemble,
+        incarnation: Incarnation,
+        agreement: Agreement,
+        ttl: Duration,
+    ) -> Self {
+        let nodes = Nodes::new(&ensemble.path, &agreement, &incarnation);
+        let acl = if ensemble.credentials.is_some() { Acl::Creator } else { Acl::Open };
+        let first = incarnation.nonce.spread(ensemble.endpoints.len());
+        let path = ensemble.path.clone();
+        let session = Session::new(ensemble, first, ttl, keep);
+        Self { path, session, nodes, incarnation, agreement, acl, ttl, held: None }
+    }
+
+    /// Claims; if the pool is not as that takes it to be, makes what it lacks.
+    async fn claim_or_mend(&mut self, progress: &Progress) -> Result<Grant, Failure> {
+        match self.try_to_claim(progress).await {
+            Err(Failure::Otherwise(code)) => {
+                making::make(&mut self.session, &self.nodes, &self.agreement, self.acl).await?;
+                Err(Unreachable::new(format!("{}: {code}", self.nodes.root)).into())
+            }
+            tried => tried,
+        }
+    }
+
+    /// Waits for a slot for as long as ZooKeeper answers.
+    async fn try_to_claim(&mut self, progress: &Progress) -> Result<Grant, Failure> {
+        let mut own = self.look_for_own().await?;
+        progress.claiming();
+        if let Some(slot) = own.nodes.iter().find_map(|path| self.nodes.slot_of(path)) {
+            return self.take(slot, &own).await?.ok_or(Failure::Lost);
+        }
+        if own.nodes.is_empty()
+            && let Some(slot) = self.arrive(&mut own).await?
+            && let Some(grant) = self.take(slot, &own).await?
+        {
+            return Ok(grant);
+        }
+        loop {
+            match self.look().await?.turn(self.incarnation.nonce, self.agreement.limit()) {
+                Turn::Take(slot) => {
+                    if let Some(grant) = self.take(slot, &own).await? {
+                        return Ok(grant);
+                    }
+                }
+                Turn::Wait => {
+                    progress.waiting();
+                    self.wait(&own).await?;
+                }
+                Turn::Absent => return Err(Failure::Lost),
+            }
+        }
+    }
+
+    /// What is there of this claimant already, in a pool that is what it takes it for.
+    async fn look_for_own(&mut self) -> Result<Own, Failure> {
+        let nodes = self.nodes.clone();
+        let below = format!("{}/", nodes.root);
+        loop {
+            let look = async |server: &mut Connection| {
+                let sync = server.send(&Sync(&nodes.root));
+                let agreement = server.send(&GetData(&nodes.agreement));
+                let last = server.send(&GetData(&nodes.last));
+                let own = server.send(&GetEphemerals(&below));
+                server.receive(sync).await?;
+                let agreement = server.receive(agreement).await;
+                let last = server.receive(last).await;
+                Ok((agreement, last, server.receive(own).await?))
+            };
+            let (agreement, last, own) = self.session.ask_unhurried(look).await?;
+            match agreement {
+                Ok((stored, _)) => self.agreement.check(&stored)?,
+                Err(error) if error.is(Code::NoNode) => {
+                    making::make(&mut self.session, &self.nodes, &self.agreement, self.acl).await?;
+                    continue;
+                }
+                Err(error) => return Err(self.session.failure(&error)),
+            }
+            let last = match last {
+                Ok((slot, _)) => Last::Known(str::from_utf8(&slot).ok().and_then(slot_called)),
+                Err(error) if error.is(Code::NoNode) => Last::Unknown,
+                Err(error) => return Err(self.session.failure(&error)),
+            };
+            return Ok(Own { nodes: own, last });
+        }
+    }
+
+    /// A ticket for this claimant; also its slot, if nobody who came earlier has left.
+    async fn arrive(&mut self, own: &mut Own) -> Result<Option<u32>, Failure> {
+        let last = match own.last {
+            Last::Known(slot) => slot,
+            Last::Unknown => None,
+        };
+        let (path, acl) = (self.nodes.new_ticket(last), self.acl);
+        let counts = [Read::Data(&self.nodes.line), Read::Data(&self.nodes.slots)];
+        let arrive = async |server: &mut Connection| {
+            let mode = Mode::EphemeralSequential;
+            let ticket = server.send(&Create { path: &path, data: b"", acl, mode });
+            let counts = server.send(&MultiRead(&counts));
+            Ok((server.receive(ticket).await?, server.receive(counts).await?))
+        };
+        let (ticket, counts) = self.session.ask_unhurried(arrive).await?;
+        let number = self.nodes.is_ticket(&ticket).ok_or_else(incomplete)?.number;
+        own.nodes.push(ticket);
+        let [Seen::Data(_, line), Seen::Data(_, slots)] = &counts[..] else {
+            return Err(lacking(&counts));
+        };
+        let slot = number.try_into().ok().filter(|slot| *slot < self.agreement.limit());
+        Ok(slot.filter(|_| nobody_left(line, slots)))
+    }
+
+    async fn look(&mut self) -> Result<View, Failure> {
+        let Nodes { line, slots, held, .. } = &self.nodes;
+        let reads = [Read::Children(line), Read::Children(slots), Read::Children(held)];
+        let seen = self.session.look(&reads).await?;
+        match &seen[..] {
+            [Seen::Children(line), Seen::Children(slots), Seen::Children(held)] => {
+                Ok(View::new(line, slots.iter().chain(held)))
+            }
+            _ => Err(lacking(&seen)),
+        }
+    }
+
+    /// Makes the slot's node in the place of what we have: tickets, or a slot. Nothing: somebody else has it.
+    async fn take(&mut self, slot: u32, own: &Own) -> Result<Option<Grant>, Failure> {
+        let (path, held, acl) = (self.nodes.slot(slot), self.nodes.held(slot), self.acl);
+        let holder = Holder::new(&self.incarnation, self.ttl).to_json();
+        let make = |path, data| Op::Create(Create { path, data, acl, mode: Mode::Ephemeral });
+        let ours = [make(&*path, holder.as_bytes()), make(&*held, b"")];
+        let last = slot.to_string();
+        let (last_path, data) = (&self.nodes.last, last.as_bytes());
+        let kept = match own.last {
+            Last::Known(_) => Op::SetData(SetData { path: last_path, data, version: None }),
+            Last::Unknown => Op::Create(Create { path: last_path, data, acl, mode: Mode::Persistent }),
+        };
+        let gone = own.nodes.iter().map(|path| Op::Delete(Delete(path)));
+        let making = gone.len()..gone.len() + ours.len();
+        let all: Vec<Op<'_>> = gone.chain(ours).chain([kept]).collect();
+        let take = async |server: &mut Connection| {
+            let taken = server.send(&Multi(&all));
+            let stat = server.send(&Exists(&path));
+            let taken = server.receive(taken).await?;
+            Ok((taken, server.receive(stat).await))
+        };
+        self.held = None;
+        let (lease, (taken, stat)) = self.session.write_unhurried(self.ttl, take).await?;
+        match taken {
+            Ok(()) => {
+                let Stat { czxid, version, .. } = stat.map_err(|error| self.session.failure(&error))?;
+                self.held = Some(Held { slot, czxid, holder: holder.into_bytes(), version: Some(version) });
+                Ok(Some(Grant { slot, token: czxid.unsigned_abs(), lease }))
+            }
+            Err((part, Code::NodeExists)) if making.contains(&part) => Ok(None),
+            Err((_, code)) => Err(self.session.failure(&Error::Failed(code))),
+        }
+    }
+
+    /// Waits in line until a slot was given back, or until it is time to say that this claimant lives.
+    async fn wait(&mut self, own: &Own) -> Result<(), Failure> {
+        let (held, ticket) = (&self.nodes.held, own.nodes.first().ok_or(Failure::Lost)?);
+        let watch = async |server: &mut Connection| {
+            server.arm();
+            server.ask(&WatchChildren(held)).await
+        };
+        self.session.ask_unhurried(watch).await?;
+        // A slot may have been given back before that.
+        if self.look().await?.turn(self.incarnation.nonce, self.agreement.limit()) != Turn::Wait {
+            return Ok(());
+        }
+        let due = BootTime::now().saturating_add(jittered(self.ttl / Self::RENEWALS));
+        if !self.session.fires(due).await? {
+            self.session.ask(async |server| server.ask(&Exists(ticket)).await).await?;
+        }
+        Ok(())
+    }
+
+    /// More time for the slot, if it is still ours.
+    async fn prolong(&mut self, held: Held) -> Result<Lease, Failure> {
+        let path = self.nodes.slot(held.slot);
+        let version = match held.version {
+            Some(version) => version,
+            None => self.look_at(&path, held.czxid).await?.1,
+        };
+        let set = SetData { path: &path, data: &held.holder, version: Some(version) };
+        // Until there is an answer.
+        self.held = Some(Held { version: None, ..held.clone() });
+        match self.session.write(self.ttl, async |server| server.ask(&set).await).await {
+            Ok((lease, stat)) if stat.czxid == held.czxid => {
+                self.held = Some(Held { version: Some(stat.version), ..held });
+                Ok(lease)
+            }
+            Ok(_) => Err(Failure::Lost),
+            Err(Failure::Otherwise(Code::BadVersion)) => {
+                // By somebody who has this session as well: of a virtual machine that was copied, say. One may keep it.
+                self.session.forget();
+                Err(Failure::Lost)
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Data and version of the node that this change made.
+    async fn look_at(&mut self, path: &str, czxid: i64) -> Result<(Vec<u8>, i32), Failure> {
+        let look = async |server: &mut Connection| {
+            let sync = server.send(&Sync(path));
+            let data = server.send(&GetData(path));
+            server.receive(sync).await?;
+            server.receive(data).await
+        };
+        let (data, stat) = self.session.ask(look).await?;
+        if stat.czxid == czxid { Ok((data, stat.version)) } else { Err(Failure::Lost) }
+    }
+
+    fn refused(&self, reason: String) -> ClaimError {
+        ClaimError::ZooKeeperRefused { reason, path: self.path.clone() }
+    }
+
+    fn disagrees(&self, disagreement: Disagreement) -> ClaimError {
+        ClaimError::Disagrees {
+            store: format!("{} and all below it in ZooKeeper", self.nodes.root),
+            disagreement,
+        }
+    }
+}
+
+impl Store for ZooKeeper {
+    const RENEWALS: u32 = 5;
+
+    async fn claim(&mut self, progress: &Progress) -> Result<Grant, ClaimError> {
+        self.held = None;
+        let mut backoff = Backoff::new();
+        loop {
+            match self.claim_or_mend(progress).await {
+                Ok(grant) => return Ok(grant),
+                Err(Failure::Otherwise(code)) => progress.unreachable(&Unreachable::new(code.to_string())),
+                Err(Failure::Refused(reason)) => return Err(self.refused(reason)),
+                Err(Failure::Disagrees(disagreement)) => return Err(self.disagrees(disagreement)),
+                Err(Failure::Unreachable(reason)) => progress.unreachable(&reason),
+                Err(Failure::Lost) => self.session.forget(),
+            }
+            until(backoff.next()).await;
+        }
+    }
+
+    async fn renew(&mut self) -> Result<Lease, RenewError> {
+        let held = self.held.clone().ok_or(RenewError::Lost)?;
+        Ok(self.prolong(held).await?)
+    }
+
+    async fn resume(&mut self, slot: u32, token: u64) -> Result<Lease, RenewError> {
+        if !self.session.is_open() {
+            return Err(RenewError::Lost);
+        }
+        let czxid = token.try_into().map_err(|_| RenewError::Lost)?;
+        let (holder, version) = self.look_at(&self.nodes.slot(slot), czxid).await?;
+        Ok(self.prolong(Held { slot, czxid, holder, version: Some(version) }).await?)
+    }
+
+    async fn release(&mut self) -> Result<(), Unreachable> {
+        self.held = None;
+        self.session.close().await
+    }
+}
+
+impl Directory for ZooKeeper {
+    async fn names(&mut self) -> Result<Roll, Unreachable> {
+        Ok(roll::read(&mut self.session, &self.nodes).await?)
+    }
+}
+
+/// What it means that not all was there that was to be seen.
+fn lacking(seen: &[Seen]) -> Failure {
+    let code = seen.iter().find_map(|seen| match seen {
+        Seen::Nothing(code) => Some(*code),
+        Seen::Data(..) | Seen::Children(_) => None,
+    });
+    code.map_or_else(|| incomplete().into(), Failure::Otherwise)
+}
+
+/// No ZooKeeper answers so.
+fn incomplete() -> Unreachable {
+    Unreachable::new("an answer that lacks a part")
+}

@@ -12,6 +12,7 @@ use crate::{
     star::{Node, Star},
     unique::Prefix,
     wire::INTERFACE,
+    zookeeper::ZooKeeper,
 };
 
 /// Where the pool is kept.
@@ -21,6 +22,8 @@ pub enum Store {
     Local,
     /// In an etcd of its own, in the hub.
     Etcd,
+    /// In a ZooKeeper of its own, in the hub.
+    ZooKeeper,
 }
 
 /// A pool, and the namespaces of its nodes, in which agents are started one by one. Agents must be dropped before it.
@@ -30,6 +33,7 @@ pub struct Cluster {
     pub binary: PathBuf,
     _servers: Vec<Server>,
     etcd: Option<Etcd>,
+    zookeeper: Option<ZooKeeper>,
     /// The names.
     pub pool: Pool,
     /// The namespaces.
@@ -40,8 +44,10 @@ impl Cluster {
     /// With so many nodes, at which no DNS server runs: the kernel answers for `id.server.` alone.
     pub fn new(store: Store, nodes: u8) -> Self {
         let star = Star::new(Prefix::Test, nodes);
-        let etcd = (store == Store::Etcd).then(|| Etcd::start(&star.hub, star.addresses.v4.into()));
-        Self { binary: binary(), _servers: Vec::new(), etcd, pool: Pool::new(Prefix::Test), star }
+        let address = star.addresses.v4.into();
+        let etcd = (store == Store::Etcd).then(|| Etcd::start(&star.hub, address));
+        let zookeeper = (store == Store::ZooKeeper).then(|| ZooKeeper::start(&star.hub, address));
+        Self { binary: binary(), _servers: Vec::new(), etcd, zookeeper, pool: Pool::new(Prefix::Test), star }
     }
 
     /// With so many nodes, at each of which NSD runs.
@@ -67,6 +73,21 @@ impl Cluster {
         self.etcd.as_mut().expect("the pool is in etcd").restart(&self.star.hub);
     }
 
+    /// Its ZooKeeper.
+    pub fn zookeeper(&self) -> &ZooKeeper {
+        self.zookeeper.as_ref().expect("the pool is in ZooKeeper")
+    }
+
+    /// `SIGKILL` to ZooKeeper.
+    pub fn kill_zookeeper(&mut self) {
+        self.zookeeper.as_mut().expect("the pool is in ZooKeeper").kill();
+    }
+
+    /// Starts ZooKeeper again, with the data it had.
+    pub fn restart_zookeeper(&mut self) {
+        self.zookeeper.as_mut().expect("the pool is in ZooKeeper").restart(&self.star.hub);
+    }
+
     /// The keys below `/nsid/` in etcd that contain `part`, counted.
     pub fn count_keys(&self, part: &str) -> usize {
         let keys = self.etcd().ctl(&self.star.hub, &["get", "--prefix", "--keys-only", "/nsid/"]);
@@ -81,9 +102,10 @@ impl Cluster {
 
     /// Starts it as this instance.
     pub fn spawn_as(&self, instance: Instance, node: usize, arguments: &[&str]) -> Agent {
-        let store = match &self.etcd {
-            Some(etcd) => format!("etcd://{}", etcd.endpoint()),
-            None => "local".to_owned(),
+        let store = match (&self.etcd, &self.zookeeper) {
+            (Some(etcd), _) => format!("etcd://{}", etcd.endpoint()),
+            (None, Some(zookeeper)) => format!("zk://{}", zookeeper.endpoint()),
+            (None, None) => "local".to_owned(),
         };
         let pattern = self.pool.pattern();
         let common = ["--iface", INTERFACE, "--store", &store, "--pattern", &pattern];

@@ -164,6 +164,11 @@ fn a_name_from_etcd_keeps_its_slot_token_and_lease() {
     keeps_slot_and_token(Store::Etcd);
 }
 
+#[test]
+fn a_name_from_zookeeper_keeps_its_slot_token_and_session() {
+    keeps_slot_and_token(Store::ZooKeeper);
+}
+
 /// Its first thread is the one that attaches.
 fn keeps_its_name_though_it_starts_slowly(store: Store) {
     const TTL: Duration = Duration::from_secs(3);
@@ -203,6 +208,11 @@ fn a_start_that_takes_longer_than_a_local_claim_loses_no_name() {
 #[test]
 fn a_start_that_takes_longer_than_a_claim_in_etcd_loses_no_name() {
     keeps_its_name_though_it_starts_slowly(Store::Etcd);
+}
+
+#[test]
+fn a_start_that_takes_longer_than_a_claim_in_zookeeper_loses_no_name() {
+    keeps_its_name_though_it_starts_slowly(Store::ZooKeeper);
 }
 
 fn script(directory: &TempDir, name: &str, text: &str) -> PathBuf {

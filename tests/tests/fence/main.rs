@@ -34,6 +34,11 @@ fn a_killed_agents_name_from_etcd_is_silent_by_its_deadline_and_only_then_anothe
 }
 
 #[test]
+fn a_killed_agents_name_from_zookeeper_is_silent_by_its_deadline_and_only_then_anothers() {
+    the_name_passes_on_after_the_deadline(Store::ZooKeeper, Fault::Killed);
+}
+
+#[test]
 fn a_frozen_agents_local_name_is_silent_by_its_deadline_and_also_when_it_thaws() {
     the_name_passes_on_after_the_deadline(Store::Local, Fault::Frozen);
 }
@@ -41,6 +46,11 @@ fn a_frozen_agents_local_name_is_silent_by_its_deadline_and_also_when_it_thaws()
 #[test]
 fn a_frozen_agents_name_from_etcd_is_silent_by_its_deadline_and_also_when_it_thaws() {
     the_name_passes_on_after_the_deadline(Store::Etcd, Fault::Frozen);
+}
+
+#[test]
+fn a_frozen_agents_name_from_zookeeper_is_silent_by_its_deadline_and_also_when_it_thaws() {
+    the_name_passes_on_after_the_deadline(Store::ZooKeeper, Fault::Frozen);
 }
 
 /// The test of the tests above.
@@ -112,6 +122,11 @@ fn sigterm_passes_a_local_name_on_within_100_ms() {
 #[test]
 fn sigterm_passes_a_name_from_etcd_on_within_100_ms() {
     sigterm_passes_the_name_on_at_once(Store::Etcd);
+}
+
+#[test]
+fn sigterm_passes_a_name_from_zookeeper_on_within_100_ms() {
+    sigterm_passes_the_name_on_at_once(Store::ZooKeeper);
 }
 
 #[test]

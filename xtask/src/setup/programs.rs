@@ -141,13 +141,13 @@ static PROGRAMS: [Program; 30] = [
         name: "java",
         package: "default-jre-headless",
         what_for: "runs ZooKeeper",
-        started_for: &[Purpose::Demo, Purpose::Test, Purpose::Bench],
+        started_for: &[Purpose::Demo, Purpose::Test, Purpose::Bench, Purpose::Chaos],
     },
     Program {
         name: "../share/java/zookeeper.jar",
         package: "libzookeeper-java",
         what_for: "a store of names",
-        started_for: &[Purpose::Demo, Purpose::Test, Purpose::Bench],
+        started_for: &[Purpose::Demo, Purpose::Test, Purpose::Bench, Purpose::Chaos],
     },
     Program {
         name: "dig",

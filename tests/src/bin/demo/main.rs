@@ -1,9 +1,9 @@
 //! Shows what nsid does, in network namespaces of its own: name servers that nobody gave a name, a client, and what
 //! the client sees. Exits 0 only if all that it shows was so.
 
-mod etcd;
 mod handover;
 mod local;
+mod pool;
 
 mod stage;
 mod table;
@@ -29,6 +29,8 @@ enum Store {
     Local,
     /// An etcd that the demo starts: of three agents one is killed, and a fourth gets its name
     Etcd,
+    /// The same with a ZooKeeper
+    Zk,
 }
 
 fn main() -> ExitCode {
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
     }
     supervise().unwrap_or_else(|| match store {
         Store::Local => local::play(),
-        Store::Etcd => etcd::play(),
+        Store::Etcd => pool::play(pool::in_etcd),
+        Store::Zk => pool::play(pool::in_zookeeper),
     })
 }

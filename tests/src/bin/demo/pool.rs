@@ -1,10 +1,11 @@
-//! Four nodes with three names from one etcd: an agent is killed, another stopped, and each time the next in line gets
+//! Four nodes with three names of a pool in etcd or ZooKeeper: an agent is killed, another stopped, and each time the next in line gets
 //! the name.
 
-use std::{process::ExitCode, thread, time::Duration};
+use std::{any::Any, process::ExitCode, thread, time::Duration};
 
 use nsid_tests::{
     agent::Instance, boot_clock, etcd::Etcd, prober::PERIOD, servers::Software, wire::INTERFACE,
+    zookeeper::ZooKeeper,
 };
 
 use crate::{
@@ -15,7 +16,7 @@ use crate::{
 
 const TTL: Duration = Duration::from_secs(5);
 
-/// How long after a lease etcd may take to end it, and the next in line to say its name.
+/// How long after a lease the store may take to end it, and the next in line to say its name.
 const SUCCESSION: Duration = Duration::from_secs(1);
 
 /// How long a name that is given back may take to the next in line: far less than a lease.
@@ -24,15 +25,38 @@ const HANDOVER: Duration = Duration::from_millis(500);
 /// How long to listen before and after something happens.
 const LISTEN: Duration = Duration::from_millis(300);
 
+/// What the pool is kept in.
+pub(crate) struct Keeper {
+    /// What it is called.
+    title: &'static str,
+    /// For `--store`.
+    address: String,
+    /// It runs for as long as this is there.
+    _server: Box<dyn Any>,
+}
+
+pub(crate) fn in_etcd(stage: &Stage) -> Keeper {
+    let etcd = Etcd::start(&stage.hub, stage.addresses.v4.into());
+    Keeper { title: "etcd", address: format!("etcd://{}", etcd.endpoint()), _server: Box::new(etcd) }
+}
+
+pub(crate) fn in_zookeeper(stage: &Stage) -> Keeper {
+    let zookeeper = ZooKeeper::start(&stage.hub, stage.addresses.v4.into());
+    let address = format!("zk://{}", zookeeper.endpoint());
+    Keeper { title: "ZooKeeper", address, _server: Box::new(zookeeper) }
+}
+
 /// Plays it; success only if every fact shown holds.
-pub(crate) fn play() -> ExitCode {
+pub(crate) fn play(keeper: impl FnOnce(&Stage) -> Keeper) -> ExitCode {
     let servers = [Software::Nsd, Software::Unbound, Software::Nsd, Software::Unbound];
     let mut stage = Stage::build(servers);
-    let etcd = Etcd::start(&stage.hub, stage.addresses.v4.into());
-    let (store, ttl) = (format!("etcd://{}", etcd.endpoint()), format!("{}s", TTL.as_secs()));
+    let Keeper { title, address: store, _server } = keeper(&stage);
+    let ttl = format!("{}s", TTL.as_secs());
     let pool = ["--pattern", "worker{id}.demo.local", "--limit", "3", "--ttl", &ttl];
     let configuration = [&["--iface", INTERFACE, "--store", &store], &pool[..]].concat();
-    println!("Four name servers, unchanged, an etcd, and a client that asks each server with `dig +nsid`.");
+    println!(
+        "Four name servers, unchanged, a pool in {title}, and a client that asks each server with `dig +nsid`."
+    );
     println!("Beside each server the agent is started, everywhere with the same configuration:");
     println!("    {}\n", command_line(&configuration));
     let mut table = Table::new(&stage.headings());
@@ -56,7 +80,7 @@ pub(crate) fn play() -> ExitCode {
     table.line("NSID", &stage.nsids(|index| names.get(index)));
 
     println!("\nThe agent of node 2 is killed; its server goes on. The kernel says {} until", names[1]);
-    println!("the claim's deadline, and etcd gives it to the next in line after that:\n");
+    println!("the claim's deadline, and {title} gives it to the next in line after that:\n");
     let killed = kill(&mut stage, &names[1], &mut table);
 
     println!("\nIt is started again, and waits in line. The agent of node 1 is stopped as a service manager");

@@ -1,0 +1,257 @@
+//! Names from a real ZooKeeper: who gets which, who waits, what an outage does, and whom ZooKeeper refuses.
+
+use std::{fs, net::IpAddr, process::Command, thread, time::Duration};
+
+use nsid_tests::{
+    agent::{Agent, Instance, binary, run_command},
+    cluster::{Cluster, Store},
+    netns::Namespace,
+    patience::{until, within},
+    pool::Pool,
+    process::run,
+    servers::{Server, Software},
+    star::Star,
+    unique::Prefix,
+    wire::INTERFACE,
+    zookeeper::{Mode, ZooKeeper},
+};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What the log tells of an outage.
+const GONE: &str = "the store does not answer";
+const BACK: &str = "the store answers again";
+
+#[test]
+fn agents_get_the_lowest_names_and_who_waits_in_line_takes_the_next_free_one() {
+    let cluster = Cluster::new(Store::ZooKeeper, 4);
+    let arguments = ["--limit", "3", "--ttl", "2s"];
+    let mut agents: Vec<Agent> = (0..3).map(|node| cluster.spawn(node, &arguments)).collect();
+    let mut names: Vec<String> = agents.iter_mut().map(Agent::ready).collect();
+    names.sort();
+    assert_eq!(names, [0, 1, 2].map(|slot| cluster.pool.name(slot)));
+    let mut waiting = cluster.spawn(3, &arguments);
+    waiting.until_claim_is("waiting");
+    // Longer than a session: who waits keeps its place.
+    thread::sleep(Duration::from_secs(3));
+    assert_eq!(waiting.status()["services"][0]["store"]["kind"], "zookeeper");
+    assert_eq!((waiting.stdout(), waiting.logged("waiting in line")), (String::new(), 1));
+    let mut first = agents.remove(0);
+    let name = first.ready();
+    let (status, _instance) = first.terminate();
+    assert!(status.success(), "{status}");
+    within(Duration::from_secs(1), "the next in line to have the name", || waiting.is_ready());
+    assert_eq!(waiting.ready(), name);
+}
+
+#[test]
+fn a_crashed_agent_that_starts_again_within_its_session_keeps_its_slot_and_says_it_throughout() {
+    let cluster = Cluster::with_servers(Store::ZooKeeper, 3);
+    let arguments = ["--limit", "2", "--ttl", "10s"];
+    let mut agent = cluster.spawn(0, &arguments);
+    let name = agent.ready();
+    let token = |agent: &Agent| agent.status()["services"][0]["token"].as_u64().expect("a token");
+    let before = token(&agent);
+    let mut other = cluster.spawn(1, &arguments);
+    other.ready();
+    let next = cluster.spawn(2, &arguments);
+    next.until_claim_is("waiting");
+
+    let prober = cluster.prober(0);
+    let mut again = cluster.spawn_as(agent.kill(), 0, &arguments);
+    assert_eq!(again.ready(), name);
+    assert!(token(&again) > before, "{} after {before}", token(&again));
+    thread::sleep(Duration::from_millis(200));
+    assert_eq!(next.is_ready(), None, "it was given to the next in line");
+    let heard = prober.stop();
+    assert!(heard.len() > 10, "{heard:?}");
+    assert!(heard.iter().all(|heard| heard.name.as_ref() == Some(&name)), "{heard:?}");
+}
+
+#[test]
+fn no_answer_lacks_its_name_in_an_outage_shorter_than_a_lease() {
+    let mut cluster = Cluster::with_servers(Store::ZooKeeper, 1);
+    let mut agent = cluster.spawn(0, &["--ttl", "10s"]);
+    let name = agent.ready();
+    let prober = cluster.prober(0);
+    let missed = |agent: &Agent, outages: usize| {
+        until(PATIENCE, "ZooKeeper to be missed", || agent.logged(GONE) == outages);
+    };
+    let heard_again = |agent: &Agent, outages: usize| {
+        until(PATIENCE, "ZooKeeper to be heard again", || agent.logged(BACK) == outages);
+        assert_eq!(agent.logged(GONE), outages, "{}", agent.stderr());
+    };
+    cluster.zookeeper().freeze();
+    missed(&agent, 1);
+    thread::sleep(Duration::from_millis(500));
+    cluster.zookeeper().thaw();
+    heard_again(&agent, 1);
+
+    cluster.kill_zookeeper();
+    missed(&agent, 2);
+    cluster.restart_zookeeper();
+    heard_again(&agent, 2);
+
+    let heard = prober.stop();
+    assert!(heard.len() > 100, "{}", heard.len());
+    assert!(heard.iter().all(|heard| heard.name.as_ref() == Some(&name)), "{heard:?}");
+    assert_eq!(agent.stdout(), format!("ready: {name}\n"));
+}
+
+#[test]
+fn after_an_outage_longer_than_a_lease_each_name_comes_back_where_it_was() {
+    let mut cluster = Cluster::new(Store::ZooKeeper, 2);
+    let mut agents = [0, 1].map(|node| cluster.spawn(node, &["--limit", "2", "--ttl", "2s"]));
+    let names = agents.each_mut().map(Agent::ready);
+    cluster.kill_zookeeper();
+    for (agent, name) in agents.iter().zip(&names) {
+        let lost = format!("ready: {name}\nlost: {name}\n");
+        until(PATIENCE, "the name to be lost", || agent.stdout() == lost);
+    }
+    cluster.restart_zookeeper();
+    assert_eq!(agents.each_mut().map(Agent::ready), names);
+    for (agent, name) in agents.iter().zip(&names) {
+        assert_eq!(agent.stdout(), format!("ready: {name}\nlost: {name}\nready: {name}\n"));
+        assert_eq!(agent.logged(GONE), 1, "{}", agent.stderr());
+    }
+}
+
+#[test]
+fn an_agent_with_a_name_from_zookeeper_takes_at_most_12_mb_of_memory() {
+    let cluster = Cluster::new(Store::ZooKeeper, 1);
+    let mut agent = cluster.spawn(0, &["--ttl", "2s"]);
+    agent.ready();
+    // Some renewals.
+    thread::sleep(Duration::from_secs(3));
+    assert_eq!(agent.is_ready(), Some(cluster.pool.name(0)));
+    let kib = agent.resident_kib();
+    assert!(kib <= 12 * 1024, "{kib} KiB");
+}
+
+/// Three servers, each on an address of its own behind the hub's.
+fn ensemble(hub: &Namespace) -> Vec<ZooKeeper> {
+    let addresses = ["10.77.250.1", "10.77.250.2", "10.77.250.3"];
+    hub.ip_batch(&addresses.map(|address| format!("addr add {address}/32 dev lo")));
+    let places = addresses.map(|address| (hub, address.parse::<IpAddr>().expect("an address")));
+    ZooKeeper::start_ensemble(&places)
+}
+
+#[test]
+fn the_death_of_any_server_of_three_withdraws_no_name() {
+    let star = Star::new(Prefix::Test, 2);
+    let servers: Vec<Server> = star
+        .nodes
+        .iter()
+        .map(|node| Server::start_default(Software::Nsd, &node.namespace, node.addresses))
+        .collect();
+    let mut members = ensemble(&star.hub);
+    let pool = Pool::new(Prefix::Test);
+    let endpoints: Vec<String> = members.iter().map(|member| member.endpoint().to_string()).collect();
+    let (store, pattern) = (format!("zk://{}", endpoints.join(",")), pool.pattern());
+    let arguments = ["--iface", INTERFACE, "--store", &store, "--pattern", &pattern, "--ttl", "5s"];
+    let mut agents: Vec<Agent> = star
+        .nodes
+        .iter()
+        .map(|node| {
+            let instance = Instance::new(Prefix::Test);
+            let command = run_command(&binary(), &instance, &node.namespace, &arguments);
+            Agent::spawn_command(instance, &node.namespace, command)
+        })
+        .collect();
+    let names: Vec<String> = agents.iter_mut().map(Agent::ready).collect();
+    // The leader twice, whoever is, and a follower.
+    for victim in [Mode::Leader, Mode::Follower, Mode::Leader] {
+        let is_victim = |member: &ZooKeeper| member.mode(&star.hub) == Some(victim);
+        let member = members.iter().position(is_victim).expect("a majority serves");
+        members[member].kill();
+        // As long as a lease that was not renewed would last.
+        thread::sleep(Duration::from_secs(6));
+        members[member].restart(&star.hub);
+    }
+    for (agent, name) in agents.iter().zip(&names) {
+        assert_eq!(agent.stdout(), format!("ready: {name}\n"), "{}", agent.stderr());
+    }
+    drop(agents);
+    drop(servers);
+}
+
+const PASSWORD: &str = "correct-horse";
+
+/// A ZooKeeper in which the node `/nsid` is the user `nsid`'s: to look, and to make pools below.
+fn guarded() -> Cluster {
+    let cluster = Cluster::new(Store::ZooKeeper, 1);
+    let told = cluster.zookeeper().cli(
+        &cluster.star.hub,
+        &format!(
+            "addauth digest nsid:{PASSWORD}\ncreate /nsid\nsetAcl /nsid auth:nsid:{PASSWORD}:cr\ngetAcl /nsid"
+        ),
+    );
+    assert!(told.contains("'digest,'nsid:") && told.contains(": cr"), "{told}");
+    cluster
+}
+
+fn spawn_as_user(cluster: &Cluster, user_at: &str, password: Option<&str>) -> Agent {
+    let instance = Instance::new(Prefix::Test);
+    let store = format!("zk://{user_at}{}/nsid", cluster.zookeeper().endpoint());
+    let pattern = cluster.pool.pattern();
+    let arguments = ["--verbose", "--iface", INTERFACE, "--store", &store, "--pattern", &pattern];
+    let namespace = &cluster.star.nodes[0].namespace;
+    let mut command = run_command(&binary(), &instance, namespace, &arguments);
+    if let Some(password) = password {
+        command.env("NSID_ZOOKEEPER_PASSWORD", password);
+    }
+    Agent::spawn_command(instance, namespace, command)
+}
+
+#[test]
+fn who_has_no_rights_ends_at_once_and_the_error_tells_what_to_do() {
+    let cluster = guarded();
+    for (user_at, password) in [("", None), ("nsid@", Some("wrong")), ("nobody@", Some(PASSWORD))] {
+        let mut agent = spawn_as_user(&cluster, user_at, password);
+        let status = agent.wait();
+        let stderr = agent.stderr();
+        assert_eq!(status.code(), Some(1), "{user_at}: {stderr}");
+        let error = stderr.lines().find(|line| line.starts_with("error: ")).expect("an error");
+        for part in ["no rights", "/nsid", "zk://USER@HOST:PORT", "NSID_ZOOKEEPER_PASSWORD"] {
+            assert!(error.contains(part), "{user_at}: no {part:?}: {error}");
+        }
+        assert_eq!(agent.stdout(), "");
+    }
+}
+
+#[test]
+fn the_least_rights_suffice_and_the_password_is_told_to_nobody() {
+    let cluster = guarded();
+    let mut agent = spawn_as_user(&cluster, "nsid@", Some(PASSWORD));
+    assert_eq!(agent.ready(), cluster.pool.name(0));
+    // The log is written beside.
+    until(Duration::from_secs(1), "the log to tell of the slot", || agent.stderr().contains("is ours"));
+    let instance = agent.instance().name();
+    let status = |arguments: &[&str]| {
+        run(Command::new(binary()).args(["status", "--instance", instance]).args(arguments))
+    };
+    let mut told = vec![agent.stdout(), agent.stderr(), status(&[]), status(&["--json"])];
+    told.push(run(Command::new("ps").args(["-e", "-o", "args", "-ww"])));
+    assert!(told.last().is_some_and(|processes| processes.contains("zk://nsid@")), "{told:?}");
+    for entry in fs::read_dir(format!("/run/nsid/{instance}")).expect("the instance's directory") {
+        let path = entry.expect("an entry").path();
+        if path.is_file() {
+            told.push(String::from_utf8_lossy(&fs::read(&path).expect("a file")).into_owned());
+        }
+    }
+    for text in told {
+        assert!(!text.contains(PASSWORD), "{text}");
+    }
+    let (ended, _instance) = agent.terminate();
+    assert!(ended.success(), "{ended}");
+}
+
+#[test]
+fn a_session_of_another_length_than_was_asked_for_is_told() {
+    let cluster = Cluster::new(Store::ZooKeeper, 1);
+    // The longest that this ZooKeeper grants is ten minutes.
+    let mut agent = cluster.spawn(0, &["--ttl", "20m"]);
+    agent.ready();
+    until(PATIENCE, "the log to tell of it", || agent.logged("maxSessionTimeout") == 1);
+    assert!(agent.stderr().contains("600s where 1200s was asked for"), "{}", agent.stderr());
+}

@@ -120,16 +120,6 @@ fn a_wrong_value_of_a_flag_is_refused() {
             NO_FILE,
             &["--store", "etcd://USER@HOST:PORT"],
         ),
-        (
-            &["run", "--iface", "eth0", "--store", "zk://h:0", "--pattern", "w{id}"],
-            NO_FILE,
-            &["--store", "\"h:0\"", "zk://HOST:PORT"],
-        ),
-        (
-            &["run", "--iface", "eth0", "--store", "zk://h/a//b", "--pattern", "w{id}"],
-            NO_FILE,
-            &["--store", "\"/a//b\"", "zk://HOST:PORT/dns/names"],
-        ),
         (&["run", "--iface", "eth0", "--store", "static"], NO_FILE, &["--store", "static:NAME"]),
         (&["run", "--iface", "eth0", "--store", "static:"], NO_FILE, &["--store", "empty"]),
         (
@@ -175,6 +165,28 @@ fn a_wrong_value_of_a_flag_is_refused() {
         (&["probe", "192.0.2.1:0"], NO_FILE, &["port 0", "write 192.0.2.1 "]),
         (&["probe", "192.0.2.1", "--timeout", "2"], NO_FILE, &["--timeout", "unit", "2s"]),
         (&["probe", "192.0.2.1", "--timeout", "0s"], NO_FILE, &["--timeout", "choose 10ms to 1m"]),
+    ]);
+}
+
+#[test]
+fn a_wrong_address_of_a_zookeeper_is_refused() {
+    every_row_is_refused(&[
+        (&["run", "--iface", "eth0", "--store", "zk://h:1"], NO_FILE, &["--store", "--pattern"]),
+        (
+            &["run", "--iface", "eth0", "--store", "zk://h:0", "--pattern", "w{id}"],
+            NO_FILE,
+            &["--store", "\"h:0\"", "zk://HOST:PORT"],
+        ),
+        (
+            &["run", "--iface", "eth0", "--store", "zk://h/a//b", "--pattern", "w{id}"],
+            NO_FILE,
+            &["--store", "\"/a//b\"", "zk://HOST:PORT/dns/names"],
+        ),
+        (
+            &["run", "--iface", "eth0", "--store", "zk://a,u@b", "--pattern", "w{id}"],
+            NO_FILE,
+            &["--store", "zk://USER@HOST:PORT"],
+        ),
     ]);
 }
 

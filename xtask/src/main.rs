@@ -42,8 +42,8 @@ enum Verb {
     Setup,
     /// Build target/release/nsid, the eBPF programs inside
     Build,
-    /// Show the demo in network namespaces of its own (`-- --store etcd`: with an etcd); with `-- --iface IF ...`, run
-    /// the agent in the foreground
+    /// Show the demo in network namespaces of its own (`-- --store etcd` or `zk`: with an etcd, a ZooKeeper); with
+    /// `-- --iface IF ...`, run the agent in the foreground
     Run(run::Arguments),
     /// Run every test, as root: unit tests, packet tables in the kernel, real DNS servers in network namespaces
     Test(test::Arguments),

@@ -93,7 +93,7 @@ mod tests {
                 let sent = now + pause;
                 now = sent + took;
                 heard.answered_at(at(sent), at(now));
-                let pinged = (0..).map(|ping| phase + ping * TIMEOUT / 10).take_while(|ping| *ping <= sent).last();
+                let pinged = sent.checked_sub(phase).map(|since| sent - since % (TIMEOUT / 10));
                 // Handed on as soon as it was received, and received as late as when the answer was there.
                 let told = received.iter().filter(|(_, at)| pinged.is_some_and(|ping| *at <= ping));
                 let counted = told.map(|(sent, _)| *sent).max().unwrap_or(0);

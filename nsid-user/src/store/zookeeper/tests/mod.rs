@@ -90,13 +90,9 @@ impl ZooKeeperPool {
         Session::new(Ensemble { endpoints, path: PATH.to_owned(), credentials }, 0, Self::TTL, None)
     }
 
-    fn root(&self) -> String {
-        format!("{PATH}/{PATTERN}")
-    }
-
     /// How many nodes the pool has below that.
     async fn count(&self, below: &str) -> usize {
-        let path = format!("{}/{below}", self.root());
+        let path = format!("{PATH}/{PATTERN}/{below}");
         let reads = [Read::Children(&path)];
         let seen = self
             .session(None)
@@ -108,13 +104,13 @@ impl ZooKeeperPool {
     }
 
     async fn create(&self, below: &str) {
-        let path = format!("{}/{below}", self.root());
+        let path = format!("{PATH}/{PATTERN}/{below}");
         let create = Create { path: &path, data: b"", acl: Acl::Open, mode: Mode::Persistent };
         self.session(None).ask_unhurried(async |server| server.ask(&create).await).await.unwrap();
     }
 
     async fn delete(&self, below: &str) {
-        let path = format!("{}/{below}", self.root());
+        let path = format!("{PATH}/{PATTERN}/{below}");
         self.session(None).ask_unhurried(async |server| server.ask(&Delete(&path)).await).await.unwrap();
     }
 }

@@ -82,7 +82,7 @@ impl Server {
             .spawn()
             .expect("java can be started: `cargo xtask setup` installs it, and ZooKeeper");
         self.process = Some(server);
-        let patience = Instant::now() + Duration::from_secs(60);
+        let patience = Instant::now() + Duration::from_mins(1);
         while !self.serves().unwrap_or(false) {
             assert!(Instant::now() < patience, "ZooKeeper does not come to serve");
             thread::sleep(Duration::from_millis(20));

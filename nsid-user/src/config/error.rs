@@ -8,7 +8,9 @@ use super::{
 };
 use crate::{
     form::FormError,
+    host::text_file::TextFileError,
     name::{NameError, PatternError},
+    store::TlsError,
 };
 
 /// Where a setting of a service was given.
@@ -135,13 +137,59 @@ pub enum ConfigError {
     },
     /// A user of a store with access control, and nothing to prove that we are that user.
     #[error(
-        "there is no password (in UTF-8) for the user {user:?}; put it into the environment as {variable}"
+        "there is no password (in UTF-8) for the user {user:?}; put it into a file (--password-file) or into the environment \
+         as {variable}"
     )]
     NoPassword {
         /// The user.
         user: String,
         /// The environment variable.
         variable: &'static str,
+    },
+    /// A setting of something that there is not.
+    #[error("{place} is for {what_for}, which this service does not have; drop it, or change its store")]
+    Unused {
+        /// Where the setting was given.
+        place: GivenAt,
+        /// What it is for.
+        what_for: &'static str,
+    },
+    /// A file of the store's settings.
+    #[error("{place} {}: {source}; name a file that this user may read", path.display())]
+    StoreFile {
+        /// Where it was given.
+        place: GivenAt,
+        /// The file.
+        path: PathBuf,
+        /// Why it is not read.
+        source: TextFileError,
+    },
+    /// A file that is no certificate, or no key.
+    #[error("{place} {}: {source}", path.display())]
+    Pem {
+        /// Where it was given.
+        place: GivenAt,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: TlsError,
+    },
+    /// Nobody to vouch for the store.
+    #[error(
+        "{store} is over TLS, and nothing says whom to believe; add {}, the certificate of the authority that signed the \
+         servers'", match store {
+        GivenAt::Flag { .. } => "--ca FILE",
+        GivenAt::Key { .. } => "`ca = \"FILE\"` there",
+    })]
+    NoAuthority {
+        /// Where the store was given.
+        store: GivenAt,
+    },
+    /// A certificate without its key, or a key without its certificate.
+    #[error("{place} has no use alone; give both --cert and --key (or `cert` and `key`), or neither")]
+    HalfIdentity {
+        /// Where the one was given.
+        place: GivenAt,
     },
     /// A pattern that does not make names.
     #[error("{place}: {source}")]

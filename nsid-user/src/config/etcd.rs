@@ -3,18 +3,20 @@
 use std::str::FromStr;
 
 use super::endpoint::endpoint;
-use crate::store::PASSWORD_VARIABLE;
+use crate::store::{Cluster, PASSWORD_VARIABLE};
 
 /// etcd's port for clients.
 const PORT: u16 = 2379;
 
-/// An etcd cluster, as `etcd://[USER@]HOST[:PORT][,HOST[:PORT]...]`.
+/// An etcd cluster, as `etcd://[USER@]HOST[:PORT][,HOST[:PORT]...][/PREFIX]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EtcdAddress {
     /// The members, at least one, as `HOST:PORT`.
     pub endpoints: Vec<String>,
     /// Who we are to it, where it has access control.
     pub user: Option<String>,
+    /// What stands before all keys.
+    pub prefix: String,
 }
 
 impl FromStr for EtcdAddress {
@@ -30,8 +32,24 @@ impl FromStr for EtcdAddress {
         if user.as_ref().is_some_and(|user| user.is_empty() || user.contains(',')) {
             return Err(EtcdAddressError::User);
         }
+        let (members, prefix) = match members.split_once('/') {
+            Some((members, path)) if !path.starts_with('/') => (members, prefix(path)?),
+            Some(_) | None => (members, Cluster::PREFIX.to_owned()),
+        };
         let endpoints = members.split(',').map(member).collect::<Result<_, _>>()?;
-        Ok(Self { endpoints, user })
+        Ok(Self { endpoints, user, prefix })
+    }
+}
+
+/// Before all keys, as it stands behind the members.
+fn prefix(path: &str) -> Result<String, EtcdAddressError> {
+    let known = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b',' | b'@');
+    let named = |part: &str| !part.is_empty() && part.bytes().all(known);
+    let path = path.strip_suffix('/').unwrap_or(path);
+    if path.split('/').all(named) {
+        Ok(format!("/{path}"))
+    } else {
+        Err(EtcdAddressError::Prefix { prefix: path.to_owned() })
     }
 }
 
@@ -51,6 +69,14 @@ pub enum EtcdAddressError {
         /// The text.
         endpoint: String,
     },
+    /// What stands before the keys.
+    #[error(
+        "{prefix:?} is no prefix of keys; write names with slashes between them: etcd://HOST:PORT,HOST:PORT/dns/nsid"
+    )]
+    Prefix {
+        /// The text.
+        prefix: String,
+    },
     /// Nothing before the `@`, or a member.
     #[error(
         "the user stands before the first member; write etcd://USER@HOST:PORT,HOST:PORT, or drop the '@'"
@@ -59,7 +85,7 @@ pub enum EtcdAddressError {
     /// A password, for all to see in the list of processes. It is not repeated here.
     #[error(
         "a password does not belong in an address, where every user of this host can read it; write \
-         etcd://USER@HOST:PORT,HOST:PORT, and the password into the environment as {PASSWORD_VARIABLE}"
+         etcd://USER@HOST:PORT,HOST:PORT, and the password into a file (--password-file) or the environment as {PASSWORD_VARIABLE}"
     )]
     Password,
 }
@@ -78,7 +104,23 @@ mod tests {
         ] {
             let address: EtcdAddress = text.parse().expect(text);
             assert_eq!(address.endpoints, endpoints, "{text}");
-            assert_eq!(address.user, None, "{text}");
+            assert_eq!((address.user, &*address.prefix), (None, "/nsid"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_path_behind_the_members_stands_before_the_keys() {
+        for (text, prefix) in
+            [("a:1,b:2/dns", "/dns"), ("u@a/dns/nsid/", "/dns/nsid"), ("[::1]:1/d-1_.x", "/d-1_.x")]
+        {
+            assert_eq!(
+                text.parse::<EtcdAddress>().map(|address| address.prefix),
+                Ok(prefix.to_owned()),
+                "{text}"
+            );
+        }
+        for text in ["a/", "a/b//c", "a/b c", "a/b,c:1", "a/ä"] {
+            assert!(matches!(text.parse::<EtcdAddress>(), Err(EtcdAddressError::Prefix { .. })), "{text}");
         }
     }
 
@@ -113,10 +155,8 @@ mod tests {
             ("999.1.1.1", "999.1.1.1"),
             ("...:1", "...:1"),
             ("-:1", "-:1"),
-            ("a/b", "a/b"),
             ("a b", "a b"),
             ("http://a:1", "http://a:1"),
-            ("a:1,b:2/prefix", "b:2/prefix"),
         ] {
             let endpoint = endpoint.to_owned();
             assert_eq!(text.parse::<EtcdAddress>(), Err(EtcdAddressError::Endpoint { endpoint }), "{text}");

@@ -1,6 +1,10 @@
 //! One DNS service of this host: what it is named, and where it listens.
 
-use std::{env, path::Path, time::Duration};
+use std::{
+    env,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use rustix::system::uname;
 
@@ -9,8 +13,9 @@ use super::zookeeper::{ZooKeeperAddress, ZooKeeperAddressError};
 use super::{
     ConfigError, GivenAt, Limit, Listen, SERVICES_MAX, ServiceSettings, Store, Ttl, without_repeats,
 };
+use crate::host::text_file;
 use crate::name::{NodeName, Pattern};
-use crate::store::{Cluster, Credentials, Ensemble, PASSWORD_VARIABLE, Password, zookeeper};
+use crate::store::{Cluster, Credentials, Ensemble, PASSWORD_VARIABLE, Password, Tls, TlsError, zookeeper};
 
 /// A DNS service that gets a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,7 +76,9 @@ impl StoreConfig {
             Self::Static(name) => format!("static:{name}"),
             Self::Local { pattern, .. } => format!("local:{pattern}"),
             Self::Etcd { cluster, pattern, .. } => {
-                format!("etcd://{}/{pattern}", cluster.endpoints.join(","))
+                let scheme = if cluster.tls.is_some() { "etcds" } else { "etcd" };
+                let prefix = if cluster.prefix == Cluster::PREFIX { "" } else { &cluster.prefix };
+                format!("{scheme}://{}{prefix}/{pattern}", cluster.endpoints.join(","))
             }
             Self::ZooKeeper { ensemble: Ensemble { endpoints, path, .. }, pattern, .. } => {
                 format!("zk://{}{path}/{pattern}", endpoints.join(","))
@@ -109,9 +116,13 @@ pub(super) fn all(
 }
 
 fn first_given(flags: &ServiceSettings) -> Option<&'static str> {
-    let ServiceSettings { store, pattern, limit, ttl, listen } = flags;
+    let ServiceSettings { store, ca, cert, key, password_file, pattern, limit, ttl, listen } = flags;
     [
         ("store", store.is_some()),
+        ("ca", ca.is_some()),
+        ("cert", cert.is_some()),
+        ("key", key.is_some()),
+        ("password-file", password_file.is_some()),
         ("pattern", pattern.is_some()),
         ("limit", limit.is_some()),
         ("ttl", ttl.is_some()),
@@ -154,23 +165,28 @@ impl Layers<'_> {
         }
         let store = match self.pick("store", self.flags.store.clone(), self.keys.store.clone()) {
             Some((Store::Local, place)) => {
+                let files = [self.ca(), self.cert(), self.key(), self.password_file()];
+                unused(files, "a store that is reached over a network")?;
                 let (pattern, ttl) = self.pool(place)?;
                 StoreConfig::Local { pattern, ttl }
             }
             Some((Store::Etcd(address), place)) => {
-                let (pattern, ttl) = self.pool(place)?;
-                let EtcdAddress { endpoints, user } = address;
-                let credentials = user.map(|user| with_password(user, PASSWORD_VARIABLE)).transpose()?;
-                StoreConfig::Etcd { cluster: Cluster { endpoints, credentials }, pattern, ttl }
+                unused([self.ca(), self.cert(), self.key()], "a store over TLS (etcds://HOST:PORT)")?;
+                self.etcd(address, place, None)?
+            }
+            Some((Store::Etcds(address), place)) => {
+                let tls = self.tls(&place)?;
+                self.etcd(address, place, Some(tls))?
             }
             Some((Store::EtcdWithPassword, place)) => {
                 return Err(ConfigError::Etcd { place, source: EtcdAddressError::Password });
             }
             Some((Store::ZooKeeper(address), place)) => {
+                unused([self.ca(), self.cert(), self.key()], "a store over TLS (etcds://HOST:PORT)")?;
                 let (pattern, ttl) = self.pool(place)?;
                 let ZooKeeperAddress { endpoints, path, user } = address;
                 let credentials =
-                    user.map(|user| with_password(user, zookeeper::PASSWORD_VARIABLE)).transpose()?;
+                    user.map(|user| self.with_password(user, zookeeper::PASSWORD_VARIABLE)).transpose()?;
                 StoreConfig::ZooKeeper { ensemble: Ensemble { endpoints, path, credentials }, pattern, ttl }
             }
             Some((Store::ZooKeeperWithPassword, place)) => {
@@ -193,16 +209,87 @@ impl Layers<'_> {
         Ok((pattern, ttl.get()))
     }
 
+    fn etcd(
+        &self,
+        address: EtcdAddress,
+        store: GivenAt,
+        tls: Option<Tls>,
+    ) -> Result<StoreConfig, ConfigError> {
+        let (pattern, ttl) = self.pool(store)?;
+        let EtcdAddress { endpoints, user, prefix } = address;
+        if user.is_none() {
+            unused([self.password_file()], "a user (etcd://USER@HOST:PORT)")?;
+        }
+        let credentials = user.map(|user| self.with_password(user, PASSWORD_VARIABLE)).transpose()?;
+        Ok(StoreConfig::Etcd { cluster: Cluster { endpoints, prefix, credentials, tls }, pattern, ttl })
+    }
+
+    /// Whom to believe to be the store, and what to prove by who we are.
+    fn tls(&self, store: &GivenAt) -> Result<Tls, ConfigError> {
+        let Some(ca) = self.ca() else { return Err(ConfigError::NoAuthority { store: store.clone() }) };
+        let authorities = read(&ca)?;
+        let identity = match (self.cert(), self.key()) {
+            (None, None) => None,
+            (Some(cert), Some(key)) => Some((read(&cert)?, read(&key)?, cert)),
+            (Some(alone), None) | (None, Some(alone)) => {
+                return Err(ConfigError::HalfIdentity { place: alone.1 });
+            }
+        };
+        let pem = identity.as_ref().map(|(cert, key, _)| (&**cert, &**key));
+        Tls::new(&authorities, pem).map_err(|source| {
+            let (path, place) = match (&source, identity) {
+                (TlsError::NoIdentity { .. }, Some((_, _, cert))) => cert,
+                (TlsError::NoIdentity { .. } | TlsError::NoAuthority, _) => ca,
+            };
+            ConfigError::Pem { place, path, source }
+        })
+    }
+
+    /// The user, and the password that the file or the environment has for it as `variable`.
+    fn with_password(&self, user: String, variable: &'static str) -> Result<Credentials, ConfigError> {
+        let password = match self.password_file() {
+            Some(file) => String::from_utf8(read(&file)?).ok(),
+            None => env::var(variable).ok(),
+        };
+        let password = password.as_deref().map(|password| password.trim_end_matches(['\r', '\n']));
+        match password {
+            Some(password) if !password.is_empty() => {
+                Ok(Credentials { user, password: Password::new(password.to_owned()) })
+            }
+            Some(_) | None => Err(ConfigError::NoPassword { user, variable }),
+        }
+    }
+
     fn by_hand(&self, name: NodeName) -> Result<StoreConfig, ConfigError> {
         let places = [
             self.pattern().map(|(_, place)| place),
             self.limit().map(|(_, place)| place),
             self.ttl().map(|(_, place)| place),
+            self.ca().map(|(_, place)| place),
+            self.cert().map(|(_, place)| place),
+            self.key().map(|(_, place)| place),
+            self.password_file().map(|(_, place)| place),
         ];
         match places.into_iter().flatten().next() {
             Some(place) => Err(ConfigError::NoPool { place }),
             None => Ok(StoreConfig::Static(name)),
         }
+    }
+
+    fn ca(&self) -> Option<(PathBuf, GivenAt)> {
+        self.pick("ca", self.flags.ca.clone(), self.keys.ca.clone())
+    }
+
+    fn cert(&self) -> Option<(PathBuf, GivenAt)> {
+        self.pick("cert", self.flags.cert.clone(), self.keys.cert.clone())
+    }
+
+    fn key(&self) -> Option<(PathBuf, GivenAt)> {
+        self.pick("key", self.flags.key.clone(), self.keys.key.clone())
+    }
+
+    fn password_file(&self) -> Option<(PathBuf, GivenAt)> {
+        self.pick("password-file", self.flags.password_file.clone(), self.keys.password_file.clone())
     }
 
     fn pattern(&self) -> Option<(String, GivenAt)> {
@@ -227,12 +314,26 @@ impl Layers<'_> {
     }
 }
 
-/// The user, and the password that the environment has for it as `variable`.
-fn with_password(user: String, variable: &'static str) -> Result<Credentials, ConfigError> {
-    match env::var(variable) {
-        Ok(password) => Ok(Credentials { user, password: Password::new(password) }),
-        Err(_) => Err(ConfigError::NoPassword { user, variable }),
+/// That none of these settings was given, which are for something that there is not.
+fn unused<const N: usize>(
+    files: [Option<(PathBuf, GivenAt)>; N],
+    what_for: &'static str,
+) -> Result<(), ConfigError> {
+    match files.into_iter().flatten().next() {
+        Some((_, place)) => Err(ConfigError::Unused { place, what_for }),
+        None => Ok(()),
     }
+}
+
+/// What is in a file of the store's settings.
+fn read((path, place): &(PathBuf, GivenAt)) -> Result<Vec<u8>, ConfigError> {
+    /// As many as the authorities of all the world have.
+    const MOST: u64 = 1 << 20;
+    text_file::read(path, MOST).map_err(|source| ConfigError::StoreFile {
+        place: place.clone(),
+        path: path.clone(),
+        source,
+    })
 }
 
 /// The name of this host, if a node can be told by it.

@@ -2,6 +2,8 @@
 //!
 //! **Invariant:** one struct is read from both, so a flag and its key have the same name and take the same values.
 
+use std::path::PathBuf;
+
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
@@ -121,19 +123,38 @@ pub struct Settings {
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 #[command(next_help_heading = "The service (in the file: keys of one [[services]])")]
 pub struct ServiceSettings {
-    /// Where the name comes from: static:NAME, local, etcd://HOST:PORT,... or zk://HOST:PORT,... [default: static: and
-    /// this host's name]
+    /// Where the name comes from: static:NAME, local, etcd://HOST:PORT,..., etcds:// or zk:// [default: static: and this
+    /// host's name]
     ///
     /// static:NAME is that name, for as long as the agent is not stopped. The others are one of a pool of names, and
     /// need --pattern: local, of one that the agents of this host share; etcd://, of one that the nodes which reach that
-    /// etcd share. Give every member of the cluster; for an etcd with access control write etcd://USER@HOST:PORT,... (a
-    /// user that may read and write below /nsid/) and put the password into the environment as `NSID_ETCD_PASSWORD`. zk://, of
-    /// one that the nodes which reach that ZooKeeper share: `zk://[USER@]HOST:PORT,.../PATH`, all servers of the ensemble;
-    /// pools are below PATH, /nsid if none is given, which is made if it is not there. What a user makes, only that user
-    /// may use; the password is `NSID_ZOOKEEPER_PASSWORD`.
+    /// etcd share; etcds:// the same over TLS. Give every member of the cluster. For an etcd with access control write
+    /// etcd://USER@HOST:PORT,... (a user that may read and write below /nsid/), and give its password by --password-file or in
+    /// the environment as `NSID_ETCD_PASSWORD`. Another prefix of all keys than /nsid stands behind the members:
+    /// etcd://HOST:PORT,HOST:PORT/dns/nsid.
+    ///
+    /// zk://, of one that the nodes which reach that ZooKeeper share: `zk://[USER@]HOST:PORT,.../PATH`, all servers of the
+    /// ensemble; pools are below PATH, /nsid if none is given, which is made if it is not there. What a user makes, only that
+    /// user may use; the password is in the same file, or `NSID_ZOOKEEPER_PASSWORD`.
     #[arg(long, value_name = "STORE")]
     #[serde(deserialize_with = "toml_text::one")]
     pub store: Option<Store>,
+
+    /// Whom to believe to be a server of an etcds:// store: who signed its certificate, by theirs, in a file in PEM
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+
+    /// This node's certificate towards the store, in a file in PEM; with --key
+    #[arg(long, value_name = "FILE")]
+    pub cert: Option<PathBuf>,
+
+    /// The private key of --cert, in a file in PEM
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+
+    /// A file that has the password of the store's user [default: what the environment has]
+    #[arg(long, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
 
     /// The names of a pool, with {id} where the slot's number goes: 'worker{id}.tf.local'
     ///

@@ -6,7 +6,7 @@ use super::etcd::{EtcdAddress, EtcdAddressError};
 use super::zookeeper::{ZooKeeperAddress, ZooKeeperAddressError};
 use crate::name::{NameError, NodeName};
 
-/// The store as it is given: `static:NAME`, `local`, `etcd://HOST:PORT,...` or `zk://HOST:PORT,...`.
+/// The store as it is given: `static:NAME`, `local`, `etcd://` or `etcds://HOST:PORT,...`, or `zk://HOST:PORT,...`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Store {
     /// A name given by hand.
@@ -15,6 +15,8 @@ pub enum Store {
     Local,
     /// A pool of names shared by the nodes that reach an etcd.
     Etcd(EtcdAddress),
+    /// The same, over TLS.
+    Etcds(EtcdAddress),
     /// An etcd's address that has a password in it, of which nothing is kept. No error here: clap and toml show the
     /// text that a parser refuses.
     EtcdWithPassword,
@@ -24,15 +26,24 @@ pub enum Store {
     ZooKeeperWithPassword,
 }
 
+impl Store {
+    fn etcd(address: &str, over: fn(EtcdAddress) -> Self) -> Result<Self, StoreError> {
+        match address.parse() {
+            Err(EtcdAddressError::Password) => Ok(Self::EtcdWithPassword),
+            address => Ok(over(address?)),
+        }
+    }
+}
+
 impl FromStr for Store {
     type Err = StoreError;
 
     fn from_str(text: &str) -> Result<Self, StoreError> {
         if let Some(address) = text.strip_prefix("etcd://") {
-            return match address.parse() {
-                Err(EtcdAddressError::Password) => Ok(Self::EtcdWithPassword),
-                address => Ok(Self::Etcd(address?)),
-            };
+            return Self::etcd(address, Self::Etcd);
+        }
+        if let Some(address) = text.strip_prefix("etcds://") {
+            return Self::etcd(address, Self::Etcds);
         }
         if let Some(address) = text.strip_prefix("zk://") {
             return match address.parse() {
@@ -66,7 +77,7 @@ pub enum StoreError {
     ZooKeeper(#[from] ZooKeeperAddressError),
     /// None of the stores.
     #[error(
-        "unknown store {store:?}; the stores are static:NAME, local, etcd://HOST:PORT,... and zk://HOST:PORT,..."
+        "unknown store {store:?}; the stores are static:NAME, local, etcd:// or etcds://HOST:PORT,... and zk://HOST:PORT,..."
     )]
     Unknown {
         /// The text.
@@ -83,6 +94,7 @@ mod tests {
         assert_eq!("static:ns1".parse(), Ok(Store::Static("ns1".parse().unwrap())));
         assert_eq!("local".parse(), Ok(Store::Local));
         assert_eq!("etcd://a:1,b:2".parse(), Ok(Store::Etcd("a:1,b:2".parse().unwrap())));
+        assert_eq!("etcds://a:1,b:2".parse(), Ok(Store::Etcds("a:1,b:2".parse().unwrap())));
         assert_eq!("etcd://nsid:secret@a b".parse(), Ok(Store::EtcdWithPassword));
         assert_eq!("zk://a:1,b:2/x".parse(), Ok(Store::ZooKeeper("a:1,b:2/x".parse().unwrap())));
         assert_eq!("zk://nsid:secret@a b".parse(), Ok(Store::ZooKeeperWithPassword));
@@ -95,7 +107,7 @@ mod tests {
         assert!(matches!("etcd://".parse::<Store>(), Err(StoreError::Etcd(_))));
         assert!(matches!("zk://".parse::<Store>(), Err(StoreError::ZooKeeper(_))));
         for store in
-            ["", "Local", "local:", "etcd", "etcd:192.0.2.1:2379", "etcds://a", "zk", "zookeeper://a", "ns1"]
+            ["", "Local", "local:", "etcd", "etcd:192.0.2.1:2379", "https://a", "zk", "zookeeper://a", "ns1"]
         {
             assert_eq!(store.parse::<Store>(), Err(StoreError::Unknown { store: store.to_owned() }));
         }

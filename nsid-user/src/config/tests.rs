@@ -10,6 +10,7 @@ use crate::{
     form::Form,
     host::clients::Answer,
     name::Pattern,
+    store::{Credentials, Password},
 };
 
 /// The configuration of `nsid run` with these flags, and with a file if it is not empty.
@@ -192,4 +193,35 @@ fn what_is_given_twice_counts_once() {
     let config = load(flags, "").unwrap();
     assert_eq!(config.interfaces.len(), 2);
     assert_eq!(config.services[0].listen, [Listen::EveryIpv6 { port: 53 }, "192.0.2.1:53".parse().unwrap()]);
+}
+
+#[test]
+fn what_tls_and_a_password_need_is_asked_for_and_what_nothing_needs_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let (text, password) = (file("text", "no certificate"), file("password", "secret\n"));
+    let flags = |flags: &str| format!("--iface eth0 --pattern w{{id}} {flags}");
+    for (wrong, told) in [
+        ("--store etcds://a".to_owned(), "--ca FILE"),
+        (format!("--store etcds://a --ca {text}"), "no certificate in it"),
+        ("--store etcds://a --ca /nowhere".to_owned(), "--ca /nowhere: No such file"),
+        (format!("--store etcds://a --ca {text} --cert {text}"), "give both --cert and --key"),
+        (format!("--store etcd://a --ca {text}"), "--ca is for a store over TLS"),
+        (format!("--store etcd://a --password-file {password}"), "--password-file is for a user"),
+        (format!("--store local --key {text}"), "--key is for a store that is reached over a network"),
+        ("--store etcd://u@a --password-file /nowhere".to_owned(), "--password-file /nowhere: No such file"),
+    ] {
+        let error = load(&flags(&wrong), "").unwrap_err().to_string();
+        assert!(error.contains(told), "{wrong}: {error}");
+    }
+    let config = load(&flags(&format!("--store etcd://u@a/dns --password-file {password}")), "").unwrap();
+    let StoreConfig::Etcd { cluster, .. } = &config.services[0].store else { panic!("{config:?}") };
+    let expected = Credentials { user: "u".into(), password: Password::new("secret".into()) };
+    assert_eq!((&*cluster.prefix, &cluster.credentials), ("/dns", &Some(expected)));
+    assert_eq!(config.services[0].store.source(), "etcd://a:2379/dns/w{id}");
+    assert!(!format!("{config:?}").contains("secret"));
 }

@@ -30,7 +30,7 @@ use std::path::PathBuf;
 
 pub use agreement::{Agreement, Disagreement};
 pub use directory::{Directory, Entry, Roll};
-pub use etcd::{Cluster, Credentials, Etcd, PASSWORD_VARIABLE, Password};
+pub use etcd::{Cluster, Credentials, Etcd, PASSWORD_VARIABLE, Password, Tls, TlsError};
 pub use holder::Holder;
 pub use incarnation::{Incarnation, NodeId};
 pub use lease::Lease;
@@ -121,10 +121,12 @@ pub enum ClaimError {
     },
     /// etcd does not let this claimant do what a claim takes.
     #[error(
-        "etcd refuses the claim ({reason}); name a user that may read and write below /nsid/ (etcd://USER@HOST:PORT), \
-         and put the right password into the environment as {PASSWORD_VARIABLE}"
+        "etcd refuses the claim ({reason}); name a user that may read and write below {prefix} (etcd://USER@HOST:PORT), \
+         and give the right password, by --password-file or in the environment as {PASSWORD_VARIABLE}"
     )]
     EtcdRefused {
+        /// Before the pool's keys.
+        prefix: String,
         /// Which member, and what it said.
         reason: String,
     },

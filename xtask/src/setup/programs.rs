@@ -28,7 +28,7 @@ struct Program {
 }
 
 /// Every program, its Debian package, and who starts it.
-static PROGRAMS: [Program; 30] = [
+static PROGRAMS: [Program; 31] = [
     Program {
         name: "protoc",
         package: "protobuf-compiler",
@@ -46,6 +46,12 @@ static PROGRAMS: [Program; 30] = [
         package: "g++",
         what_for: "builds libFuzzer",
         started_for: &[Purpose::Fuzz, Purpose::Test],
+    },
+    Program {
+        name: "openssl",
+        package: "openssl",
+        what_for: "makes certificates for tests",
+        started_for: &[Purpose::Test],
     },
     Program {
         name: "unbound",

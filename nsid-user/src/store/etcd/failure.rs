@@ -1,9 +1,9 @@
 //! What it means for a claimant that etcd did not do what it was asked.
 
-use std::error::Error as _;
+use std::error::Error as StdError;
 
 use etcd_client::Error;
-use tonic::{Code, Status};
+use tonic::Code;
 
 use crate::store::{Disagreement, RenewError, Unreachable};
 
@@ -89,14 +89,31 @@ pub(super) fn meaning(error: &Error) -> Meaning {
         }
         (Code::NotFound, "etcdserver: requested lease not found") => Meaning::NoLease,
         (Code::Unknown, told) if told.starts_with("etcdserver: ") => Meaning::Busy(message.to_owned()),
-        _ => Meaning::Useless(with_causes(status)),
+        _ => Meaning::Useless(with_advice(with_causes_of(status.message(), status.source()))),
     }
 }
 
+/// What a person can do about it, where it is a matter of settings.
+fn with_advice(reason: String) -> String {
+    let advice = if reason.contains("invalid peer certificate") {
+        "is it signed by the authority of --ca, and for this address?"
+    } else if reason.contains("received fatal alert") {
+        "does it take the certificate of --cert?"
+    } else if reason.contains("InvalidContentType") {
+        "does it speak TLS? If not, write etcd://"
+    } else {
+        return reason;
+    };
+    format!("{reason}; {advice}")
+}
+
 /// "transport error" alone does not tell a person anything; and what a cause tells again, once is enough.
-fn with_causes(status: &Status) -> String {
-    let mut told = status.message().to_owned();
-    let mut cause = status.source();
+pub(super) fn with_causes(error: &dyn StdError) -> String {
+    with_causes_of(&error.to_string(), error.source())
+}
+
+fn with_causes_of(message: &str, mut cause: Option<&dyn StdError>) -> String {
+    let mut told = message.to_owned();
     while let Some(error) = cause {
         let text = error.to_string();
         if !told.contains(&text) {
@@ -109,6 +126,8 @@ fn with_causes(status: &Status) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tonic::Status;
+
     use super::*;
 
     #[test]

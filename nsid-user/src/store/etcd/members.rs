@@ -5,7 +5,6 @@ use std::time::Duration;
 use etcd_client::{Channel, Client, ConnectOptions, Error};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tonic::transport::Endpoint;
 
 use super::Etcd;
 use super::cluster::{Cluster, Credentials};
@@ -211,8 +210,8 @@ impl Members {
             }
             Some(_) | None => options,
         };
-        let endpoint = format!("http://{}", self.cluster.endpoints[self.current]);
-        let endpoint = Endpoint::from_shared(endpoint)?.connect_timeout(PATIENCE).tcp_keepalive(Some(REST));
+        let endpoint = self.cluster.endpoint(self.current)?;
+        let endpoint = endpoint.connect_timeout(PATIENCE).tcp_keepalive(Some(REST));
         let (channel, limit) = (Channel::Tonic(endpoint.connect_lazy()), self.login);
         Ok(async move {
             let login = Client::from_channel(channel, Some(options));

@@ -48,7 +48,7 @@ use std::time::Duration;
 
 use etcd_client::{Txn, TxnResponse};
 
-pub use self::cluster::{Cluster, Credentials, PASSWORD_VARIABLE, Password};
+pub use self::cluster::{Cluster, Credentials, PASSWORD_VARIABLE, Password, Tls, TlsError};
 use self::failure::Failure;
 use self::members::{Members, Pace};
 pub use self::pool::Keys;
@@ -70,9 +70,6 @@ const LOOK: Duration = Duration::from_secs(10);
 /// lease, and is told of that by etcd in a few milliseconds.
 const NOTICE: Duration = Duration::from_millis(250);
 
-/// Before all keys.
-const PREFIX: &str = "/nsid";
-
 /// A claimant of a pool in etcd.
 pub struct Etcd {
     session: Session,
@@ -86,7 +83,7 @@ impl Etcd {
     /// A claimant of the pool of that agreement. All of a pool's claimants give the same cluster; their times may differ.
     pub fn new(cluster: Cluster, incarnation: Incarnation, agreement: Agreement, ttl: Duration) -> Self {
         let first = incarnation.nonce.spread(cluster.endpoints.len());
-        let keys = Keys::new(PREFIX, agreement);
+        let keys = Keys::new(&cluster.prefix, agreement);
         let session = Session::new(Members::new(cluster, first, ttl), ttl);
         Self { session, keys, incarnation, ttl, held: None }
     }
@@ -250,7 +247,9 @@ impl Store for Etcd {
                     self.session.forget();
                     until(backoff.next()).await;
                 }
-                Err(Failure::Refused(reason)) => return Err(ClaimError::EtcdRefused { reason }),
+                Err(Failure::Refused(reason)) => {
+                    return Err(ClaimError::EtcdRefused { reason, prefix: self.keys.prefix() });
+                }
                 Err(Failure::Disagrees(store, disagreement)) => {
                     if let Err(error) = self.session.revoke().await {
                         log::debug!("{progress}: the ticket stays for as long as a claim lasts: {error}");

@@ -78,6 +78,11 @@ impl Keys {
         Self { agreements: format!("{prefix}/agreements/"), root, agreement }
     }
 
+    /// Before the keys of all pools.
+    pub(super) fn prefix(&self) -> String {
+        self.agreements.trim_end_matches("agreements/").to_owned()
+    }
+
     /// How many slots there are.
     pub(super) fn limit(&self) -> u32 {
         self.agreement.limit()

@@ -1,16 +1,20 @@
 //! What is this store's own, on a real etcd; the rest is in [`crate::store::behaviour`].
 
+mod authority;
 mod server;
 
 use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
 
-use etcd_client::{Client, ConnectOptions, GetOptions, Permission, PermissionType};
+use etcd_client::{
+    Client, ConnectOptions, GetOptions, Permission, PermissionType, RoleRevokePermissionOptions,
+};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use self::authority::Authority;
 use self::server::Server;
 use super::*;
 use crate::store::behaviour::{PATTERN, Pool, agreement};
@@ -39,7 +43,7 @@ impl Pool for EtcdPool {
     }
 
     fn claimant_of(&self, incarnation: Incarnation, agreement: Agreement) -> Etcd {
-        let cluster = Cluster { endpoints: vec![self.server.endpoint()], credentials: None };
+        let cluster = Cluster::new(vec![self.server.endpoint()]);
         Etcd::new(cluster, incarnation, agreement, Self::TTL)
     }
 
@@ -60,7 +64,7 @@ impl Drop for Frozen<'_> {
 
 impl EtcdPool {
     fn claimant_at(&self, endpoints: Vec<String>, nonce: Nonce) -> Etcd {
-        let cluster = Cluster { endpoints, credentials: None };
+        let cluster = Cluster::new(endpoints);
         Etcd::new(cluster, incarnation(nonce), self.agreement(), Self::TTL)
     }
 
@@ -267,7 +271,7 @@ async fn protect(pool: &EtcdPool) -> Client {
 fn user(pool: &EtcdPool, user: &str, password: &str) -> Etcd {
     let credentials = Credentials { user: user.to_owned(), password: Password::new(password.to_owned()) };
     // As if there were two members.
-    let cluster = Cluster { endpoints: vec![pool.server.endpoint(); 2], credentials: Some(credentials) };
+    let cluster = Cluster { credentials: Some(credentials), ..Cluster::new(vec![pool.server.endpoint(); 2]) };
     Etcd::new(cluster, incarnation(Nonce::random().unwrap()), pool.agreement(), EtcdPool::TTL)
 }
 
@@ -406,7 +410,7 @@ async fn a_leader_that_wakes_up_after_another_was_elected_takes_nothing_away() {
     let members = Server::three();
     let endpoints = || members.iter().map(Server::endpoint).collect();
     let claimant = || {
-        let cluster = Cluster { endpoints: endpoints(), credentials: None };
+        let cluster = Cluster::new(endpoints());
         Etcd::new(cluster, incarnation(Nonce::random().unwrap()), agreement(PATTERN, 1), EtcdPool::TTL)
     };
     let mut holder = claimant();
@@ -429,4 +433,54 @@ async fn a_leader_that_wakes_up_after_another_was_elected_takes_nothing_away() {
         assert!(!line.is_finished(), "round {round}: the slot was given away");
     }
     line.abort();
+}
+
+#[tokio::test]
+async fn over_tls_both_sides_prove_who_they_are() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let server = Server::start_over_tls(&authority);
+    let claimant = |tls: Option<Tls>| {
+        let cluster = Cluster { tls, ..Cluster::new(vec![server.endpoint()]) };
+        Etcd::new(cluster, incarnation(Nonce::random().unwrap()), agreement(PATTERN, 3), EtcdPool::TTL)
+    };
+    let mut store = claimant(Some(authority.tls(Some(&authority))));
+    assert_eq!(claim(&mut store).await.slot, 0);
+    renewed(&mut store).await;
+    for (tls, told) in [
+        (Some(other.tls(Some(&authority))), "--ca"),
+        (Some(authority.tls(None)), ""),
+        (Some(authority.tls(Some(&other))), ""),
+        (None, ""),
+    ] {
+        let refused = claimant(tls.clone()).names().await.unwrap_err().to_string();
+        assert!(refused.contains(told) && refused.contains(&server.endpoint()), "{tls:?}: {refused}");
+    }
+    assert_eq!(store.names().await.unwrap().holders.len(), 1);
+}
+
+#[tokio::test]
+async fn two_prefixes_are_two_stores_and_a_role_for_one_of_them_is_enough() {
+    let pool = EtcdPool::new(3);
+    let mut root = protect(&pool).await;
+    root.role_revoke_permission("names", "/nsid/", Some(RoleRevokePermissionOptions::new().with_prefix()))
+        .await
+        .unwrap();
+    let below = Permission::new(PermissionType::Readwrite, "/dns/nsid/").with_prefix();
+    root.role_grant_permission("names", below).await.unwrap();
+    let claimant = |prefix: &str| {
+        let credentials = Credentials { user: "nsid".into(), password: Password::new("secret".into()) };
+        let cluster = Cluster {
+            prefix: prefix.to_owned(),
+            credentials: Some(credentials),
+            ..Cluster::new(vec![pool.server.endpoint()])
+        };
+        Etcd::new(cluster, incarnation(Nonce::random().unwrap()), pool.agreement(), EtcdPool::TTL)
+    };
+    let mut store = claimant("/dns/nsid");
+    assert_eq!(claim(&mut store).await.slot, 0);
+    renewed(&mut store).await;
+    let (progress, _) = Progress::new(Kind::Etcd, "test");
+    let refused = claimant("/nsid").claim(&progress).await.unwrap_err().to_string();
+    assert!(refused.contains("permission denied") && refused.contains("below /nsid/"), "{refused}");
+    store.release().await.unwrap();
 }

@@ -5,6 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::authority::Authority;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use tempfile::TempDir;
 
@@ -15,6 +16,8 @@ pub(super) struct Server {
     /// Of all members.
     peers: String,
     data: TempDir,
+    /// What `etcd` and `etcdctl` are told about certificates; nothing: no TLS.
+    tls: Option<[Vec<String>; 2]>,
     process: Option<Child>,
 }
 
@@ -22,6 +25,18 @@ impl Server {
     /// One alone, that answers.
     pub(super) fn start() -> Self {
         let mut server = Self::stopped();
+        server.run();
+        server
+    }
+
+    /// One alone, that wants a certificate of that authority and has one.
+    pub(super) fn start_over_tls(authority: &Authority) -> Self {
+        let mut server = Self::stopped();
+        let [ca, cert, key] = authority.files();
+        let etcd = [("--trusted-ca-file", &ca), ("--cert-file", &cert), ("--key-file", &key)];
+        let etcdctl = [("--cacert", &ca), ("--cert", &cert), ("--key", &key)];
+        let told = |files: [(&str, &String); 3]| files.map(|(flag, file)| format!("{flag}={file}")).to_vec();
+        server.tls = Some([[told(etcd), vec!["--client-cert-auth".to_owned()]].concat(), told(etcdctl)]);
         server.run();
         server
     }
@@ -50,12 +65,18 @@ impl Server {
             ports,
             peers: peers.clone(),
             data: tempfile::tempdir().unwrap(),
+            tls: None,
             process: None,
         })
     }
 
     pub(super) fn endpoint(&self) -> String {
         format!("127.0.0.1:{}", self.ports[0])
+    }
+
+    fn url(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.endpoint())
     }
 
     /// Starts it, with the data of the last run.
@@ -65,13 +86,15 @@ impl Server {
     }
 
     fn spawn(&mut self) {
-        let [client, peer] = self.ports.map(|port| format!("http://127.0.0.1:{port}"));
+        let [_, peer] = self.ports.map(|port| format!("http://127.0.0.1:{port}"));
+        let client = self.url();
         let etcd = Command::new("etcd")
             .args(["--name", &self.name, "--data-dir"])
             .arg(self.data.path())
             .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
             .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
             .args(["--initial-cluster", &self.peers, "--log-level", "error"])
+            .args(self.tls.iter().flat_map(|[etcd, _]| etcd))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -84,7 +107,8 @@ impl Server {
         let patience = Instant::now() + Duration::from_secs(20);
         let healthy = || {
             let mut etcdctl = Command::new("etcdctl");
-            etcdctl.env("ETCDCTL_API", "3").args(["--endpoints", &self.endpoint(), "endpoint", "health"]);
+            etcdctl.env("ETCDCTL_API", "3").args(self.tls.iter().flat_map(|[_, etcdctl]| etcdctl));
+            etcdctl.args(["--endpoints", &self.url(), "endpoint", "health"]);
             etcdctl.output().expect("etcdctl can be started").status.success()
         };
         while !healthy() {

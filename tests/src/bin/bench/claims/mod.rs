@@ -116,7 +116,7 @@ impl Site {
 
     /// A claimant that nobody has been before.
     fn claimant(&self, pool: &str, limit: u32, ttl: Duration) -> Result<Etcd> {
-        let cluster = Cluster { endpoints: vec![self.endpoint()], credentials: None };
+        let cluster = Cluster::new(vec![self.endpoint()]);
         let nonce = Nonce::random()?;
         let who = Incarnation::new(nonce, NodeId::of(&nonce.to_string(), "bench", 0), "bench".to_owned());
         let pattern = Pattern::parse(pool, NonZeroU32::new(limit).context("no slots")?)?;

@@ -162,7 +162,8 @@ impl View {
 }
 
 impl Record {
+    /// Who took it last, and did not give it back.
     fn nonce(&self) -> Option<Nonce> {
-        self.holder.as_ref().map(|holder| holder.nonce)
+        self.holder.as_ref().filter(|_| !self.released).map(|holder| holder.nonce)
     }
 }

@@ -33,7 +33,11 @@
 //! is deleted is its holder's all the same: the ticket says so too.
 //!
 //! A request whose answer is lost may have been carried out. Each is such that it can be sent again: the lease's
-//! number is chosen here, and tickets and records carry the claimant's nonce, by which it finds its own.
+//! number is chosen here, and tickets and records carry the claimant's nonce, by which it finds its own. It may also be
+//! carried out later, by a member that was frozen say: it puts the ticket with the lease that it was sent for, and so it
+//! fails once that is revoked.
+//!
+//! **Invariant:** no slot is granted and no lease counts while the claimant may have another lease.
 
 mod cluster;
 mod failure;
@@ -44,6 +48,7 @@ mod session;
 #[cfg(test)]
 mod tests;
 
+use std::mem;
 use std::time::Duration;
 
 use etcd_client::{Txn, TxnResponse};
@@ -53,7 +58,7 @@ use self::failure::Failure;
 use self::members::{Members, Pace};
 pub use self::pool::Keys;
 use self::pool::{Found, Held};
-use self::session::{KeptAlive, LeaseId, Session, incomplete};
+use self::session::{KeptAlive, LeaseId, Leased, Session, incomplete};
 use super::order::{Record, Turn, View};
 use super::{
     Agreement, ClaimError, Directory, Grant, Holder, Incarnation, Lease, Nonce, Progress, RenewError, Roll,
@@ -62,9 +67,8 @@ use super::{
 use crate::clock::BootTime;
 use crate::pace::{Backoff, jittered, until};
 
-/// How long who waits in line relies on being told of departures, where its keepalives are not more frequent than
-/// that: a connection can be dead without a sign of it.
-const LOOK: Duration = Duration::from_secs(10);
+/// How long who waits in line relies on being told of departures. A look is at the whole pool, and many may wait.
+const LOOK: Duration = Duration::from_mins(1);
 
 /// How long who takes a slot that was not given back keeps silent: its last holder may live, a person having revoked its
 /// lease, and is told of that by etcd in a few milliseconds.
@@ -77,6 +81,8 @@ pub struct Etcd {
     incarnation: Incarnation,
     ttl: Duration,
     held: Option<Held>,
+    /// Its ticket was once found with a lease that is none of its own.
+    met_stranger: bool,
 }
 
 impl Etcd {
@@ -85,7 +91,7 @@ impl Etcd {
         let first = incarnation.nonce.spread(cluster.endpoints.len());
         let keys = Keys::new(&cluster.prefix, agreement);
         let session = Session::new(Members::new(cluster, first, ttl), ttl);
-        Self { session, keys, incarnation, ttl, held: None }
+        Self { session, keys, incarnation, ttl, held: None, met_stranger: false }
     }
 
     /// Waits for a slot for as long as etcd answers.
@@ -93,17 +99,23 @@ impl Etcd {
         let who = Holder::new(&self.incarnation, self.ttl);
         // How long an earlier lease still lasts, nobody knows.
         let mut fresh = None;
-        let lease = match self.session.lease() {
-            Some(lease) => lease,
-            None => self.fresh_lease(&mut fresh).await?,
+        let lease = if let Some(lease) = self.session.lease() {
+            lease
+        } else {
+            let (_, leased) = self.fresh_lease(&mut fresh).await?;
+            self.session.adopt(leased);
+            leased.id
         };
         let arrived = self.session.transact(Pace::Claim, self.keys.arrive(&who, lease)).await?;
         let by_arrival = self.keys.arrived(&arrived).ok_or_else(incomplete)?;
         let by_arrival = by_arrival.map_err(|(key, disagreement)| Failure::Disagrees(key, disagreement))?;
         progress.claiming();
+        if let Some(lease) = Keys::earlier_lease(&arrived) {
+            self.session.inherit(lease);
+        }
         if let Some(slot) = by_arrival.filter(|slot| *slot < self.keys.limit()) {
-            let lease = self.fresh_lease(&mut fresh).await?;
-            let take = self.keys.take(slot, &who, &View::default(), lease);
+            let fresh = self.fresh_lease(&mut fresh).await?;
+            let take = self.keys.take(slot, &who, &View::default(), fresh.1.id);
             if let Some(grant) = self.take(slot, take, &who, fresh).await? {
                 return Ok(grant);
             }
@@ -111,14 +123,14 @@ impl Etcd {
         loop {
             let answer = self.session.transact(Pace::Claim, self.keys.look()).await?;
             let view = self.keys.view(&answer).ok_or_else(incomplete)?;
-            let (slot, take) = match view.turn(who.nonce, self.keys.limit()) {
+            let (slot, fresh, take) = match view.turn(who.nonce, self.keys.limit()) {
                 Turn::Keep { slot, revision } => {
-                    let lease = self.fresh_lease(&mut fresh).await?;
-                    (slot, self.keys.keep(slot, revision, &who, lease))
+                    let fresh = self.fresh_lease(&mut fresh).await?;
+                    (slot, fresh, self.keys.keep(slot, revision, &who, fresh.1.id))
                 }
                 Turn::Take(slot) => {
-                    let lease = self.fresh_lease(&mut fresh).await?;
-                    (slot, self.keys.take(slot, &who, &view, lease))
+                    let fresh = self.fresh_lease(&mut fresh).await?;
+                    (slot, fresh, self.keys.take(slot, &who, &view, fresh.1.id))
                 }
                 Turn::Wait { departures } => {
                     progress.waiting();
@@ -137,15 +149,13 @@ impl Etcd {
     }
 
     /// A lease whose time has just begun.
-    async fn fresh_lease(&mut self, fresh: &mut Option<Lease>) -> Result<LeaseId, Failure> {
-        let is_fresh = |lease: &Lease| !lease.sent().saturating_add(self.ttl / Self::RENEWALS).passed();
-        if let Some(id) = self.session.lease().filter(|_| fresh.as_ref().is_some_and(is_fresh)) {
-            return Ok(id);
+    async fn fresh_lease(&mut self, fresh: &mut Option<(Lease, Leased)>) -> Result<(Lease, Leased), Failure> {
+        let is_fresh =
+            |(lease, _): &&(Lease, Leased)| !lease.sent().saturating_add(self.ttl / Self::RENEWALS).passed();
+        if let Some(fresh) = fresh.as_ref().filter(is_fresh) {
+            return Ok(*fresh);
         }
-        let (lease, leased) = self.session.grant(Pace::Claim).await?;
-        self.session.adopt(leased);
-        *fresh = Some(lease);
-        Ok(leased.id)
+        Ok(*fresh.insert(self.session.grant(Pace::Claim).await?))
     }
 
     /// Nothing: the slot is not as it was seen.
@@ -154,23 +164,45 @@ impl Etcd {
         slot: u32,
         take: Txn,
         who: &Holder,
-        fresh: Option<Lease>,
+        (lease, leased): (Lease, Leased),
     ) -> Result<Option<Grant>, Failure> {
         let answer = self.session.transact(Pace::Claim, take).await?;
         let revision = answer.header().ok_or_else(incomplete)?.revision();
-        let Some(lease) = fresh.filter(|_| answer.succeeded()) else { return Ok(None) };
-        self.held = Some(Held { slot, revision, record: who.to_json().into_bytes() });
+        if !answer.succeeded() {
+            return Ok(None);
+        }
+        self.session.adopt(leased);
+        let held = Held { slot, revision, record: who.to_json().into_bytes() };
+        self.held = Some(held.clone());
+        self.settle(Pace::Claim, &held).await?;
         Ok(Some(Grant { slot, token: revision.unsigned_abs(), lease }))
+    }
+
+    /// Has no earlier request of this claimant's be carried out from now on, and looks that none was since.
+    async fn settle(&mut self, pace: Pace, held: &Held) -> Result<(), Failure> {
+        if self.session.revoke_others().await? {
+            let answer =
+                self.session.transact(pace, self.keys.find(held.slot, self.incarnation.nonce)).await?;
+            if Some(self.found(&answer, held)?) != self.session.lease() {
+                return Err(Unreachable::new("an earlier request was carried out late").into());
+            }
+        }
+        Ok(())
     }
 
     /// Waits in line until there were so many departures after that revision, or until it is time to look again, and
     /// keeps the lease alive.
     async fn wait(&mut self, revision: i64, departures: usize) -> Result<(), Failure> {
-        let due = BootTime::now().saturating_add(jittered(LOOK.min(self.ttl / Self::RENEWALS)));
-        self.session.watch(self.keys.tickets(), revision, departures, due).await?;
-        match self.session.keep_alive().await? {
-            KeptAlive::For(..) => Ok(()),
-            KeptAlive::Over => Err(Failure::Lost),
+        let look = BootTime::now().saturating_add(jittered(LOOK));
+        loop {
+            let due = BootTime::now().saturating_add(jittered(self.ttl / Self::RENEWALS)).min(look);
+            let came = self.session.watch(self.keys.tickets(), revision, departures, due).await?;
+            if let KeptAlive::Over = self.session.keep_alive().await? {
+                return Err(Failure::Lost);
+            }
+            if came || look.passed() {
+                return Ok(());
+            }
         }
     }
 
@@ -184,7 +216,10 @@ impl Etcd {
 
     /// More time by the lease that there is. Nothing: it may be of an earlier term, or over.
     async fn keep_alive(&mut self, held: &Held) -> Result<Option<Lease>, Failure> {
-        let Some(term) = self.session.granted_in() else { return Ok(None) };
+        // With one of the others, a request that was not answered may move the ticket to it at any time.
+        let Some(term) = self.session.granted_in().filter(|_| !self.session.has_others()) else {
+            return Ok(None);
+        };
         let (lease, counts) = Lease::ask(self.ttl, |_| async {
             let KeptAlive::For(granted, then) = self.session.keep_alive().await? else {
                 return Ok((Duration::ZERO, false));
@@ -210,15 +245,21 @@ impl Etcd {
             return Err(incomplete().into());
         }
         self.session.adopt(leased);
+        self.settle(Pace::Renewal, held).await?;
         Ok(lease)
     }
 
     /// The lease of our ticket; an error if the slot is not ours any more.
     fn found(&mut self, answer: &TxnResponse, held: &Held) -> Result<LeaseId, Failure> {
         match Keys::found(answer, held, self.incarnation.nonce).ok_or_else(incomplete)? {
-            Found::AsPut(lease) => Ok(lease),
+            Found::AsPut(lease) if self.session.knows(lease) => Ok(lease),
+            // By an earlier process of this claimant, whose request was carried out late.
+            Found::AsPut(lease) if !mem::replace(&mut self.met_stranger, true) => {
+                self.session.inherit(lease);
+                Ok(lease)
+            }
             Found::Lost => Err(Failure::Lost),
-            Found::Twin => {
+            Found::AsPut(_) | Found::Twin => {
                 log::warn!(
                     "slot {} was taken by another claimant with this one's nonce; going on under another nonce (was this \
                      machine copied while it ran?)",
@@ -238,7 +279,7 @@ fn left_without_a_word(last: &Record, nonce: Nonce) -> bool {
 
 impl Store for Etcd {
     async fn claim(&mut self, progress: &Progress) -> Result<Grant, ClaimError> {
-        self.held = None;
+        (self.held, self.met_stranger) = (None, false);
         let mut backoff = Backoff::new();
         loop {
             match self.try_to_claim(progress).await {

@@ -135,7 +135,7 @@ impl Keys {
         };
         let again = Txn::new()
             .when([agreed()])
-            .and_then([put_ticket(), all_agreements()])
+            .and_then([self.put_ticket_over(who, lease), all_agreements()])
             .or_else([all_agreements()]);
         let found = TxnOp::put(agreement.as_str(), self.agreement.to_json(), None);
         let first = Txn::new()
@@ -172,6 +172,15 @@ impl Keys {
                 let differs = checked.and_then(|()| Err(Disagreement::by_hand(own.value())));
                 Some(differs.map_err(|disagreement| (self.agreement(), disagreement)))
             }
+            _ => None,
+        }
+    }
+
+    /// The lease of the ticket that was there when this claimant arrived again.
+    pub(super) fn earlier_lease(answer: &TxnResponse) -> Option<LeaseId> {
+        match &answer.op_responses()[..] {
+            [TxnOpResponse::Txn(inner)] => Self::earlier_lease(inner),
+            [TxnOpResponse::Put(ticket), TxnOpResponse::Get(_)] => ticket.prev_key().map(KeyValue::lease),
             _ => None,
         }
     }
@@ -213,9 +222,14 @@ impl Keys {
     }
 
     fn put_ticket(&self, nonce: Nonce, node: &NodeId, slot: Option<u32>, lease: LeaseId) -> TxnOp {
-        let value = TicketValue { node: node.clone(), slot };
-        let value = serde_json::to_string(&value).expect("numbers and text are JSON");
-        TxnOp::put(self.ticket(nonce), value, Some(PutOptions::new().with_lease(lease)))
+        let options = PutOptions::new().with_lease(lease);
+        TxnOp::put(self.ticket(nonce), ticket_value(node, slot), Some(options))
+    }
+
+    /// The same in line, which tells of the one that was there.
+    fn put_ticket_over(&self, who: &Holder, lease: LeaseId) -> TxnOp {
+        let options = PutOptions::new().with_lease(lease).with_prev_key();
+        TxnOp::put(self.ticket(who.nonce), ticket_value(&who.node, None), Some(options))
     }
 
     /// Gives a slot back, and the ticket with it, if the slot is still the claimant's.
@@ -333,6 +347,7 @@ impl Keys {
             })
             .collect();
         holders.sort_by_key(|entry| entry.slot);
+        holders.retain(|entry| entry.slot < self.limit());
         let [_, _, TxnOpResponse::Get(agreement)] = &answer.op_responses()[..] else { return None };
         let agreement = agreement.kvs().first().and_then(|kv| serde_json::from_slice(kv.value()).ok());
         Some(Roll { waiting: view.tickets.len().saturating_sub(holders.len()), holders, agreement })
@@ -357,6 +372,11 @@ impl Keys {
             Err(_) => Record { slot, holder: None, released: false, revision },
         })
     }
+}
+
+fn ticket_value(node: &NodeId, slot: Option<u32>) -> String {
+    let value = TicketValue { node: node.clone(), slot };
+    serde_json::to_string(&value).expect("numbers and text are JSON")
 }
 
 /// Of an answer to [`Keys::find`].

@@ -100,11 +100,42 @@ impl Session {
         self.adopt(Leased { id, term: None });
     }
 
-    /// Goes on with that lease.
+    /// Goes on with that lease. What was put with another one may still be, by a request that was never answered: until the
+    /// others are [revoked](Self::revoke_others).
     pub(super) fn adopt(&mut self, lease: Leased) {
-        let deletion = self.deletion.take();
-        self.forget();
-        (self.lease, self.deletion) = (Some(lease), deletion);
+        if let Some(last) = self.lease.replace(lease) {
+            self.keep_alive = None;
+            self.asked_for.push(last.id);
+        }
+        self.asked_for.retain(|id| *id != lease.id);
+    }
+
+    /// Has a lease be one of the others, which an earlier process of this claimant had.
+    pub(super) fn inherit(&mut self, lease: LeaseId) {
+        if lease != 0 && !self.knows(lease) {
+            self.asked_for.push(lease);
+        }
+    }
+
+    /// Whether that lease is this claimant's.
+    pub(super) fn knows(&self, lease: LeaseId) -> bool {
+        self.lease() == Some(lease) || self.asked_for.contains(&lease)
+    }
+
+    /// Ends all leases but the one that there is to go on with; whether there were any. From then on, no request that was
+    /// to put something with one of them can be carried out any more.
+    pub(super) async fn revoke_others(&mut self) -> Result<bool, Unreachable> {
+        let any = !self.asked_for.is_empty();
+        while let Some(lease) = self.asked_for.last() {
+            self.revoke_one(*lease).await?;
+            self.asked_for.pop();
+        }
+        Ok(any)
+    }
+
+    /// Whether there are others.
+    pub(super) fn has_others(&self) -> bool {
+        !self.asked_for.is_empty()
     }
 
     /// Asks for a new lease, beside the one that there is. Its number is known before the answer, which may get lost.
@@ -152,10 +183,11 @@ impl Session {
 
     /// Ends the lease, and with it all that was put with it; and every other one that something may have been put with.
     pub(super) async fn revoke(&mut self) -> Result<(), Unreachable> {
-        let leases: Vec<_> = self.lease().into_iter().chain(self.asked_for.iter().copied()).collect();
-        for lease in leases {
+        if let Some(lease) = self.lease() {
             self.revoke_one(lease).await?;
+            (self.lease, self.keep_alive) = (None, None);
         }
+        self.revoke_others().await?;
         self.forget();
         Ok(())
     }
@@ -174,14 +206,14 @@ impl Session {
         }
     }
 
-    /// Waits until so many keys below `prefix` were deleted after that revision, or until `due`.
+    /// Waits until so many keys below `prefix` were deleted after that revision, or until `due`; whether they were.
     pub(super) async fn watch(
         &mut self,
         prefix: String,
         revision: i64,
         count: usize,
         due: BootTime,
-    ) -> Result<(), Failure> {
+    ) -> Result<bool, Failure> {
         let options = WatchOptions::new()
             .with_prefix()
             .with_filters([WatchFilterType::NoPut])
@@ -190,7 +222,8 @@ impl Session {
         let mut stream = self.members.ask(Pace::Claim, watch).await?;
         let deleted = deletions(&mut stream, count);
         match within(due, deleted).await {
-            Some(Ok(())) | None => Ok(()),
+            Some(Ok(())) => Ok(true),
+            None => Ok(false),
             Some(Err(reason)) => {
                 self.members.turn();
                 Err(reason.into())

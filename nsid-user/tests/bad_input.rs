@@ -278,7 +278,7 @@ fn a_wrong_file_is_refused() {
 fn a_wrong_service_in_the_file_is_refused() {
     every_row_is_refused(&[
         (RUN_FILE, "[[services]]\nanswer = 'any'", &["nsid.toml:2", "unknown key `answer`"]),
-        (RUN_FILE, "[[services]]\nstore = 'zk://h'", &["nsid.toml:2", "unknown store \"zk://h\""]),
+        (RUN_FILE, "[[services]]\nstore = 'http://h'", &["nsid.toml:2", "unknown store \"http://h\""]),
         (RUN_FILE, "[[services]]\nlimit = 0", &["nsid.toml:2", "`limit = 0`", "from 1"]),
         (RUN_FILE, "[[services]]\nlimit = '8'", &["nsid.toml:2", "limit", "a whole number"]),
         (RUN_FILE, "[[services]]\nttl = 10", &["nsid.toml:2", "`ttl = 10`", "string"]),

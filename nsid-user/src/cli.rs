@@ -27,6 +27,8 @@ pub struct Cli {
 /// The version, as `--version` tells it.
 pub const VERSION: &str = if cfg!(feature = "without-fence") {
     concat!(env!("CARGO_PKG_VERSION"), " without the fence: for tests only")
+} else if cfg!(feature = "without-transaction") {
+    concat!(env!("CARGO_PKG_VERSION"), " without the transaction: for tests only")
 } else {
     env!("CARGO_PKG_VERSION")
 };

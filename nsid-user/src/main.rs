@@ -33,6 +33,10 @@ const _: () = assert!(
     !(cfg!(feature = "without-fence") && matches!(env!("CARGO_BIN_NAME").as_bytes(), b"nsid")),
     "the feature `without-fence` is for tests only; with it, build `--bin nsid-without-fence` alone"
 );
+const _: () = assert!(
+    !(cfg!(feature = "without-transaction") && matches!(env!("CARGO_BIN_NAME").as_bytes(), b"nsid")),
+    "the feature `without-transaction` is for tests only; with it, build `--bin nsid-without-transaction` alone"
+);
 
 /// The exit code for a command line or a configuration that makes no sense.
 const USAGE: u8 = 2;

@@ -48,7 +48,11 @@ fn a_wrong_flag_is_refused() {
         (
             &[],
             NO_FILE,
-            &["requires a subcommand", "run, on, off, upgrade, set, status, detach", "nsid --help"],
+            &[
+                "requires a subcommand",
+                "run, on, off, upgrade, set, status, names, wait, release, detach",
+                "nsid --help",
+            ],
         ),
         (&["rum"], NO_FILE, &["'rum'", "'run'"]),
         (&["run", "--ifac", "eth0"], NO_FILE, &["'--ifac'", "'--iface'", "nsid run --help"]),

@@ -47,6 +47,17 @@ pub fn binary_without_fence() -> PathBuf {
     path.into()
 }
 
+/// The binary that takes slots in etcd by a look and a put: `NSID_WITHOUT_TRANSACTION`.
+pub fn binary_without_transaction() -> PathBuf {
+    let path = env::var_os("NSID_WITHOUT_TRANSACTION").unwrap_or_else(|| {
+        panic!(
+            "no nsid without the transaction: run `cargo xtask test`; or `cargo build --package nsid-user \
+             --bin nsid-without-transaction --features without-transaction`, and set NSID_WITHOUT_TRANSACTION to its path"
+        )
+    });
+    path.into()
+}
+
 /// Runs a verb to its end, from the namespace of the caller.
 pub fn nsid(arguments: &[&str]) -> Output {
     Command::new(binary()).args(arguments).output().expect("nsid can be run")

@@ -4,7 +4,7 @@
 use std::{path::Path, time::Duration};
 
 use nsid_tests::{
-    agent::{binary, binary_without_fence},
+    agent::{binary, binary_without_fence, binary_without_transaction},
     chaos::{Harm, Kind, Outcome, Plan, Software, chaos, report},
 };
 
@@ -54,4 +54,13 @@ fn an_agent_without_a_fence_is_found_when_it_dies_and_when_it_is_frozen() {
         let (outcome, report) = run(plan, Software::Etcd, &binary_without_fence());
         assert!(!outcome.collisions.is_empty(), "{only:?}: {report}");
     }
+}
+
+#[test]
+fn agents_that_look_for_a_free_slot_and_then_put_it_are_found() {
+    // After each of these faults all of them claim at once.
+    let lasts = (2 * TTL, 2 * TTL);
+    let plan = Plan { faults: 4, only: Some(&[Kind::AllFrozen]), lasts, ..PLAN };
+    let (outcome, report) = run(plan, Software::Etcd, &binary_without_transaction());
+    assert!(!outcome.collisions.is_empty(), "{report}");
 }

@@ -29,6 +29,9 @@ const TEST_THREADS: &str = "2";
 /// lies where what is shipped lies.
 const WITHOUT_FENCE: Binary = Binary { package: "nsid-user", name: "nsid-without-fence" };
 
+/// The agent that takes slots in etcd by a look and a put, which the search for two that say one name must find.
+const WITHOUT_TRANSACTION: Binary = Binary { package: "nsid-user", name: "nsid-without-transaction" };
+
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// Run everything of `cargo xtask kernels` too
@@ -43,6 +46,7 @@ pub(crate) fn test(Arguments { long, filter }: &Arguments, consent: Consent) -> 
     let beside = setup::begin(&NEEDS, consent)?;
     let [nsid] = build_release(&[NSID])?;
     let without_fence = build_beside_tests(&WITHOUT_FENCE, "without-fence")?;
+    let without_transaction = build_beside_tests(&WITHOUT_TRANSACTION, "without-transaction")?;
     if !beside.is_empty() {
         let built = cargo()?.args(["test", "--no-run"]).status().context("cargo does not start")?;
         ensure!(built.success(), "the build of the tests failed: cargo says above why");
@@ -56,7 +60,9 @@ pub(crate) fn test(Arguments { long, filter }: &Arguments, consent: Consent) -> 
     }
     let machine = kernels::oldest_and_newest(&nsid)?;
     let mut test = cargo_test(&nsid)?;
-    test.env("NSID_WITHOUT_FENCE", without_fence).envs(machine);
+    test.env("NSID_WITHOUT_FENCE", without_fence)
+        .env("NSID_WITHOUT_TRANSACTION", without_transaction)
+        .envs(machine);
     test.arg("--no-fail-fast").args(filter);
     become_command(test)
 }

@@ -41,6 +41,8 @@
 
 mod cluster;
 mod failure;
+#[cfg(feature = "without-transaction")]
+mod get_then_put;
 mod members;
 mod pool;
 mod session;
@@ -112,6 +114,10 @@ impl Etcd {
         progress.claiming();
         if let Some(lease) = Keys::earlier_lease(&arrived) {
             self.session.inherit(lease);
+        }
+        #[cfg(feature = "without-transaction")]
+        if let Some(grant) = self.get_then_put(&who, &mut fresh).await? {
+            return Ok(grant);
         }
         if let Some(slot) = by_arrival.filter(|slot| *slot < self.keys.limit()) {
             let fresh = self.fresh_lease(&mut fresh).await?;

@@ -216,7 +216,8 @@ impl Keys {
         self.put(slot, who, [unchanged], lease)
     }
 
-    fn put(&self, slot: u32, who: &Holder, when: impl Into<Vec<Compare>>, lease: LeaseId) -> Txn {
+    /// Puts a slot and the claimant's ticket, which lives as long as that lease, if all that holds.
+    pub(super) fn put(&self, slot: u32, who: &Holder, when: impl Into<Vec<Compare>>, lease: LeaseId) -> Txn {
         let take = TxnOp::put(self.slot(slot), who.to_json(), None);
         Txn::new().when(when).and_then([take, self.put_ticket(who.nonce, &who.node, Some(slot), lease)])
     }

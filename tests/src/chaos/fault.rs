@@ -117,8 +117,8 @@ impl Kind {
         }
     }
 
-    /// Whether it is a person's doing, who takes a name from its holder in the store: the holder does not know of it before
-    /// its next renewal, and says the name till then.
+    /// Whether it is a person's doing, who takes a name from its holder in the store: until the holder learns of it, at its
+    /// next renewal at the latest, it says the name.
     pub(super) fn is_by_hand(self) -> bool {
         matches!(self, Self::LeaseRevoked | Self::SlotDeleted)
     }

@@ -7,7 +7,8 @@
 //! name is one claim's from the first answer that says it to the last one, as long as it is the same claim: that is
 //! told by the agent's standard output, on which it writes each name that it gains or loses. So two nodes that say a
 //! name are found if the one said it between two answers of one claim of the other: always, if they do so for longer than
-//! two questions are apart, 40 ms; for a shorter time, if they are asked in it. Nobody's clock matters: all that is
+//! two questions to each are apart, 40 ms; for a shorter time, if they are asked in it. So much holds while questions go
+//! out in time, and the report tells the longest time in which a node gave no answer. Nobody's clock matters: all that is
 //! compared was read from one.
 //!
 //! What cannot be tried here: a step of `CLOCK_BOOTTIME`, which no system call sets; nor one of `CLOCK_REALTIME`,

@@ -44,6 +44,11 @@ fn the_promise_holds_under_every_kind_of_fault_on_etcd() {
     the_promise_holds_under_every_kind_of_fault(Software::Etcd);
 }
 
+#[test]
+fn the_promise_holds_under_every_kind_of_fault_on_zookeeper() {
+    the_promise_holds_under_every_kind_of_fault(Software::ZooKeeper);
+}
+
 /// The test of the tests above.
 #[test]
 fn an_agent_without_a_fence_is_found_when_it_dies_and_when_it_is_frozen() {

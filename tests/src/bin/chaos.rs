@@ -47,6 +47,7 @@ struct Arguments {
 enum Store {
     #[default]
     Etcd,
+    Zk,
 }
 
 fn main() -> Result<ExitCode> {
@@ -57,6 +58,7 @@ fn main() -> Result<ExitCode> {
     }
     let software = match store {
         Store::Etcd => Software::Etcd,
+        Store::Zk => Software::ZooKeeper,
     };
     let plan = Plan { seed, faults, only: None, lasts: (SHORTEST.min(longest), longest), ttl };
     let outcome = chaos(&plan, software, binary(), &mut progress);

@@ -1,6 +1,7 @@
 //! A store of three members, each at a node of a star: real processes, of which one leads.
 
 mod etcd;
+mod zookeeper;
 
 use std::{
     fmt,
@@ -22,6 +23,8 @@ const SOON: Duration = Duration::from_millis(300);
 pub enum Software {
     /// etcd, of Debian's package `etcd-server`.
     Etcd,
+    /// `ZooKeeper`, of Debian's package `libzookeeper-java`.
+    ZooKeeper,
 }
 
 /// What a member is to the others.
@@ -76,6 +79,7 @@ impl Members {
         let addresses: Vec<Ipv4Addr> = nodes.iter().map(|node| node.addresses.v4).collect();
         let members = match software {
             Software::Etcd => etcd::start(nodes),
+            Software::ZooKeeper => zookeeper::start(nodes),
         };
         let hosts: Vec<String> = addresses.iter().map(Ipv4Addr::to_string).collect();
         Self { members, address: format!("{}://{}", software.argument(), hosts.join(",")) }
@@ -121,6 +125,7 @@ impl Software {
     pub(super) fn argument(self) -> &'static str {
         match self {
             Self::Etcd => "etcd",
+            Self::ZooKeeper => "zk",
         }
     }
 }
@@ -129,6 +134,7 @@ impl fmt::Display for Software {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Etcd => "etcd",
+            Self::ZooKeeper => "ZooKeeper",
         })
     }
 }

@@ -1,0 +1,62 @@
+//! `ZooKeeper`, as [`crate::zookeeper`] runs it.
+
+use super::{Member, Role, Taken, converse};
+use crate::{
+    netns::Namespace,
+    star::Node,
+    zookeeper::{Mode, ZooKeeper},
+};
+
+/// Starts one at each of these nodes.
+pub(super) fn start(nodes: &[Node]) -> Vec<Box<dyn Member>> {
+    let places: Vec<_> = nodes.iter().map(|node| (&node.namespace, node.addresses.v4.into())).collect();
+    let members = ZooKeeper::start_ensemble(&places).into_iter();
+    members.map(|member| Box::new(member) as Box<dyn Member>).collect()
+}
+
+impl Member for ZooKeeper {
+    fn start(&mut self, namespace: &Namespace) {
+        self.run(namespace);
+    }
+
+    fn kill(&mut self) {
+        self.kill();
+    }
+
+    fn freeze(&self) {
+        self.freeze();
+    }
+
+    fn thaw(&self) {
+        self.thaw();
+    }
+
+    fn role(&self, hub: &Namespace) -> Option<Role> {
+        match self.mode(hub)? {
+            Mode::Leader => Some(Role::Leader),
+            Mode::Follower => Some(Role::Follower),
+            Mode::Standalone => None,
+        }
+    }
+
+    /// There is no word for it: it is started anew, and by then another one leads.
+    fn step_down(&mut self, _: &Namespace, namespace: &Namespace) -> Option<()> {
+        self.run(namespace);
+        Some(())
+    }
+
+    /// A slot is all that its holder has.
+    fn take_away(&self, hub: &Namespace, pool: &str, slot: u32, _: Taken) -> Option<()> {
+        let answer = self.cli(hub, &format!("delete /nsid/{pool}/slots/{slot}"));
+        let failed =
+            ["does not exist", "KeeperErrorCode", "Exception"].iter().any(|word| answer.contains(word));
+        (!failed).then_some(())
+    }
+
+    fn version(&self, hub: &Namespace) -> Option<String> {
+        // `Zookeeper version: 3.8.0-0123abc, built on ...`
+        let answer = converse(hub, self.endpoint(), "srvr")?;
+        let version = answer.lines().next()?.strip_prefix("Zookeeper version: ")?;
+        version.split(['-', ',']).next().map(str::to_owned)
+    }
+}

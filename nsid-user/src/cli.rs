@@ -84,13 +84,15 @@ const NAMES_ABOUT: &str = "\
 Show who of the whole cluster has which name, as the store tells
 
 Asks the running agent, which asks its store: from any node that runs one, also while it waits for a name itself. \
-Ages are by the clocks of the holders' hosts.";
+That a name is held does not say that its server answers, or that `nsid off` does not silence it. Ages are as far as the \
+clocks of both hosts agree.";
 
 const WAIT_ABOUT: &str = "\
 Wait until so many names of a pool are held, by whichever nodes
 
 Exits with 0 once that many are, and shows them; with 1 if that takes longer than --timeout. Tells on stderr how many \
-there are by then. An agent that is not started yet, or a store that does not answer, is waited for as well.";
+there are by then. An agent that is not started yet, or a store that does not answer, is waited for as well. \
+A dead node's name counts until its claim is over.";
 
 const WAIT_EXAMPLES: &str = "\
 Examples:
@@ -101,7 +103,8 @@ const RELEASE_ABOUT: &str = "\
 Hand this agent's name on to the next in line, and go to the end of the line
 
 To take work off a node while spare ones wait, or before it is stopped. The name is off the wire before another node can \
-have it. Where nobody waits, the agent soon has a name again, most likely the same: `nsid off` silences it for good.";
+have it. Where nobody waits, the agent soon has a name again, most likely the same: to give it up for longer, stop the \
+agent.";
 
 const RUN_ABOUT: &str = "\
 Run the agent: claim a name, and have the kernel say it until the agent is stopped
@@ -254,9 +257,13 @@ pub struct StatusArgs {
 /// Flags of `nsid names`.
 #[derive(Args, Debug)]
 pub struct NamesArgs {
-    /// Whose pools are shown.
+    /// The instance that this is about.
     #[command(flatten)]
-    pub of: PoolArgs,
+    pub of: InstanceArgs,
+
+    /// The pool of that pattern, of those that the agent claims from [default: all]
+    #[arg(long, value_name = "PATTERN")]
+    pub pool: Option<String>,
 
     /// Show them again whenever they change
     #[arg(long)]
@@ -267,24 +274,16 @@ pub struct NamesArgs {
     pub json: bool,
 }
 
-/// Flags of the verbs that are about pools.
+/// Flags of `nsid wait`.
 #[derive(Args, Debug)]
-pub struct PoolArgs {
+pub struct WaitArgs {
     /// The instance that this is about.
     #[command(flatten)]
     pub of: InstanceArgs,
 
-    /// The pool of that pattern, of those that the agent claims from [default: all]
+    /// The pool of that pattern, if the agent claims from several
     #[arg(long, value_name = "PATTERN")]
     pub pool: Option<String>,
-}
-
-/// Flags of `nsid wait`.
-#[derive(Args, Debug)]
-pub struct WaitArgs {
-    /// Whose pool is waited for.
-    #[command(flatten)]
-    pub of: PoolArgs,
 
     /// How many names
     #[arg(long, value_name = "N")]

@@ -99,8 +99,8 @@ fn carry_out(verb: Verb) -> Result<(), Failure> {
             return Ok(on_host(|| show(&set::set(&of.instance, &changes)?, json))?);
         }
         Verb::Names(args) => return Ok(on_host(|| show_names(&args))?),
-        Verb::Wait(WaitArgs { of, expect, timeout, json }) => {
-            let wait = || names::wait(&of.of.instance, of.pool.as_deref(), expect, timeout);
+        Verb::Wait(WaitArgs { of, pool, expect, timeout, json }) => {
+            let wait = || names::wait(&of.instance, pool.as_deref(), expect, timeout);
             return Ok(on_host(|| show(&wait()?, json))?);
         }
         Verb::Release(ReleaseArgs { of, name, json }) => {
@@ -152,8 +152,8 @@ fn show_status(instance: &InstanceName, json: bool) -> anyhow::Result<()> {
     show(&Status::of(instance)?, json)
 }
 
-fn show_names(NamesArgs { of, watch, json }: &NamesArgs) -> anyhow::Result<()> {
-    let (instance, pool) = (&of.of.instance, of.pool.as_deref());
+fn show_names(NamesArgs { of, pool, watch, json }: &NamesArgs) -> anyhow::Result<()> {
+    let (instance, pool) = (&of.instance, pool.as_deref());
     if *watch {
         return names::watch(instance, pool, |names| show(names, *json));
     }

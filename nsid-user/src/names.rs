@@ -30,35 +30,38 @@ const LIMIT: Duration = LOOK_LIMIT.saturating_add(control::LIMIT);
 /// What the agent is asked for.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct NamesRequest {
-    /// Patterns of pools; none: all that it claims from.
-    pub names: Vec<String>,
+    /// Patterns of pools; none: all that it claims from. What the request is told by is its key.
+    #[serde(rename = "names")]
+    pub pools: Vec<String>,
 }
 
 /// What it answers.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum NamesReply {
     /// The pools, in the order of the services.
-    Names(Vec<Pool>),
-    /// A store does not tell, or there is none to ask.
+    Names(Vec<PoolNames>),
+    /// A store does not tell at present.
+    Unreachable(String),
+    /// There is none to ask, and waiting does not mend that.
     Refused(String),
 }
 
 /// A pool, at one moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pool {
+pub struct PoolNames {
     /// Where it is ([`StoreConfig::source`](crate::config::StoreConfig::source)).
     pub source: String,
     /// How many names it has.
     pub limit: u32,
     /// Those that somebody has, by slot.
-    pub names: Vec<Held>,
+    pub names: Vec<HeldName>,
     /// How many wait in line for one.
     pub waiting: usize,
 }
 
 /// A name that somebody has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Held {
+pub struct HeldName {
     /// The name.
     pub name: String,
     /// Its place in the pool.
@@ -76,19 +79,34 @@ pub struct Held {
 /// What an instance's agent knows.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct Names {
-    pools: Vec<Pool>,
+    pools: Vec<PoolNames>,
 }
 
 /// Asks an instance's agent for all pools that it claims from, or for one.
 pub fn names(name: &InstanceName, pool: Option<&str>) -> Result<Names> {
+    match ask(name, pool)? {
+        Told::Names(names) => Ok(names),
+        Told::NotNow(why) => bail!("{why}"),
+    }
+}
+
+/// What is told of names: or why that may be told another time.
+enum Told {
+    Names(Names),
+    NotNow(String),
+}
+
+/// An error is one that waiting does not mend.
+fn ask(name: &InstanceName, pool: Option<&str>) -> Result<Told> {
     let instance = Instance::new(name.as_str());
-    let request = NamesRequest { names: pool.map(ToOwned::to_owned).into_iter().collect() };
+    let request = NamesRequest { pools: pool.map(ToOwned::to_owned).into_iter().collect() };
     match control::request(&instance, &serde_json::to_vec(&request)?, LIMIT)? {
-        Answer::Running(NamesReply::Names(pools)) => Ok(Names { pools }),
+        Answer::Running(NamesReply::Names(pools)) => Ok(Told::Names(Names { pools })),
+        Answer::Running(NamesReply::Unreachable(why)) => Ok(Told::NotNow(why)),
         Answer::Running(NamesReply::Refused(why)) => bail!("{why}"),
-        Answer::Unresponsive => {
-            bail!("the agent of instance '{name}' does not answer; it is frozen, starting or ending")
-        }
+        Answer::Unresponsive => Ok(Told::NotNow(format!(
+            "the agent of instance '{name}' does not answer; it is frozen, starting or ending"
+        ))),
         Answer::Dead => {
             // Whatever else there is of it, its absence is told as by the other verbs.
             switch::maps(name)?;
@@ -99,7 +117,7 @@ pub fn names(name: &InstanceName, pool: Option<&str>) -> Result<Names> {
     }
 }
 
-impl Held {
+impl HeldName {
     /// For how long, as far as clocks agree.
     fn age(&self) -> Duration {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -113,7 +131,7 @@ impl fmt::Display for Names {
     }
 }
 
-impl fmt::Display for Pool {
+impl fmt::Display for PoolNames {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { source, limit, names, waiting } = self;
         write!(f, "pool       {source}: {} of {limit} names are held", names.len())?;
@@ -121,13 +139,13 @@ impl fmt::Display for Pool {
             0 => writeln!(f)?,
             waiting => writeln!(f, ", {waiting} in line")?,
         }
-        let column = |text: fn(&Held) -> usize| names.iter().map(text).max().unwrap_or(0);
+        let column = |text: fn(&HeldName) -> usize| names.iter().map(text).max().unwrap_or(0);
         let widest = (column(|held| held.name.len()), column(|held| held.host.len()));
         names.iter().try_for_each(|held| held.line(f, widest))
     }
 }
 
-impl Held {
+impl HeldName {
     fn line(&self, f: &mut fmt::Formatter<'_>, (name, host): (usize, usize)) -> fmt::Result {
         let age = humantime::format_duration(self.age());
         let ours = if self.ours { ", this agent" } else { "" };
@@ -139,17 +157,17 @@ impl Held {
 mod tests {
     use super::*;
 
-    fn held(slot: u32, host: &str, age: i64) -> Held {
+    fn held(slot: u32, host: &str, age: i64) -> HeldName {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis();
         let since_ms = u64::try_from(now).unwrap().checked_add_signed(-age * 1000).unwrap();
         let name = format!("worker{slot}.tf.local");
-        Held { name, slot, token: 7, host: host.to_owned(), since_ms, ours: slot == 1 }
+        HeldName { name, slot, token: 7, host: host.to_owned(), since_ms, ours: slot == 1 }
     }
 
     #[test]
     fn a_pool_is_a_line_and_a_line_for_each_name() {
         let names = vec![held(1, "ns1", 3600), held(10, "ns10", -90)];
-        let pool = Pool { source: "local:worker{id}.tf.local".into(), limit: 64, names, waiting: 2 };
+        let pool = PoolNames { source: "local:worker{id}.tf.local".into(), limit: 64, names, waiting: 2 };
         assert_eq!(
             Names { pools: vec![pool] }.to_string().replace("1h 1s", "1h"),
             "pool       local:worker{id}.tf.local: 2 of 64 names are held, 2 in line\n  \

@@ -29,7 +29,7 @@ pub struct ReleaseRequest {
 /// What it answers.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum ReleaseReply {
-    /// It says these no more, and who is next in line has them.
+    /// It says these no more, and the store has them for the next in line.
     Released(Vec<String>),
     /// It could not, or would not.
     Refused(String),

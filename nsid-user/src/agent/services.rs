@@ -1,6 +1,7 @@
 //! The services of a run: each claims its name in a task of its own.
 
-mod pools;
+mod names;
+mod release;
 
 use std::{
     cell::RefCell,
@@ -56,6 +57,7 @@ pub(super) struct Services {
     stop: watch::Sender<bool>,
     /// For each service, to have its name handed on.
     hand_on: Vec<mpsc::UnboundedSender<oneshot::Sender<HandedOn>>>,
+    directories: names::Directories,
 }
 
 impl Services {
@@ -90,7 +92,8 @@ impl Services {
             tokio::task::spawn_local(forward(status.clone(), Rc::clone(&changed)));
             statuses.push(status);
         }
-        Self { tasks, events, changed, statuses, configured, claimant, form, stop, hand_on }
+        let directories = names::Directories::default();
+        Self { tasks, events, changed, statuses, configured, claimant, form, stop, hand_on, directories }
     }
 
     /// Where the claims stand.

@@ -7,11 +7,11 @@ use std::{
 
 use anyhow::{Result, bail};
 
-use super::{Names, names};
+use super::{Names, Told, ask};
 use crate::{config::InstanceName, lines};
 
-/// Between two looks.
-const LOOK: Duration = Duration::from_millis(200);
+/// Between two looks: at the store, by each node that waits.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Waits until at least `expected` names are held of the one pool that this is about; fails after `limit`, if there is
 /// one. Tells on stderr how many there are when that changes.
@@ -24,9 +24,8 @@ pub fn wait(
     let start = Instant::now();
     let mut told = String::new();
     loop {
-        // An agent that is about to be started, or a store that is away, may come.
-        let news = match names(instance, pool) {
-            Ok(names) => {
+        let news = match ask(instance, pool)? {
+            Told::Names(names) => {
                 let [pool] = &names.pools[..] else {
                     let sources: Vec<_> = names.pools.iter().map(|pool| pool.source.as_str()).collect();
                     bail!("which pool? name its pattern by --pool: {}", sources.join(", "));
@@ -39,7 +38,8 @@ pub fn wait(
                 }
                 format!("{} of {expected} names are held", pool.names.len())
             }
-            Err(error) => format!("{error:#}"),
+            // An agent that is about to be started, or a store that is away, may come.
+            Told::NotNow(why) => why,
         };
         if let Some(limit) = limit.filter(|limit| start.elapsed() >= *limit) {
             bail!("after {}: {news}", humantime::format_duration(limit));
@@ -48,6 +48,7 @@ pub fn wait(
             lines::STDERR.say(format!("{news}\n"));
             told = news;
         }
-        thread::sleep(LOOK);
+        let left = limit.map_or(LOOK, |limit| limit.saturating_sub(start.elapsed()));
+        thread::sleep(LOOK.min(left));
     }
 }

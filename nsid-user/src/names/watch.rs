@@ -4,24 +4,35 @@ use std::{thread, time::Duration};
 
 use anyhow::Result;
 
-use super::{Names, names};
-use crate::config::InstanceName;
+use super::{Names, Told, ask};
+use crate::{config::InstanceName, lines};
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Shows what there is, and then each change, for as long as `show` works and the agent tells.
+/// Shows what there is, and then each change, for as long as `show` works. That the agent or its store does not answer is
+/// told on stderr, once, and waited out.
 pub fn watch(
     instance: &InstanceName,
     pool: Option<&str>,
     mut show: impl FnMut(&Names) -> Result<()>,
 ) -> Result<()> {
-    let mut shown = None;
+    let (mut shown, mut trouble) = (None, None);
     loop {
-        let now = names(instance, pool)?;
-        if shown.as_ref() != Some(&now) {
-            show(&now)?;
-            shown = Some(now);
+        match ask(instance, pool)? {
+            Told::Names(now) => {
+                trouble = None;
+                if shown.as_ref() != Some(&now) {
+                    show(&now)?;
+                    shown = Some(now);
+                }
+            }
+            Told::NotNow(why) => {
+                if trouble.as_ref() != Some(&why) {
+                    lines::STDERR.say(format!("{why}\n"));
+                    trouble = Some(why);
+                }
+            }
         }
         thread::sleep(LOOK);
     }

@@ -65,7 +65,7 @@ pub enum State {
     Held,
     /// The store does not answer. A slot that was held still is, until its deadline.
     Unreachable,
-    /// Gave its slot back, and asks for none.
+    /// Gave its slot back, and asks for none; after `nsid release`, soon for another.
     Released,
 }
 

@@ -111,14 +111,14 @@ impl Kind {
             Self::AllFrozen => (shortest, longest.min(2 * ttl)),
             Self::AllKilled | Self::HolderTerminated => (SECOND / 5, 2 * SECOND),
             Self::HolderCrashed => (ttl / 20, ttl / 3),
-            // Found out at the next renewal.
+            // Told at once, or found out at the next renewal.
             Self::LeaseRevoked | Self::SlotDeleted => (ttl / 2, ttl),
             Self::LeaderMoved | Self::HolderUpgraded => (SECOND / 2, SECOND),
         }
     }
 
-    /// Whether it is a person's doing, who takes a name from its holder in the store: until the holder learns of it, at its
-    /// next renewal at the latest, it says the name.
+    /// Whether it is a person's doing, who takes a name from its holder in the store. The holder is told at once, and its
+    /// successor waits for that; one that is frozen or cut off besides says the name until its deadline.
     pub(super) fn is_by_hand(self) -> bool {
         matches!(self, Self::LeaseRevoked | Self::SlotDeleted)
     }

@@ -165,8 +165,8 @@ those of the agents, beside them. All are drawn from the seed; who leads, holds 
 A name counts as said at some instant between question and answer. It is one claim's from the first answer that says it to
 the last, while the agent tells of no other (`ready: NAME`, `lost: NAME`). *Two answerers* are two nodes that had one
 name by that: any overlap of 40 ms is found, and a shorter one by chance. Who revokes a holder's lease, or deletes what is
-its, takes the name from it without its knowing: until it learns of that, at its next renewal at the latest, it says the
-name, and so may the next holder. That is counted apart, for no longer than a lease.
+its, takes the name from it: it is told, and its successor waits for that; but while it is frozen or cut off besides, it says
+the name until its deadline, and so may the next holder. That is counted apart, for no longer than a lease.
 
 A name is *handed on* when another node says it, counted from the fault, and *kept* if the next one to say it is the same
 node. A killed agent's node says on what it said until its deadline; so does one that is frozen or cut off.

@@ -1,6 +1,7 @@
 //! What is this store's own, on a real etcd; the rest is in [`crate::store::behaviour`].
 
 mod authority;
+mod late;
 mod server;
 
 use std::future::poll_fn;
@@ -108,29 +109,6 @@ async fn an_etcd_that_is_not_there_yet_is_waited_for() {
     timeout(EtcdPool::TTL, unreachable).await.expect("said").unwrap();
     pool.server.run();
     assert_eq!(timeout(EtcdPool::TTL * 2, claim).await.expect("claimed").unwrap().slot, 0);
-}
-
-#[tokio::test]
-async fn a_request_that_is_carried_out_late_takes_no_slot_and_moves_no_ticket() {
-    let pool = EtcdPool::new(3);
-    let mut store = pool.newcomer();
-    let who = Holder::new(&store.incarnation, EtcdPool::TTL);
-    // With a lease whose grant was answered, and then the requests hung.
-    let (_, earlier) = store.session.grant(Pace::Claim).await.unwrap();
-    let late = store.keys.take(2, &who, &View::default(), earlier.id);
-    assert_eq!(claim(&mut store).await.slot, 0);
-    let mut client = pool.client().await;
-    let told = client.txn(late).await.unwrap_err().to_string();
-    assert!(told.contains("lease not found"), "{told}");
-    assert_eq!(client.leases().await.unwrap().leases().len(), 1, "of one claimant");
-
-    let held = store.held.clone().unwrap();
-    let (_, earlier) = store.session.grant(Pace::Renewal).await.unwrap();
-    let late = store.keys.live_on(&held, &store.incarnation, earlier.id);
-    let lease = store.renew().await.unwrap();
-    assert!(client.txn(late).await.is_err());
-    assert!(store.renew().await.unwrap().deadline() > lease.deadline());
-    assert_eq!(client.leases().await.unwrap().leases().len(), 1, "of one claimant");
 }
 
 #[tokio::test]

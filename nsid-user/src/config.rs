@@ -41,7 +41,7 @@ pub use self::{
         AnswerRate, AnswerRateError, MaxUdpSize, MaxUdpSizeError, OwnNsid, Policies, Prefix, PrefixError,
     },
     pool::{Limit, LimitError, Ttl, TtlError},
-    service::{Service, StoreConfig},
+    service::{Pool, Service, StoreConfig},
     settings::{Ingress, ServiceSettings, Settings},
     source::Source,
     store::{Store, StoreError},

@@ -5,7 +5,6 @@ mod release;
 
 use std::{
     cell::RefCell,
-    path::Path,
     rc::Rc,
     time::{Duration, SystemTime},
 };
@@ -22,13 +21,9 @@ use crate::{
     config::{Nsid, Service, StoreConfig},
     datapath::{Maps, Said, ServiceVoice},
     form::Form,
-    host::instance::{Instance, RUN_ROOT},
-    name::Pattern,
+    host::instance::Instance,
     state::{ServiceState, State},
-    store::{
-        Agreement, ClaimError, ClaimStatus, Cluster, Ensemble, Etcd, Incarnation, Kind, Local, Nonce,
-        Progress, ZooKeeper,
-    },
+    store::{ClaimError, ClaimStatus, Incarnation, Kind, Nonce, Progress},
 };
 
 /// Who claims for the services of this run.
@@ -146,12 +141,7 @@ pub(super) fn report(
     service: &Service,
     events: mpsc::UnboundedSender<Event>,
 ) -> (Report, watch::Receiver<ClaimStatus>) {
-    let kind = match service.store {
-        StoreConfig::Static(_) => Kind::Static,
-        StoreConfig::Local { .. } => Kind::Local,
-        StoreConfig::Etcd { .. } => Kind::Etcd,
-        StoreConfig::ZooKeeper { .. } => Kind::ZooKeeper,
-    };
+    let kind = service.store.pool().map_or(Kind::Static, |pool| pool.place.kind());
     let (progress, status) = Progress::new(kind, service.store.source());
     (Report { progress, events }, status)
 }
@@ -169,18 +159,9 @@ async fn claim(
             claim::fixed(name, voice, &report, &mut orders.stop).await;
             Ok(())
         }
-        StoreConfig::Local { pattern, ttl } => {
-            let store = local(&pattern, incarnation, ttl);
-            claim::hold(store, &pattern, voice, &report, inherited, &mut orders).await
-        }
-        StoreConfig::Etcd { cluster, pattern, ttl } => {
-            let store = etcd(cluster, &pattern, incarnation, ttl);
-            // On the heap: the other stores need not reserve what this one takes.
-            Box::pin(claim::hold(store, &pattern, voice, &report, inherited, &mut orders)).await
-        }
-        StoreConfig::ZooKeeper { ensemble, pattern, ttl } => {
-            let store = zookeeper(ensemble, &pattern, incarnation, ttl);
-            Box::pin(claim::hold(store, &pattern, voice, &report, inherited, &mut orders)).await
+        StoreConfig::Pool(pool) => {
+            let store = pool.claimant(incarnation);
+            claim::hold(store, &pool.pattern, voice, &report, inherited, &mut orders).await
         }
     }
 }
@@ -193,35 +174,10 @@ pub(super) async fn prolong(
     report: Report,
     inherited: Inherited,
 ) {
-    match service.store {
-        // It has no deadline.
-        StoreConfig::Static(_) => {}
-        StoreConfig::Local { pattern, ttl } => {
-            claim::prolong(local(&pattern, incarnation, ttl), &pattern, voice, &report, inherited).await;
-        }
-        StoreConfig::Etcd { cluster, pattern, ttl } => {
-            let store = etcd(cluster, &pattern, incarnation, ttl);
-            claim::prolong(store, &pattern, voice, &report, inherited).await;
-        }
-        StoreConfig::ZooKeeper { ensemble, pattern, ttl } => {
-            let store = zookeeper(ensemble, &pattern, incarnation, ttl);
-            claim::prolong(store, &pattern, voice, &report, inherited).await;
-        }
+    // A name given by hand has no deadline.
+    if let Some(pool) = service.store.pool() {
+        claim::prolong(pool.claimant(incarnation), &pool.pattern, voice, &report, inherited).await;
     }
-}
-
-fn local(pattern: &Pattern, incarnation: Incarnation, ttl: Duration) -> Local {
-    let agreement = Agreement::new(pattern);
-    let directory = Path::new(RUN_ROOT).join("local").join(agreement.pool());
-    Local::new(directory, incarnation, agreement, ttl)
-}
-
-fn etcd(cluster: Cluster, pattern: &Pattern, incarnation: Incarnation, ttl: Duration) -> Etcd {
-    Etcd::new(cluster, incarnation, Agreement::new(pattern), ttl)
-}
-
-fn zookeeper(ensemble: Ensemble, pattern: &Pattern, incarnation: Incarnation, ttl: Duration) -> ZooKeeper {
-    ZooKeeper::new(ensemble, incarnation, Agreement::new(pattern), ttl)
 }
 
 /// What a service goes on with: the claim of the same source, if its name is still said.
@@ -231,7 +187,7 @@ pub(super) fn inherited(
     maps: &Maps,
     index: u32,
 ) -> Option<Inherited> {
-    let pattern = service.store.pattern()?;
+    let pattern = &service.store.pool()?.pattern;
     let state: &ServiceState = predecessor.services.get(index as usize)?;
     let (slot, token) = state.claim.slot.zip(state.claim.token)?;
     let Said { name, until: Deadline::At(until), .. } = maps.said(index)? else { return None };

@@ -217,7 +217,7 @@ impl<S: Store, V: Voice> Claimant<'_, S, V> {
     }
 
     async fn resume(&mut self, Inherited { slot, token, until }: Inherited) -> Result<Lease, End> {
-        let limit = until.left() / S::RENEWALS;
+        let limit = until.left() / self.store.renewals();
         self.insist(Ask::Resume { slot, token }, until, limit).await
     }
 
@@ -236,15 +236,16 @@ impl<S: Store, V: Voice> Claimant<'_, S, V> {
         true
     }
 
-    /// Renews the lease [`Store::RENEWALS`] times in its length for as long as that works.
+    /// Renews the lease [`Store::renewals`] times in its length for as long as that works.
     async fn keep(&mut self, mut lease: Lease) -> End {
         loop {
-            let due = lease.sent().saturating_add(jittered(lease.ttl() / S::RENEWALS));
+            let due = lease.sent().saturating_add(jittered(lease.ttl() / self.store.renewals()));
             tokio::select! {
                 () = until(due.min(lease.deadline())) => {}
                 () = self.store.lost() => return End::Lost,
             }
-            lease = match self.insist(Ask::Renew, lease.deadline(), lease.ttl() / S::RENEWALS).await {
+            lease = match self.insist(Ask::Renew, lease.deadline(), lease.ttl() / self.store.renewals()).await
+            {
                 Ok(lease) => lease,
                 Err(end) => return end,
             };

@@ -15,7 +15,10 @@ use super::{
 };
 use crate::host::text_file;
 use crate::name::{NodeName, Pattern};
-use crate::store::{Cluster, Credentials, Ensemble, PASSWORD_VARIABLE, Password, Tls, TlsError, zookeeper};
+use crate::store::{
+    Agreement, AnyStore, Cluster, Credentials, Ensemble, Incarnation, PASSWORD_VARIABLE, Password, Place,
+    Tls, TlsError, zookeeper,
+};
 
 /// A DNS service that gets a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,59 +34,53 @@ pub struct Service {
 pub enum StoreConfig {
     /// Given by hand: no claim, no deadline.
     Static(NodeName),
-    /// A free slot of a pool that the agents of this host share.
-    Local {
-        /// The names of the pool, and how many slots it has.
-        pattern: Pattern,
-        /// How long a claim lasts that is not renewed.
-        ttl: Duration,
-    },
-    /// A free slot of a pool in etcd.
-    Etcd {
-        /// Which etcd.
-        cluster: Cluster,
-        /// The names of the pool, and how many slots it has.
-        pattern: Pattern,
-        /// How long a claim lasts that is not renewed.
-        ttl: Duration,
-    },
-    /// A free slot of a pool in ZooKeeper.
-    ZooKeeper {
-        /// Which ZooKeeper.
-        ensemble: Ensemble,
-        /// The names of the pool, and how many slots it has.
-        pattern: Pattern,
-        /// How long a claim lasts that is not renewed.
-        ttl: Duration,
-    },
+    /// A free slot of a pool.
+    Pool(Pool),
+}
+
+/// Names of which each claimant gets one, and on what terms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pool {
+    /// Where it is kept.
+    pub place: Place,
+    /// Its names, and how many slots it has.
+    pub pattern: Pattern,
+    /// How long a claim lasts that is not renewed.
+    pub ttl: Duration,
 }
 
 impl StoreConfig {
-    /// The names of the pool; nothing for a name given by hand.
-    pub fn pattern(&self) -> Option<&Pattern> {
+    /// The pool; nothing for a name given by hand.
+    pub fn pool(&self) -> Option<&Pool> {
         match self {
             Self::Static(_) => None,
-            Self::Local { pattern, .. } | Self::Etcd { pattern, .. } | Self::ZooKeeper { pattern, .. } => {
-                Some(pattern)
-            }
+            Self::Pool(pool) => Some(pool),
         }
     }
 
-    /// Where a name comes from, in a word that stays the same from run to run. Another list of members is another
-    /// source, since it may be another etcd, where another node has the name.
+    /// Where a name comes from, in a word that stays the same from run to run.
     pub fn source(&self) -> String {
         match self {
             Self::Static(name) => format!("static:{name}"),
-            Self::Local { pattern, .. } => format!("local:{pattern}"),
-            Self::Etcd { cluster, pattern, .. } => {
-                let scheme = if cluster.tls.is_some() { "etcds" } else { "etcd" };
-                let prefix = if cluster.prefix == Cluster::PREFIX { "" } else { &cluster.prefix };
-                format!("{scheme}://{}{prefix}/{pattern}", cluster.endpoints.join(","))
-            }
-            Self::ZooKeeper { ensemble: Ensemble { endpoints, path, .. }, pattern, .. } => {
-                format!("zk://{}{path}/{pattern}", endpoints.join(","))
-            }
+            Self::Pool(pool) => pool.source(),
         }
+    }
+}
+
+impl Pool {
+    /// Which pool it is, in a word that stays the same from run to run.
+    pub fn source(&self) -> String {
+        self.place.source(&self.pattern.to_string())
+    }
+
+    /// A claimant of it.
+    pub fn claimant(&self, incarnation: Incarnation) -> AnyStore {
+        self.place.clone().claimant(incarnation, Agreement::new(&self.pattern), self.ttl)
+    }
+
+    /// Who only looks at it.
+    pub fn onlooker(&self, incarnation: Incarnation) -> AnyStore {
+        self.place.clone().onlooker(incarnation, Agreement::new(&self.pattern), self.ttl)
     }
 }
 
@@ -167,8 +164,7 @@ impl Layers<'_> {
             Some((Store::Local, place)) => {
                 let files = [self.ca(), self.cert(), self.key(), self.password_file()];
                 unused(files, "a store that is reached over a network")?;
-                let (pattern, ttl) = self.pool(place)?;
-                StoreConfig::Local { pattern, ttl }
+                self.pool(Place::Local, place)?
             }
             Some((Store::Etcd(address), place)) => {
                 unused([self.ca(), self.cert(), self.key()], "a store over TLS (etcds://HOST:PORT)")?;
@@ -183,11 +179,10 @@ impl Layers<'_> {
             }
             Some((Store::ZooKeeper(address), place)) => {
                 unused([self.ca(), self.cert(), self.key()], "a store over TLS (etcds://HOST:PORT)")?;
-                let (pattern, ttl) = self.pool(place)?;
                 let ZooKeeperAddress { endpoints, path, user } = address;
                 let credentials =
                     user.map(|user| self.with_password(user, zookeeper::PASSWORD_VARIABLE)).transpose()?;
-                StoreConfig::ZooKeeper { ensemble: Ensemble { endpoints, path, credentials }, pattern, ttl }
+                self.pool(Place::ZooKeeper(Ensemble { endpoints, path, credentials }), place)?
             }
             Some((Store::ZooKeeperWithPassword, place)) => {
                 return Err(ConfigError::ZooKeeper { place, source: ZooKeeperAddressError::Password });
@@ -200,13 +195,13 @@ impl Layers<'_> {
         Ok(Service { store, listen })
     }
 
-    fn pool(&self, store: GivenAt) -> Result<(Pattern, Duration), ConfigError> {
+    fn pool(&self, in_place: Place, store: GivenAt) -> Result<StoreConfig, ConfigError> {
         let (text, place) = self.pattern().ok_or(ConfigError::NoPattern { store })?;
         let limit = self.limit().map_or_else(Limit::default, |(limit, _)| limit);
         let pattern =
             Pattern::parse(&text, limit.get()).map_err(|source| ConfigError::Pattern { place, source })?;
         let ttl = self.ttl().map_or_else(Ttl::default, |(ttl, _)| ttl);
-        Ok((pattern, ttl.get()))
+        Ok(StoreConfig::Pool(Pool { place: in_place, pattern, ttl: ttl.get() }))
     }
 
     fn etcd(
@@ -215,13 +210,12 @@ impl Layers<'_> {
         store: GivenAt,
         tls: Option<Tls>,
     ) -> Result<StoreConfig, ConfigError> {
-        let (pattern, ttl) = self.pool(store)?;
         let EtcdAddress { endpoints, user, prefix } = address;
         if user.is_none() {
             unused([self.password_file()], "a user (etcd://USER@HOST:PORT)")?;
         }
         let credentials = user.map(|user| self.with_password(user, PASSWORD_VARIABLE)).transpose()?;
-        Ok(StoreConfig::Etcd { cluster: Cluster { endpoints, prefix, credentials, tls }, pattern, ttl })
+        self.pool(Place::Etcd(Cluster { endpoints, prefix, credentials, tls }), store)
     }
 
     /// Whom to believe to be the store, and what to prove by who we are.

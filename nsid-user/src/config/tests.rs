@@ -10,7 +10,7 @@ use crate::{
     form::Form,
     host::clients::Answer,
     name::Pattern,
-    store::{Credentials, Password},
+    store::{Credentials, Password, Place},
 };
 
 /// The configuration of `nsid run` with these flags, and with a file if it is not empty.
@@ -30,7 +30,7 @@ fn load(flags: &str, file: &str) -> Result<Config, ConfigError> {
 
 fn local(pattern: &str, limit: u32, ttl: u64) -> StoreConfig {
     let pattern = Pattern::parse(pattern, limit.try_into().unwrap()).unwrap();
-    StoreConfig::Local { pattern, ttl: Duration::from_secs(ttl) }
+    StoreConfig::Pool(Pool { place: Place::Local, pattern, ttl: Duration::from_secs(ttl) })
 }
 
 fn by_hand(name: &str) -> StoreConfig {
@@ -219,7 +219,9 @@ fn what_tls_and_a_password_need_is_asked_for_and_what_nothing_needs_refused() {
         assert!(error.contains(told), "{wrong}: {error}");
     }
     let config = load(&flags(&format!("--store etcd://u@a/dns --password-file {password}")), "").unwrap();
-    let StoreConfig::Etcd { cluster, .. } = &config.services[0].store else { panic!("{config:?}") };
+    let StoreConfig::Pool(Pool { place: Place::Etcd(cluster), .. }) = &config.services[0].store else {
+        panic!("{config:?}")
+    };
     let expected = Credentials { user: "u".into(), password: Password::new("secret".into()) };
     assert_eq!((&*cluster.prefix, &cluster.credentials), ("/dns", &Some(expected)));
     assert_eq!(config.services[0].store.source(), "etcd://a:2379/dns/w{id}");

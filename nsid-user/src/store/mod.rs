@@ -9,6 +9,7 @@
 //! a lease.
 
 mod agreement;
+mod any;
 #[cfg(test)]
 #[macro_use]
 mod behaviour;
@@ -29,6 +30,7 @@ use std::io;
 use std::path::PathBuf;
 
 pub use agreement::{Agreement, Disagreement};
+pub use any::{AnyStore, Place};
 pub use directory::{Directory, Entry, Roll};
 pub use etcd::{Cluster, Credentials, Etcd, PASSWORD_VARIABLE, Password, Tls, TlsError};
 pub use holder::Holder;
@@ -50,7 +52,9 @@ pub use zookeeper::{Ensemble, ZooKeeper};
 pub trait Store: Send {
     /// How often a lease is renewed in its length. A store that has to give up on one who does not answer, and ask another,
     /// has to do so in a fraction of that time.
-    const RENEWALS: u32 = 3;
+    fn renewals(&self) -> u32 {
+        3
+    }
 
     /// Waits for a slot, for ever if need be, and says through `progress` what it waits for.
     ///

@@ -18,9 +18,11 @@ use libfuzzer_sys::fuzz_target;
 use nsid_user::{
     cli::{Cli, Verb, usage},
     config::{
-        Config, ConfigError, Listen, SERVICES_MAX, Service, ServiceSettings, Settings, Store, StoreConfig,
+        Config, ConfigError, Listen, Pool, SERVICES_MAX, Service, ServiceSettings, Settings, Store,
+        StoreConfig,
     },
     name::{NAME_MAX, NodeName, Pattern},
+    store::Place,
 };
 
 thread_local!(static FILE: (PathBuf, File) = file());
@@ -100,15 +102,22 @@ fn store_kept(store: &StoreConfig) {
             let store: Store = store.source().parse().expect("what was taken is taken again");
             assert_eq!(store, Store::Static(name.clone()));
         }
-        StoreConfig::Local { pattern, .. } => names(pattern),
-        StoreConfig::Etcd { cluster, pattern, .. } => {
+        StoreConfig::Pool(Pool { place, pattern, .. }) => {
             names(pattern);
+            place_kept(place);
+        }
+    }
+}
+
+fn place_kept(place: &Place) {
+    match place {
+        Place::Local => {}
+        Place::Etcd(cluster) => {
             let address = format!("etcd://{}", cluster.endpoints.join(","));
             let Ok(Store::Etcd(etcd)) = address.parse() else { panic!("{address}") };
             assert_eq!(etcd.endpoints, cluster.endpoints);
         }
-        StoreConfig::ZooKeeper { ensemble, pattern, .. } => {
-            names(pattern);
+        Place::ZooKeeper(ensemble) => {
             let address = format!("zk://{}{}", ensemble.endpoints.join(","), ensemble.path);
             let Ok(Store::ZooKeeper(zookeeper)) = address.parse() else { panic!("{address}") };
             assert_eq!((&zookeeper.endpoints, &zookeeper.path), (&ensemble.endpoints, &ensemble.path));

@@ -6,14 +6,12 @@ use etcd_client::{Channel, Client, ConnectOptions, Error};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::Etcd;
+use super::RENEWALS;
 use super::cluster::{Cluster, Credentials};
 use super::failure::{Failure, Meaning, meaning};
 use crate::clock::BootTime;
 use crate::pace::within;
-use crate::store::{Store, Unreachable};
-
-const RENEWALS: u32 = <Etcd as Store>::RENEWALS;
+use crate::store::Unreachable;
 
 /// How long a member may take to answer. A leader that was stopped keeps its connections, and a request to it hangs
 /// without an error; the next member knows the next leader.

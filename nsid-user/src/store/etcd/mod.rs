@@ -69,6 +69,9 @@ use super::{
 use crate::clock::BootTime;
 use crate::pace::{Backoff, jittered, until};
 
+/// How often a lease is renewed in its length.
+const RENEWALS: u32 = 3;
+
 /// How long who waits in line relies on being told of departures. A look is at the whole pool, and many may wait.
 const LOOK: Duration = Duration::from_mins(1);
 
@@ -157,7 +160,7 @@ impl Etcd {
     /// A lease whose time has just begun.
     async fn fresh_lease(&mut self, fresh: &mut Option<(Lease, Leased)>) -> Result<(Lease, Leased), Failure> {
         let is_fresh =
-            |(lease, _): &&(Lease, Leased)| !lease.sent().saturating_add(self.ttl / Self::RENEWALS).passed();
+            |(lease, _): &&(Lease, Leased)| !lease.sent().saturating_add(self.ttl / RENEWALS).passed();
         if let Some(fresh) = fresh.as_ref().filter(is_fresh) {
             return Ok(*fresh);
         }
@@ -201,7 +204,7 @@ impl Etcd {
     async fn wait(&mut self, revision: i64, departures: usize) -> Result<(), Failure> {
         let look = BootTime::now().saturating_add(jittered(LOOK));
         loop {
-            let due = BootTime::now().saturating_add(jittered(self.ttl / Self::RENEWALS)).min(look);
+            let due = BootTime::now().saturating_add(jittered(self.ttl / RENEWALS)).min(look);
             let came = self.session.watch(self.keys.tickets(), revision, departures, due).await?;
             if let KeptAlive::Over = self.session.keep_alive().await? {
                 return Err(Failure::Lost);
@@ -284,6 +287,10 @@ fn left_without_a_word(last: &Record, nonce: Nonce) -> bool {
 }
 
 impl Store for Etcd {
+    fn renewals(&self) -> u32 {
+        RENEWALS
+    }
+
     async fn claim(&mut self, progress: &Progress) -> Result<Grant, ClaimError> {
         (self.held, self.met_stranger) = (None, false);
         let mut backoff = Backoff::new();

@@ -52,6 +52,9 @@ use super::{
 use crate::clock::BootTime;
 use crate::pace::{Backoff, jittered, until};
 
+/// How often a lease is renewed in its length.
+const RENEWALS: u32 = 5;
+
 /// A claimant of a pool in ZooKeeper.
 pub struct ZooKeeper {
     session: Session,
@@ -269,7 +272,7 @@ impl ZooKeeper {
         if self.look().await?.turn(self.incarnation.nonce, self.agreement.limit()) != Turn::Wait {
             return Ok(());
         }
-        let due = BootTime::now().saturating_add(jittered(self.ttl / Self::RENEWALS));
+        let due = BootTime::now().saturating_add(jittered(self.ttl / RENEWALS));
         if !self.session.fires(due).await? {
             self.session.ask(async |server| server.ask(&Exists(ticket)).await).await?;
         }
@@ -326,7 +329,9 @@ impl ZooKeeper {
 }
 
 impl Store for ZooKeeper {
-    const RENEWALS: u32 = 5;
+    fn renewals(&self) -> u32 {
+        RENEWALS
+    }
 
     async fn claim(&mut self, progress: &Progress) -> Result<Grant, ClaimError> {
         self.held = None;

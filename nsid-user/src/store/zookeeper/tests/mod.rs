@@ -198,7 +198,7 @@ async fn a_frozen_zookeeper_is_told_in_time_and_what_it_carries_out_late_is_foun
     pool.server.freeze();
     let before = BootTime::now();
     assert!(matches!(store.renew().await, Err(RenewError::Unreachable(_))));
-    assert!(BootTime::now() < before.saturating_add(ZooKeeperPool::TTL / ZooKeeper::RENEWALS));
+    assert!(BootTime::now() < before.saturating_add(ZooKeeperPool::TTL / RENEWALS));
     pool.server.thaw();
     let sent = BootTime::now();
     let lease = renewed(&mut store).await;

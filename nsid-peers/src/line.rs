@@ -96,6 +96,10 @@ impl Line {
         Ok(Some(known))
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.known.is_empty()
+    }
+
     pub(crate) fn at(&self, nonce: Id) -> At {
         self.known.get(&nonce).map_or(At::Nowhere, |known| known.at)
     }

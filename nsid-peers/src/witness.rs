@@ -99,6 +99,11 @@ impl Witness {
         self.tell(now, turn, out);
     }
 
+    /// Whether it knows of nobody, and what it might have to remember is over.
+    pub fn is_idle(&self) -> bool {
+        self.line.is_empty() && self.slots.leases(0).next().is_none()
+    }
+
     /// When it has something to do without being asked.
     pub fn wake(&self) -> Time {
         self.sweep

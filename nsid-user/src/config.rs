@@ -21,6 +21,7 @@ mod etcd;
 mod instance;
 mod interface;
 mod listen;
+mod peers;
 mod pool;
 mod store;
 mod zookeeper;
@@ -36,6 +37,7 @@ pub use self::{
     interface::{InterfaceName, InterfaceNameError},
     listen::{DNS_PORT, Listen, ListenError},
     nsid::{Nsid, NsidError},
+    peers::{PeersAddress, PeersAddressError},
     period::{Period, PeriodError},
     policies::{
         AnswerRate, AnswerRateError, MaxUdpSize, MaxUdpSizeError, OwnNsid, Policies, Prefix, PrefixError,

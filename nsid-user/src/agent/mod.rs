@@ -18,6 +18,7 @@ mod policies;
 mod requests;
 mod services;
 pub(crate) mod upgrade;
+mod witnesses;
 
 use std::{
     collections::BTreeMap,
@@ -42,6 +43,7 @@ use self::{
     policies::{rules, warn_of_left_out},
     requests::Changed,
     services::{Claimant, Services, silence_what_is_not_wanted},
+    witnesses::Witnesses,
 };
 use crate::{
     clock,
@@ -165,6 +167,7 @@ struct Agent {
     packet_log: Option<AsyncFd<PacketLog>>,
     interfaces: Interfaces,
     services: Services,
+    witnesses: Witnesses,
     announcer: Announcer,
     state: watch::Sender<State>,
     /// Programs that are fit to go on in the place of this one, and the way for them to come.
@@ -200,6 +203,8 @@ impl Agent {
             }
         }
         let Found { links, addresses, endpoints, rules } = look(&config, &interfaces, &netlink).await?;
+        let mut witnesses = Witnesses::of(&config.services);
+        witnesses.follow(&addresses)?;
         let nonce = Nonce::load_or_create(&lock.instance().nonce_path())?;
         let claimant = Claimant { nonce, instance: lock.instance().clone() };
         let control = Control::bind(lock).context("cannot make the control socket")?;
@@ -260,6 +265,7 @@ impl Agent {
             packet_log,
             interfaces,
             services,
+            witnesses,
             announcer,
             state,
             successors: mpsc::unbounded_channel(),
@@ -315,7 +321,8 @@ impl Agent {
     async fn look_around(&mut self) -> bool {
         let attached = self.follow_links().await;
         let served = self.serve().await;
-        let errors = [attached.err().map(Into::into), served.err()];
+        let witnessed = self.witness().await;
+        let errors = [attached.err().map(Into::into), served.err(), witnessed.err()];
         let trouble: Vec<_> =
             errors.iter().flatten().map(|error: &anyhow::Error| format!("{error:#}")).collect();
         let (trouble, followed) = (trouble.join("; "), trouble.is_empty());
@@ -331,6 +338,11 @@ impl Agent {
     async fn follow_links(&mut self) -> Result<(), AttachError> {
         let addresses = self.netlink.addresses().await?;
         self.interfaces.follow(&addresses, &mut self.datapath, &self.netlink).await
+    }
+
+    async fn witness(&mut self) -> Result<()> {
+        let addresses = self.netlink.addresses().await?;
+        Ok(self.witnesses.follow(&addresses)?)
     }
 
     async fn serve(&mut self) -> Result<()> {
@@ -372,6 +384,8 @@ impl Agent {
     async fn leave(&mut self) {
         self.services.stop();
         while self.services.tasks.join_next().await.is_some() {}
+        // What is given back is given back to them, too.
+        self.witnesses.leave().await;
         while let Ok(event) = self.services.events.try_recv() {
             self.announcer.claim(event);
         }

@@ -1,6 +1,6 @@
 //! Settings that are right one by one and wrong together.
 
-use std::{fmt, path::PathBuf};
+use std::{fmt, net::SocketAddr, path::PathBuf};
 
 use super::{
     SERVICES_MAX, etcd::EtcdAddressError, file::FileError, listen::Listen, policies::Prefix,
@@ -10,7 +10,7 @@ use crate::{
     form::FormError,
     host::text_file::TextFileError,
     name::{NameError, PatternError},
-    store::TlsError,
+    store::{ClusterKeyError, TlsError},
 };
 
 /// Where a setting of a service was given.
@@ -104,7 +104,7 @@ pub enum ConfigError {
     /// A setting of a pool, beside a name given by hand.
     #[error(
         "{place} is for a pool of names, and this service's store is static; drop it, or set the store to `local`, \
-         etcd://HOST:PORT or zk://HOST:PORT"
+         etcd://HOST:PORT, zk://HOST:PORT or peers://ADDRESS:PORT"
     )]
     NoPool {
         /// Where the setting was given.
@@ -173,6 +173,25 @@ pub enum ConfigError {
         path: PathBuf,
         /// What is wrong with it.
         source: TlsError,
+    },
+    /// No key for the messages between nodes.
+    #[error("{place} {source}")]
+    ClusterKey {
+        /// Where it was given.
+        place: GivenAt,
+        /// What is wrong with it.
+        source: ClusterKeyError,
+    },
+    /// Nodes that strangers reach, and nothing that keeps them out.
+    #[error(
+        "{place}: {witness} is no private address, and whoever reaches it could claim names; seal the messages between the \
+         nodes: --cluster-key-file FILE (or `cluster-key-file`), the same file on every node, made by `openssl rand -hex 32`"
+    )]
+    NoClusterKey {
+        /// Where the list was given.
+        place: GivenAt,
+        /// The first such witness.
+        witness: SocketAddr,
     },
     /// Nobody to vouch for the store.
     #[error(

@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    num::NonZeroU32,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -9,6 +10,7 @@ use std::{
 use rustix::system::uname;
 
 use super::etcd::{EtcdAddress, EtcdAddressError};
+use super::peers::PeersAddress;
 use super::zookeeper::{ZooKeeperAddress, ZooKeeperAddressError};
 use super::{
     ConfigError, GivenAt, Limit, Listen, SERVICES_MAX, ServiceSettings, Store, Ttl, without_repeats,
@@ -16,8 +18,8 @@ use super::{
 use crate::host::text_file;
 use crate::name::{NodeName, Pattern};
 use crate::store::{
-    Agreement, AnyStore, Cluster, Credentials, Ensemble, Incarnation, PASSWORD_VARIABLE, Password, Place,
-    Tls, TlsError, zookeeper,
+    Agreement, AnyStore, Cluster, ClusterKey, Credentials, Ensemble, Incarnation, PASSWORD_VARIABLE,
+    Password, Place, Tls, TlsError, zookeeper,
 };
 
 /// A DNS service that gets a name.
@@ -113,13 +115,27 @@ pub(super) fn all(
 }
 
 fn first_given(flags: &ServiceSettings) -> Option<&'static str> {
-    let ServiceSettings { store, ca, cert, key, password_file, pattern, limit, ttl, listen } = flags;
+    let ServiceSettings {
+        store,
+        ca,
+        cert,
+        key,
+        password_file,
+        cluster_key_file,
+        expect,
+        pattern,
+        limit,
+        ttl,
+        listen,
+    } = flags;
     [
         ("store", store.is_some()),
         ("ca", ca.is_some()),
         ("cert", cert.is_some()),
         ("key", key.is_some()),
         ("password-file", password_file.is_some()),
+        ("cluster-key-file", cluster_key_file.is_some()),
+        ("expect", expect.is_some()),
         ("pattern", pattern.is_some()),
         ("limit", limit.is_some()),
         ("ttl", ttl.is_some()),
@@ -162,15 +178,20 @@ impl Layers<'_> {
         }
         let store = match self.pick("store", self.flags.store.clone(), self.keys.store.clone()) {
             Some((Store::Local, place)) => {
-                let files = [self.ca(), self.cert(), self.key(), self.password_file()];
-                unused(files, "a store that is reached over a network")?;
+                unused(
+                    [self.ca(), self.cert(), self.key(), self.password_file()],
+                    "a store that is reached over a network",
+                )?;
+                self.alone()?;
                 self.pool(Place::Local, place)?
             }
             Some((Store::Etcd(address), place)) => {
                 unused([self.ca(), self.cert(), self.key()], "a store over TLS (etcds://HOST:PORT)")?;
+                self.alone()?;
                 self.etcd(address, place, None)?
             }
             Some((Store::Etcds(address), place)) => {
+                self.alone()?;
                 let tls = self.tls(&place)?;
                 self.etcd(address, place, Some(tls))?
             }
@@ -179,6 +200,7 @@ impl Layers<'_> {
             }
             Some((Store::ZooKeeper(address), place)) => {
                 unused([self.ca(), self.cert(), self.key()], "a store over TLS (etcds://HOST:PORT)")?;
+                self.alone()?;
                 let ZooKeeperAddress { endpoints, path, user } = address;
                 let credentials =
                     user.map(|user| self.with_password(user, zookeeper::PASSWORD_VARIABLE)).transpose()?;
@@ -187,6 +209,7 @@ impl Layers<'_> {
             Some((Store::ZooKeeperWithPassword, place)) => {
                 return Err(ConfigError::ZooKeeper { place, source: ZooKeeperAddressError::Password });
             }
+            Some((Store::Peers(address), place)) => self.peers(address, place)?,
             Some((Store::Static(name), _)) => self.by_hand(name)?,
             None => self.by_hand(host_name(&uname().nodename().to_string_lossy())?)?,
         };
@@ -216,6 +239,29 @@ impl Layers<'_> {
         }
         let credentials = user.map(|user| self.with_password(user, PASSWORD_VARIABLE)).transpose()?;
         self.pool(Place::Etcd(Cluster { endpoints, prefix, credentials, tls }), store)
+    }
+
+    fn peers(&self, PeersAddress { list }: PeersAddress, store: GivenAt) -> Result<StoreConfig, ConfigError> {
+        unused([self.ca(), self.cert(), self.key()], "a store over TLS (etcds://HOST:PORT)")?;
+        unused([self.password_file()], "a store with users")?;
+        let key = match self.cluster_key_file() {
+            Some((path, place)) => {
+                Some(ClusterKey::load(&path).map_err(|source| ConfigError::ClusterKey { place, source })?)
+            }
+            None => None,
+        };
+        if let Some(far) = list.witnesses().iter().find(|witness| key.is_none() && !is_near(witness.ip())) {
+            return Err(ConfigError::NoClusterKey { place: store, witness: *far });
+        }
+        let expected = self.expect().map_or(0, |(expected, _)| expected.get());
+        self.pool(Place::Peers(Quorum { list, key, expected }), store)
+    }
+
+    /// That nothing was given which only nodes without a store have.
+    fn alone(&self) -> Result<(), ConfigError> {
+        const WHAT_FOR: &str = "nodes without a store (peers://ADDRESS:PORT,...)";
+        unused([self.cluster_key_file()], WHAT_FOR)?;
+        unused([self.expect()], WHAT_FOR)
     }
 
     /// Whom to believe to be the store, and what to prove by who we are.
@@ -263,6 +309,8 @@ impl Layers<'_> {
             self.cert().map(|(_, place)| place),
             self.key().map(|(_, place)| place),
             self.password_file().map(|(_, place)| place),
+            self.cluster_key_file().map(|(_, place)| place),
+            self.expect().map(|(_, place)| place),
         ];
         match places.into_iter().flatten().next() {
             Some(place) => Err(ConfigError::NoPool { place }),
@@ -284,6 +332,14 @@ impl Layers<'_> {
 
     fn password_file(&self) -> Option<(PathBuf, GivenAt)> {
         self.pick("password-file", self.flags.password_file.clone(), self.keys.password_file.clone())
+    }
+
+    fn cluster_key_file(&self) -> Option<(PathBuf, GivenAt)> {
+        self.pick("cluster-key-file", self.flags.cluster_key_file.clone(), self.keys.cluster_key_file.clone())
+    }
+
+    fn expect(&self) -> Option<(NonZeroU32, GivenAt)> {
+        self.pick("expect", self.flags.expect, self.keys.expect)
     }
 
     fn pattern(&self) -> Option<(String, GivenAt)> {
@@ -309,11 +365,11 @@ impl Layers<'_> {
 }
 
 /// That none of these settings was given, which are for something that there is not.
-fn unused<const N: usize>(
-    files: [Option<(PathBuf, GivenAt)>; N],
+fn unused<T, const N: usize>(
+    given: [Option<(T, GivenAt)>; N],
     what_for: &'static str,
 ) -> Result<(), ConfigError> {
-    match files.into_iter().flatten().next() {
+    match given.into_iter().flatten().next() {
         Some((_, place)) => Err(ConfigError::Unused { place, what_for }),
         None => Ok(()),
     }

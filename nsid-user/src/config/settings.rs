@@ -2,7 +2,7 @@
 //!
 //! **Invariant:** one struct is read from both, so a flag and its key have the same name and take the same values.
 
-use std::path::PathBuf;
+use std::{num::NonZeroU32, path::PathBuf};
 
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
@@ -123,8 +123,8 @@ pub struct Settings {
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 #[command(next_help_heading = "The service (in the file: keys of one [[services]])")]
 pub struct ServiceSettings {
-    /// Where the name comes from: static:NAME, local, etcd://HOST:PORT,..., etcds:// or zk:// [default: static: and this
-    /// host's name]
+    /// Where the name comes from: static:NAME, local, etcd://HOST:PORT,..., etcds://, zk:// or peers:// [default: static:
+    /// and this host's name]
     ///
     /// static:NAME is that name, for as long as the agent is not stopped. The others are one of a pool of names, and
     /// need --pattern: local, of one that the agents of this host share; etcd://, of one that the nodes which reach that
@@ -136,6 +136,10 @@ pub struct ServiceSettings {
     /// zk://, of one that the nodes which reach that ZooKeeper share: `zk://[USER@]HOST:PORT,.../PATH`, all servers of the
     /// ensemble; pools are below PATH, /nsid if none is given, which is made if it is not there. What a user makes, only that
     /// user may use; the password is in the same file, or `NSID_ZOOKEEPER_PASSWORD`.
+    ///
+    /// peers://, of one that the nodes share without any store: `peers://ADDRESS:PORT,...`, the addresses of 1, 3 or 5 of the
+    /// nodes, the same on every node. These are the witnesses: a name is had by the grants of more than half of them, which
+    /// they keep in memory, and which messages between the nodes (UDP) are about.
     #[arg(long, value_name = "STORE")]
     #[serde(deserialize_with = "toml_text::one")]
     pub store: Option<Store>,
@@ -155,6 +159,19 @@ pub struct ServiceSettings {
     /// A file that has the password of the store's user [default: what the environment has]
     #[arg(long, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
+
+    /// A file that has the key of a cluster of peers://, the same on every node: `openssl rand -hex 32`
+    ///
+    /// All messages between the nodes are sealed under it. Without one, they are sent and taken in the open, to and from
+    /// private addresses alone.
+    #[arg(long, value_name = "FILE")]
+    pub cluster_key_file: Option<PathBuf>,
+
+    /// Nodes that start together: names of peers:// are given out, the oldest first, when so many are there [default: at once]
+    ///
+    /// Or after half a minute, if they are fewer. The same on every node.
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub expect: Option<NonZeroU32>,
 
     /// The names of a pool, with {id} where the slot's number goes: 'worker{id}.tf.local'
     ///

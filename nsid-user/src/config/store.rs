@@ -3,10 +3,12 @@
 use std::str::FromStr;
 
 use super::etcd::{EtcdAddress, EtcdAddressError};
+use super::peers::{PeersAddress, PeersAddressError};
 use super::zookeeper::{ZooKeeperAddress, ZooKeeperAddressError};
 use crate::name::{NameError, NodeName};
 
-/// The store as it is given: `static:NAME`, `local`, `etcd://` or `etcds://HOST:PORT,...`, or `zk://HOST:PORT,...`.
+/// The store as it is given: `static:NAME`, `local`, `etcd://` or `etcds://HOST:PORT,...`, `zk://HOST:PORT,...` or
+/// `peers://ADDRESS:PORT,...`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Store {
     /// A name given by hand.
@@ -24,6 +26,8 @@ pub enum Store {
     ZooKeeper(ZooKeeperAddress),
     /// A ZooKeeper's address that has a password in it; see [`EtcdWithPassword`](Store::EtcdWithPassword).
     ZooKeeperWithPassword,
+    /// A pool of names shared by nodes some of which are its witnesses.
+    Peers(PeersAddress),
 }
 
 impl Store {
@@ -51,6 +55,9 @@ impl FromStr for Store {
                 address => Ok(Self::ZooKeeper(address?)),
             };
         }
+        if let Some(address) = text.strip_prefix("peers://") {
+            return Ok(Self::Peers(address.parse()?));
+        }
         match text.split_once(':') {
             Some(("static", name)) => Ok(Self::Static(name.parse()?)),
             None if text == "local" => Ok(Self::Local),
@@ -75,9 +82,13 @@ pub enum StoreError {
     /// `zk://` with something that is no ensemble.
     #[error(transparent)]
     ZooKeeper(#[from] ZooKeeperAddressError),
+    /// `peers://` with something that is no list of witnesses.
+    #[error(transparent)]
+    Peers(#[from] PeersAddressError),
     /// None of the stores.
     #[error(
-        "unknown store {store:?}; the stores are static:NAME, local, etcd:// or etcds://HOST:PORT,... and zk://HOST:PORT,..."
+        "unknown store {store:?}; the stores are static:NAME, local, etcd:// or etcds://HOST:PORT,..., zk://HOST:PORT,... and \
+         peers://ADDRESS:PORT,..."
     )]
     Unknown {
         /// The text.
@@ -90,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_store_is_static_with_a_name_or_local_or_an_etcd_or_a_zookeeper() {
+    fn a_store_is_static_with_a_name_or_local_or_an_etcd_or_a_zookeeper_or_witnesses() {
         assert_eq!("static:ns1".parse(), Ok(Store::Static("ns1".parse().unwrap())));
         assert_eq!("local".parse(), Ok(Store::Local));
         assert_eq!("etcd://a:1,b:2".parse(), Ok(Store::Etcd("a:1,b:2".parse().unwrap())));
@@ -98,6 +109,7 @@ mod tests {
         assert_eq!("etcd://nsid:secret@a b".parse(), Ok(Store::EtcdWithPassword));
         assert_eq!("zk://a:1,b:2/x".parse(), Ok(Store::ZooKeeper("a:1,b:2/x".parse().unwrap())));
         assert_eq!("zk://nsid:secret@a b".parse(), Ok(Store::ZooKeeperWithPassword));
+        assert_eq!("peers://10.0.0.1".parse(), Ok(Store::Peers("10.0.0.1".parse().unwrap())));
     }
 
     #[test]
@@ -106,6 +118,7 @@ mod tests {
         assert_eq!("static:".parse::<Store>(), Err(StoreError::Name(NameError::Empty)));
         assert!(matches!("etcd://".parse::<Store>(), Err(StoreError::Etcd(_))));
         assert!(matches!("zk://".parse::<Store>(), Err(StoreError::ZooKeeper(_))));
+        assert!(matches!("peers://".parse::<Store>(), Err(StoreError::Peers(_))));
         for store in
             ["", "Local", "local:", "etcd", "etcd:192.0.2.1:2379", "https://a", "zk", "zookeeper://a", "ns1"]
         {

@@ -108,7 +108,7 @@ impl Agreement {
         }
     }
 
-    fn read(stored: &[u8]) -> Result<Self, Disagreement> {
+    pub(super) fn read(stored: &[u8]) -> Result<Self, Disagreement> {
         serde_json::from_slice(stored).map_err(|error| Disagreement::unreadable(stored, &error))
     }
 }

@@ -18,6 +18,8 @@ pub enum Place {
     Etcd(Cluster),
     /// In ZooKeeper.
     ZooKeeper(Ensemble),
+    /// In the memory of some of the nodes themselves.
+    Peers(Quorum),
 }
 
 /// A claimant of a pool in some place. Each is on the heap, so that none reserves what another takes.
@@ -28,6 +30,8 @@ pub enum AnyStore {
     Etcd(Box<Etcd>),
     /// In ZooKeeper.
     ZooKeeper(Box<ZooKeeper>),
+    /// Among the nodes themselves.
+    Peers(Box<Peers>),
 }
 
 impl Place {
@@ -37,6 +41,7 @@ impl Place {
             Self::Local => Kind::Local,
             Self::Etcd(_) => Kind::Etcd,
             Self::ZooKeeper(_) => Kind::ZooKeeper,
+            Self::Peers(_) => Kind::Peers,
         }
     }
 
@@ -53,6 +58,7 @@ impl Place {
             Self::ZooKeeper(Ensemble { endpoints, path, .. }) => {
                 format!("zk://{}{path}/{pool}", endpoints.join(","))
             }
+            Self::Peers(Quorum { list, .. }) => format!("peers://{list}/{pool}"),
         }
     }
 
@@ -61,6 +67,7 @@ impl Place {
         match self {
             Self::Local => AnyStore::local(incarnation, agreement, ttl),
             Self::Etcd(cluster) => AnyStore::etcd(cluster, incarnation, agreement, ttl),
+            Self::Peers(quorum) => AnyStore::peers(quorum, incarnation, agreement, ttl),
             Self::ZooKeeper(ensemble) => {
                 AnyStore::ZooKeeper(Box::new(ZooKeeper::new(ensemble, incarnation, agreement, ttl)))
             }
@@ -72,6 +79,7 @@ impl Place {
         match self {
             Self::Local => AnyStore::local(incarnation, agreement, ttl),
             Self::Etcd(cluster) => AnyStore::etcd(cluster, incarnation, agreement, ttl),
+            Self::Peers(quorum) => AnyStore::peers(quorum, incarnation, agreement, ttl),
             // By a session that is kept nowhere: it is not the claim's.
             Self::ZooKeeper(ensemble) => {
                 let zookeeper = ZooKeeper::keeping(None, ensemble, incarnation, agreement, ttl);
@@ -90,6 +98,10 @@ impl AnyStore {
     fn etcd(cluster: Cluster, incarnation: Incarnation, agreement: Agreement, ttl: Duration) -> Self {
         Self::Etcd(Box::new(Etcd::new(cluster, incarnation, agreement, ttl)))
     }
+
+    fn peers(quorum: Quorum, incarnation: Incarnation, agreement: Agreement, ttl: Duration) -> Self {
+        Self::Peers(Box::new(Peers::new(quorum, incarnation, agreement, ttl)))
+    }
 }
 
 impl Store for AnyStore {
@@ -98,6 +110,7 @@ impl Store for AnyStore {
             Self::Local(store) => store.renewals(),
             Self::Etcd(store) => store.renewals(),
             Self::ZooKeeper(store) => store.renewals(),
+            Self::Peers(store) => store.renewals(),
         }
     }
 
@@ -106,6 +119,7 @@ impl Store for AnyStore {
             Self::Local(store) => store.claim(progress).await,
             Self::Etcd(store) => store.claim(progress).await,
             Self::ZooKeeper(store) => store.claim(progress).await,
+            Self::Peers(store) => store.claim(progress).await,
         }
     }
 
@@ -114,6 +128,7 @@ impl Store for AnyStore {
             Self::Local(store) => store.renew().await,
             Self::Etcd(store) => store.renew().await,
             Self::ZooKeeper(store) => store.renew().await,
+            Self::Peers(store) => store.renew().await,
         }
     }
 
@@ -122,6 +137,7 @@ impl Store for AnyStore {
             Self::Local(store) => store.lost().await,
             Self::Etcd(store) => store.lost().await,
             Self::ZooKeeper(store) => store.lost().await,
+            Self::Peers(store) => store.lost().await,
         }
     }
 
@@ -130,6 +146,7 @@ impl Store for AnyStore {
             Self::Local(store) => store.resume(slot, token).await,
             Self::Etcd(store) => store.resume(slot, token).await,
             Self::ZooKeeper(store) => store.resume(slot, token).await,
+            Self::Peers(store) => store.resume(slot, token).await,
         }
     }
 
@@ -138,6 +155,7 @@ impl Store for AnyStore {
             Self::Local(store) => store.release().await,
             Self::Etcd(store) => store.release().await,
             Self::ZooKeeper(store) => store.release().await,
+            Self::Peers(store) => store.release().await,
         }
     }
 }
@@ -148,6 +166,7 @@ impl Directory for AnyStore {
             Self::Local(store) => store.names().await,
             Self::Etcd(store) => store.names().await,
             Self::ZooKeeper(store) => store.names().await,
+            Self::Peers(store) => store.names().await,
         }
     }
 }

@@ -379,7 +379,7 @@ pub(crate) async fn the_directory_shows_who_has_which_slot_and_how_many_wait<P: 
 const HOST: &str = "host.test";
 
 /// A claimant's, on the node of that name.
-fn incarnation(nonce: Nonce, node: &str) -> Incarnation {
+pub(crate) fn incarnation(nonce: Nonce, node: &str) -> Incarnation {
     Incarnation::new(nonce, NodeId::of(node, "test", 0), HOST.to_owned())
 }
 

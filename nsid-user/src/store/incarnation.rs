@@ -85,6 +85,16 @@ impl NodeId {
         hmac.update(format!("nsid/{instance}/{service}").as_bytes());
         Self(digits(&hmac.finalize().into_bytes()[..BYTES]))
     }
+
+    /// As it is sent: its number, and no node's if it is none.
+    pub(super) fn to_bytes(&self) -> [u8; 16] {
+        u128::from_str_radix(&self.0, 16).unwrap_or_default().to_be_bytes()
+    }
+
+    /// From what [`to_bytes`](NodeId::to_bytes) makes of it.
+    pub(super) fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(digits(&bytes))
+    }
 }
 
 impl fmt::Display for NodeId {

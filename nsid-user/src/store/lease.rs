@@ -11,8 +11,7 @@ const DRIFT: u32 = 50;
 ///
 /// **Invariant:** the count begins when the request is sent. From the reply's arrival it would end later than the
 /// store's own count, by as long as the reply took (for a process that was stopped, any length), and two
-/// nodes would say one name. So the start cannot be given: [`Lease::ask`] is the only way to make a lease, and it
-/// reads the clock before the request exists.
+/// nodes would say one name. So [`Lease::ask`] reads the clock before the request exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lease {
     sent: BootTime,
@@ -31,6 +30,11 @@ impl Lease {
         let sent = BootTime::now();
         let (granted, reply) = request(sent).await?;
         Ok((Self { sent, ttl: ttl.min(granted) }, reply))
+    }
+
+    /// That of a store which keeps by itself when it sent the requests that count: [`nsid_peers`] does.
+    pub(super) fn counted(sent: BootTime, ttl: Duration) -> Self {
+        Self { sent, ttl }
     }
 
     /// When the request for it was sent.

@@ -21,6 +21,7 @@ mod lease;
 mod local;
 mod nonce;
 pub mod order;
+pub mod peers;
 mod progress;
 pub mod zookeeper;
 
@@ -38,6 +39,7 @@ pub use incarnation::{Incarnation, NodeId};
 pub use lease::Lease;
 pub use local::Local;
 pub use nonce::{Nonce, NonceError};
+pub use peers::{ClusterKey, ClusterKeyError, Peers, Quorum};
 pub use progress::{ClaimStatus, Kind, Progress, State, StoreStatus};
 pub use zookeeper::{Ensemble, ZooKeeper};
 

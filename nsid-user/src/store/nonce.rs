@@ -68,6 +68,16 @@ impl Nonce {
         self.keep(path).map_err(|source| NonceError::File { path: path.to_owned(), source })
     }
 
+    /// As it is sent.
+    pub(super) fn to_bytes(self) -> [u8; 16] {
+        self.0.to_be_bytes()
+    }
+
+    /// From what [`to_bytes`](Nonce::to_bytes) makes of it.
+    pub(super) fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(u128::from_be_bytes(bytes))
+    }
+
     /// That of one service of the incarnation, so that two of them can be in one pool.
     #[must_use]
     pub fn of_service(self, service: u32) -> Self {

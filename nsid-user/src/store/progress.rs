@@ -40,6 +40,8 @@ pub enum Kind {
     /// The slots of a pool in ZooKeeper.
     #[serde(rename = "zookeeper")]
     ZooKeeper,
+    /// The slots of a pool that some of the nodes are witnesses of.
+    Peers,
 }
 
 impl fmt::Display for Kind {
@@ -49,6 +51,7 @@ impl fmt::Display for Kind {
             Self::Local => "local",
             Self::Etcd => "etcd",
             Self::ZooKeeper => "zookeeper",
+            Self::Peers => "peers",
         })
     }
 }

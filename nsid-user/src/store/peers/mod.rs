@@ -1,0 +1,259 @@
+//! `peers://`: the slots of a pool with no store at all: some nodes of the cluster are its witnesses, in memory.
+//!
+//! What claimants and witnesses do is in [`nsid_peers`], which has no sockets and no clock; here are those. A [`Peers`] is
+//! one claimant, with a socket of its own that it sends from and listens to while it is asked for something. A [`Witness`]
+//! is that of one address of the list, for all pools.
+//!
+//! **Invariant:** what goes into a message of a claimant or a witness, and what comes of one, is decided in [`nsid_peers`].
+
+mod quorum;
+mod rate;
+mod record;
+mod roll;
+mod seal;
+mod wire;
+mod witness;
+
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use nsid_peers::{Claim, Claimant, End, Hold, Id, Message, Order, Problem, Rules, State, Waits, Who};
+
+pub use self::quorum::{List, Quorum, is_near};
+use self::seal::OpenError;
+pub use self::seal::{ClusterKey, ClusterKeyError};
+use self::wire::{Wire, boot_time, now};
+pub use self::witness::{Witness, WitnessError};
+use super::{Agreement, ClaimError, Grant, Incarnation, Lease, Progress, RenewError, Store, Unreachable};
+use crate::clock::BootTime;
+use crate::pace::until;
+
+/// How often a lease is renewed in its length: each time in a datagram that may be lost.
+const RENEWALS: u32 = 5;
+
+/// How long who expects others waits for them before names are given out all the same.
+const EXPECTS: Duration = Duration::from_secs(30);
+
+/// Witnesses that have not answered for so long are said not to.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The longest name of a host that is told to the others.
+const MAX_HOST: usize = 64;
+
+/// A claimant of a pool that witnesses keep.
+pub struct Peers {
+    quorum: Quorum,
+    incarnation: Incarnation,
+    agreement: Agreement,
+    ttl: Duration,
+    claimant: Claimant,
+    wire: Option<Wire>,
+    /// Witnesses that say that they cannot open what this node sends, or whose messages it cannot open.
+    sealed_otherwise: Option<(SocketAddr, OpenError)>,
+}
+
+impl Peers {
+    /// A claimant of the pool of that agreement. All of a pool's claimants give the same list; their times may differ.
+    pub fn new(quorum: Quorum, incarnation: Incarnation, agreement: Agreement, ttl: Duration) -> Self {
+        let claimant = claimant(&quorum, &incarnation, &agreement, ttl);
+        Self { quorum, incarnation, agreement, ttl, claimant, wire: None, sealed_otherwise: None }
+    }
+
+    /// Sends and receives until `what` the claimant is at yields something.
+    async fn drive<T>(&mut self, mut what: impl FnMut(&Self) -> Option<T>) -> Result<T, Unreachable> {
+        if self.wire.is_none() {
+            self.wire = Some(Wire::to(&self.quorum).map_err(Unreachable::new)?);
+        }
+        loop {
+            let now = now();
+            let mut out = Vec::new();
+            self.claimant.tick(now, &mut out);
+            let wire = self.wire.as_ref().ok_or_else(|| Unreachable::new("no socket"))?;
+            wire.send(out);
+            if let Some(yielded) = what(self) {
+                return Ok(yielded);
+            }
+            let look = now.after(PATIENCE / 2);
+            let wake = self.claimant.wake(now).map_or(look, |wake| wake.min(look));
+            tokio::select! {
+                biased;
+                (from, message) = wire.receive() => self.take(from, message),
+                () = until(boot_time(wake)) => {}
+            }
+        }
+    }
+
+    fn take(&mut self, from: SocketAddr, message: Result<Message, OpenError>) {
+        // Of a witness at one address, a stranger at another one could tell anything.
+        let Some(witness) = self.quorum.list.place(from) else { return };
+        match message {
+            Ok(Message::Reply(reply)) => {
+                self.sealed_otherwise = self.sealed_otherwise.take().filter(|(other, _)| *other != from);
+                self.claimant.receive(now(), witness, &reply);
+            }
+            Ok(_) => {}
+            Err(error) => self.sealed_otherwise = Some((from, error)),
+        }
+    }
+
+    /// Until a majority has granted more time, counted from `since` or later; nothing if it says that there is none.
+    async fn lease(&mut self, since: nsid_peers::Time) -> Result<Option<Lease>, Unreachable> {
+        let ended = self.drive(|own| match own.claimant.state() {
+            State::Held(hold) if hold.counted.from >= since => Some(Ok(hold)),
+            State::Ended(end) => Some(Err(end)),
+            _ => None,
+        });
+        match ended.await? {
+            Ok(hold) => Ok(Some(lease(&hold))),
+            Err(End::Lost) => Ok(None),
+            Err(End::Lapsed) => Err(Unreachable::new("no majority of the witnesses has answered in time")),
+        }
+    }
+
+    /// Tells why it has no slot yet.
+    fn report(&self, waits: &Waits, since: BootTime, progress: &Progress) {
+        match waits {
+            Waits::Slot(_) => progress.waiting(),
+            Waits::Grants => progress.claiming(),
+            Waits::Claimants(seen) => {
+                log::debug!("{progress}: {seen} of {} nodes are there", self.quorum.expected);
+                progress.claiming();
+            }
+            Waits::Silence(_) | Waits::Answers(_) | Waits::Problem(_) => {
+                if since.saturating_add(PATIENCE).passed() {
+                    progress.unreachable(&Unreachable::new(self.hindrance(waits)));
+                }
+            }
+        }
+    }
+
+    /// What keeps it from having a slot, for people.
+    fn hindrance(&self, waits: &Waits) -> String {
+        match waits {
+            Waits::Slot(_) | Waits::Grants | Waits::Claimants(_) => "it is not its turn".to_owned(),
+            Waits::Silence(left) => {
+                format!(
+                    "a majority of the witnesses was started lately, and grants nothing for about {left:.0?}"
+                )
+            }
+            Waits::Answers(deaf) => match &self.sealed_otherwise {
+                Some((witness, error)) => format!("a message of {witness}: {error}"),
+                None => format!(
+                    "no majority of {} witnesses answers: nothing from {}",
+                    self.quorum.list.witnesses().len(),
+                    deaf.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+                ),
+            },
+            Waits::Problem(Problem::OtherList { witness, list }) => format!(
+                "{witness} was given other witnesses: {list} there, {} here; give all nodes the same list",
+                self.quorum.list
+            ),
+            Waits::Problem(Problem::Full { witness }) => format!("{witness} takes no more claimants"),
+            Waits::Problem(Problem::OtherTerms { witness, .. }) => format!("{witness} has another pool"),
+        }
+    }
+
+    /// What the terms that a witness has are against those of this claimant.
+    fn disagrees(&self, witness: SocketAddr, terms: &str) -> Option<ClaimError> {
+        let stored = terms.as_bytes();
+        let disagreement =
+            self.agreement.check(stored).and_then(|()| self.agreement.check_beside(stored)).err()?;
+        let is_same_pool = Agreement::read(stored).is_ok_and(|other| other.pool() == self.agreement.pool());
+        let disagreement = match self.agreement.check_beside(stored) {
+            Err(entangled) if !is_same_pool => entangled,
+            _ => disagreement,
+        };
+        Some(ClaimError::Disagrees {
+            store: format!("what the witness {witness} was told first"),
+            disagreement,
+        })
+    }
+}
+
+/// One that wants nothing yet. Its place in the line is that of now.
+fn claimant(quorum: &Quorum, incarnation: &Incarnation, agreement: &Agreement, ttl: Duration) -> Claimant {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let order = Order {
+        start: since.as_millis().try_into().unwrap_or(u64::MAX),
+        node: Id(incarnation.node.to_bytes()),
+        nonce: Id(incarnation.nonce.to_bytes()),
+    };
+    let mut host = incarnation.host.clone();
+    while host.len() > MAX_HOST {
+        host.pop();
+    }
+    let claim = Claim {
+        list: quorum.list.clone(),
+        who: Who { order, host: host.into() },
+        terms: Arc::from(agreement.to_json()),
+        lease: ttl,
+        expected: quorum.expected,
+        patience: EXPECTS,
+        number: now().as_nanos(),
+    };
+    Claimant::new(Rules::default(), claim)
+}
+
+fn lease(hold: &Hold) -> Lease {
+    Lease::counted(boot_time(hold.counted.from), hold.counted.lease)
+}
+
+impl Store for Peers {
+    fn renewals(&self) -> u32 {
+        RENEWALS
+    }
+
+    async fn claim(&mut self, progress: &Progress) -> Result<Grant, ClaimError> {
+        let since = BootTime::now();
+        self.claimant.claim(now());
+        loop {
+            let claimed = self.drive(|own| match own.claimant.state() {
+                State::Held(hold) => Some(Ok(hold)),
+                State::Ended(_) => Some(Err(None)),
+                State::Seeking(Waits::Problem(Problem::OtherTerms { witness, terms })) => {
+                    own.disagrees(witness, &terms).map(|error| Err(Some(error)))
+                }
+                State::Seeking(waits) => {
+                    own.report(&waits, since, progress);
+                    None
+                }
+                _ => None,
+            });
+            match claimed.await {
+                Ok(Ok(hold)) => {
+                    return Ok(Grant { slot: hold.slot, token: hold.token, lease: lease(&hold) });
+                }
+                Ok(Err(None)) => self.claimant.claim(now()),
+                Ok(Err(Some(error))) => return Err(error),
+                Err(reason) => {
+                    progress.unreachable(&reason);
+                    until(BootTime::now().saturating_add(PATIENCE)).await;
+                }
+            }
+        }
+    }
+
+    async fn renew(&mut self) -> Result<Lease, RenewError> {
+        if !matches!(self.claimant.state(), State::Held(_)) {
+            return Err(RenewError::Lost);
+        }
+        let since = now();
+        self.claimant.renew(since);
+        self.lease(since).await?.ok_or(RenewError::Lost)
+    }
+
+    async fn resume(&mut self, slot: u32, token: u64) -> Result<Lease, RenewError> {
+        let since = now();
+        self.claimant.resume(since, slot, token);
+        self.lease(since).await?.ok_or(RenewError::Lost)
+    }
+
+    async fn release(&mut self) -> Result<(), Unreachable> {
+        self.claimant.release(now());
+        self.drive(|own| matches!(own.claimant.state(), State::Released).then_some(())).await
+    }
+}

@@ -1,0 +1,300 @@
+//! A witness at work: one socket at one address of the list, and a [`nsid_peers::Witness`] for each pool that is claimed
+//! from.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use nsid_peers::{
+    Beginning, Epoch, Message, Outgoing, Reply, Request, Rules, Speech, Standing, Time, TooMany, Verdict,
+    Witness as Pool,
+};
+
+use super::quorum::Quorum;
+use super::rate::Rates;
+use super::record::Records;
+use super::seal::OpenError;
+use super::wire::{Wire, boot_time, now};
+use crate::clock::BootTime;
+use crate::pace::until;
+use crate::store::Agreement;
+
+/// How many pools a witness keeps at a time.
+const POOLS: usize = 64;
+
+/// So many datagrams are dealt with before anything else is looked at.
+const BATCH: usize = 256;
+
+/// Between two warnings of what cannot be opened.
+const WARNINGS: Duration = Duration::from_mins(1);
+
+/// A witness of a list, which lasts as long as this.
+pub struct Witness {
+    address: SocketAddr,
+    quorum: Quorum,
+    wire: Wire,
+    records: Records,
+    epoch: Epoch,
+    /// The longest lease that it grants.
+    lease: Duration,
+    standing: Standing,
+    /// By what tells a pool from the others.
+    pools: BTreeMap<String, Kept>,
+    rates: Rates,
+    has_left_record: bool,
+    /// What was said last of whether it speaks.
+    told: Option<Vec<SocketAddr>>,
+    warned: Option<BootTime>,
+}
+
+struct Kept {
+    terms: String,
+    pool: Pool,
+}
+
+/// Why there is no witness.
+#[derive(Debug, thiserror::Error)]
+pub enum WitnessError {
+    /// Its address cannot be used.
+    #[error(
+        "cannot be a witness at {address}: {source}; free that port, or take another in the list of every node"
+    )]
+    Bind {
+        /// Which.
+        address: SocketAddr,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// What an earlier witness left cannot be read or written.
+    #[error("cannot be a witness at {address}: {}: {source}", path.display())]
+    Record {
+        /// Which.
+        address: SocketAddr,
+        /// Its file.
+        path: std::path::PathBuf,
+        /// What is wrong with it.
+        source: io::Error,
+    },
+    /// Too many of the list are others than before.
+    #[error("cannot be a witness at {address}: {source}, or stop all of them for one lease first")]
+    List {
+        /// Which.
+        address: SocketAddr,
+        /// What was, and what is to be.
+        source: TooMany,
+    },
+    /// No random numbers.
+    #[error("cannot be a witness: {0}")]
+    Random(#[from] getrandom::Error),
+}
+
+impl Witness {
+    /// That of the list at `address`, which is one of this host's. It grants leases of up to `lease`.
+    pub fn open(quorum: Quorum, address: SocketAddr, lease: Duration) -> Result<Self, WitnessError> {
+        Self::open_with(Records::of(address), quorum, address, lease)
+    }
+
+    pub(super) fn open_with(
+        records: Records,
+        quorum: Quorum,
+        address: SocketAddr,
+        lease: Duration,
+    ) -> Result<Self, WitnessError> {
+        // Bound before the record is read: of two at one address, there is one only.
+        let wire = Wire::at(address, &quorum).map_err(|source| WitnessError::Bind { address, source })?;
+        let path = || records.path().to_owned();
+        let record =
+            records.read().map_err(|source| WitnessError::Record { address, path: path(), source })?;
+        let epoch = Epoch(getrandom::u64()?);
+        let list = quorum.list.clone();
+        let standing = Standing::new(Rules::default(), now(), (list, address), epoch, lease, record.as_ref())
+            .map_err(|source| WitnessError::List { address, source })?;
+        Ok(Self {
+            address,
+            quorum,
+            wire,
+            records,
+            epoch,
+            lease,
+            standing,
+            pools: BTreeMap::new(),
+            rates: Rates::default(),
+            has_left_record: false,
+            told: None,
+            warned: None,
+        })
+    }
+
+    /// Answers for ever.
+    pub async fn serve(mut self) {
+        let mut out = Vec::new();
+        loop {
+            let wake = self.tick(&mut out);
+            self.wire.send(out.drain(..));
+            tokio::select! {
+                biased;
+                received = self.wire.receive() => {
+                    self.take(received, &mut out);
+                    for _ in 1..BATCH {
+                        let Some(received) = self.wire.try_receive() else { break };
+                        self.take(received, &mut out);
+                        self.wire.send(out.drain(..));
+                    }
+                }
+                () = until(boot_time(wake)) => {}
+            }
+        }
+    }
+
+    /// Does what is due; when there is more to do.
+    fn tick(&mut self, out: &mut Vec<Outgoing>) -> Time {
+        let now = now();
+        self.standing.tick(now, out);
+        let speech = self.speech(now);
+        self.tell(speech);
+        self.pools.retain(|_, kept| {
+            kept.pool.tick(now, speech, out);
+            !kept.pool.is_idle()
+        });
+        self.pools.values().map(|kept| kept.pool.wake()).fold(self.standing.wake(), Time::min)
+    }
+
+    /// Whether it grants anything. It does not before its record is left, by which the next one at its address knows.
+    fn speech(&mut self, now: Time) -> Speech {
+        let speech = self.standing.speech(now);
+        if speech != Speech::Speaks || self.has_left_record {
+            return speech;
+        }
+        match self.records.leave(&self.standing.record(), None) {
+            Ok(()) => {
+                self.has_left_record = true;
+                speech
+            }
+            Err(error) => {
+                self.warn(format_args!("grants nothing: {}: {error}", self.records.path().display()));
+                Speech::Silent { left: Duration::from_secs(1) }
+            }
+        }
+    }
+
+    /// Says for people, once, whether it speaks, and what for it does not.
+    fn tell(&mut self, speech: Speech) {
+        let missing = self.standing.missing();
+        if self.told.as_ref() == Some(&missing) && !(speech == Speech::Speaks && !self.has_left_record) {
+            return;
+        }
+        match speech {
+            Speech::Speaks => log::info!("witness {}: grants names", self.address),
+            Speech::Silent { left } if missing.is_empty() => {
+                log::info!("witness {}: grants nothing for {left:.1?}: one before it may have", self.address);
+            }
+            Speech::Silent { .. } => {
+                let missing: Vec<_> = missing.iter().map(ToString::to_string).collect();
+                log::info!("witness {}: grants nothing until {} answer", self.address, missing.join(" and "));
+            }
+        }
+        self.told = Some(missing);
+    }
+
+    fn take(&mut self, (from, message): (SocketAddr, Result<Message, OpenError>), out: &mut Vec<Outgoing>) {
+        if !self.rates.admit(from.ip()) {
+            return;
+        }
+        let now = now();
+        match message {
+            Ok(Message::Request(request)) => self.judge(now, from, &request, out),
+            Ok(Message::Call(call)) => {
+                if let Some(echo) = self.standing.called(from, &call) {
+                    out.push(Outgoing { to: from, message: Message::Echo(echo) });
+                }
+            }
+            Ok(Message::Echo(echo)) => self.standing.echoed(now, from, &echo),
+            Ok(Message::Ask(ask)) => {
+                let page = match self.pools.get(&*ask.pool) {
+                    Some(kept) => kept.pool.page(now, &ask),
+                    None => nsid_peers::Page {
+                        number: ask.number,
+                        list: self.quorum.list.clone(),
+                        terms: "".into(),
+                        entries: Vec::new(),
+                        next: None,
+                        waiting: 0,
+                    },
+                };
+                out.push(Outgoing { to: from, message: Message::Page(page) });
+            }
+            // For claimants.
+            Ok(Message::Reply(_) | Message::Page(_)) => {}
+            Err(error @ OpenError::Key) => {
+                self.wire.complain(from);
+                self.warn(format_args!("a message of {from}: {error}"));
+            }
+            Err(error @ OpenError::Theirs) => self.warn(format_args!("{from}: {error}")),
+            Err(error @ (OpenError::Stranger | OpenError::Decode(_))) => {
+                self.warn(format_args!("a message of {from}: {error}"));
+            }
+        }
+    }
+
+    fn judge(&mut self, now: Time, from: SocketAddr, request: &Request, out: &mut Vec<Outgoing>) {
+        let speech = self.speech(now);
+        // Of another format, perhaps. Who sent it is told nothing that it could not read either.
+        let Ok(agreement) = Agreement::read(request.terms.as_bytes()) else { return };
+        let name = agreement.pool();
+        if !self.pools.contains_key(&name) {
+            let entangled = |kept: &&Kept| agreement.check_beside(kept.terms.as_bytes()).is_err();
+            let verdict = match self.pools.values().find(entangled) {
+                Some(other) => Some(Verdict::OtherTerms(other.terms.as_str().into())),
+                None if self.pools.len() >= POOLS => Some(Verdict::Full),
+                None => None,
+            };
+            if let Some(verdict) = verdict {
+                let to = request.who.order.nonce;
+                let reply = Reply { to, epoch: self.epoch, stamp: now, number: request.number, verdict };
+                out.push(Outgoing { to: from, message: Message::Reply(reply) });
+                return;
+            }
+        }
+        let kept = self.pools.entry(name).or_insert_with(|| Kept {
+            terms: request.terms.to_string(),
+            pool: Pool::new(
+                Rules::default(),
+                Beginning {
+                    list: self.quorum.list.clone(),
+                    epoch: self.epoch,
+                    lease: self.lease,
+                    terms: request.terms.clone(),
+                    limit: agreement.limit(),
+                    highest: micros_since_1970(),
+                },
+            ),
+        });
+        kept.pool.receive(now, from, request, speech, out);
+    }
+
+    fn warn(&mut self, what: std::fmt::Arguments<'_>) {
+        if self.warned.is_none_or(|warned| warned.saturating_add(WARNINGS).passed()) {
+            self.warned = Some(BootTime::now());
+            log::warn!("witness {}: {what}", self.address);
+        } else {
+            log::debug!("witness {}: {what}", self.address);
+        }
+    }
+}
+
+impl Drop for Witness {
+    /// What it granted lasts for a lease from now at most.
+    fn drop(&mut self) {
+        if self.has_left_record
+            && let Err(error) = self.records.leave(&self.standing.record(), Some(BootTime::now()))
+        {
+            log::debug!("{}: {error}", self.records.path().display());
+        }
+    }
+}
+
+fn micros_since_1970() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    since.as_micros().try_into().unwrap_or(u64::MAX)
+}

@@ -128,12 +128,15 @@ fn an_agent_with_a_name_from_zookeeper_takes_at_most_12_mb_of_memory() {
     assert!(kib <= 12 * 1024, "{kib} KiB");
 }
 
+/// The longest for which the promise holds.
+const TICK: Duration = Duration::from_millis(500);
+
 /// Three servers, each on an address of its own behind the hub's.
 fn ensemble(hub: &Namespace) -> Vec<ZooKeeper> {
     let addresses = ["10.77.250.1", "10.77.250.2", "10.77.250.3"];
     hub.ip_batch(&addresses.map(|address| format!("addr add {address}/32 dev lo")));
     let places = addresses.map(|address| (hub, address.parse::<IpAddr>().expect("an address")));
-    ZooKeeper::start_ensemble(&places)
+    ZooKeeper::start_ensemble(&places, TICK)
 }
 
 #[test]
@@ -180,14 +183,18 @@ const PASSWORD: &str = "correct-horse";
 /// A ZooKeeper in which the node `/nsid` is the user `nsid`'s: to look, and to make pools below.
 fn guarded() -> Cluster {
     let cluster = Cluster::new(Store::ZooKeeper, 1);
-    let told = cluster.zookeeper().cli(
-        &cluster.star.hub,
+    guard(cluster.zookeeper(), &cluster.star.hub);
+    cluster
+}
+
+fn guard(zookeeper: &ZooKeeper, hub: &Namespace) {
+    let told = zookeeper.cli(
+        hub,
         &format!(
             "addauth digest nsid:{PASSWORD}\ncreate /nsid\nsetAcl /nsid auth:nsid:{PASSWORD}:cr\ngetAcl /nsid"
         ),
     );
     assert!(told.contains("'digest,'nsid:") && told.contains(": cr"), "{told}");
-    cluster
 }
 
 fn spawn_as_user(cluster: &Cluster, user_at: &str, password: Option<&str>) -> Agent {
@@ -212,7 +219,9 @@ fn who_has_no_rights_ends_at_once_and_the_error_tells_what_to_do() {
         let stderr = agent.stderr();
         assert_eq!(status.code(), Some(1), "{user_at}: {stderr}");
         let error = stderr.lines().find(|line| line.starts_with("error: ")).expect("an error");
-        for part in ["no rights", "/nsid", "zk://USER@HOST:PORT", "NSID_ZOOKEEPER_PASSWORD"] {
+        for part in
+            ["no rights", "/nsid", "zk://USER@HOST:PORT", "NSID_ZOOKEEPER_PASSWORD"]
+        {
             assert!(error.contains(part), "{user_at}: no {part:?}: {error}");
         }
         assert_eq!(agent.stdout(), "");

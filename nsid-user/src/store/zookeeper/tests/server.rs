@@ -30,7 +30,7 @@ const MACHINE: [&str; 7] = [
 const CLASS_PATH: &str = "/usr/share/java/zookeeper.jar";
 
 /// Killed on Drop.
-pub(super) struct Server {
+pub(in crate::store::zookeeper) struct Server {
     port: u16,
     directory: TempDir,
     process: Option<Child>,
@@ -38,7 +38,7 @@ pub(super) struct Server {
 
 impl Server {
     /// One that answers.
-    pub(super) fn start() -> Self {
+    pub(in crate::store::zookeeper) fn start() -> Self {
         let mut server = Self::stopped();
         server.run();
         server
@@ -61,7 +61,7 @@ impl Server {
         Self { port, directory, process: None }
     }
 
-    pub(super) fn endpoint(&self) -> String {
+    pub(in crate::store::zookeeper) fn endpoint(&self) -> String {
         format!("{}:{}", Ipv4Addr::LOCALHOST, self.port)
     }
 

@@ -1,9 +1,17 @@
 //! Names from a real ZooKeeper: who gets which, who waits, what an outage does, and whom ZooKeeper refuses.
 
-use std::{fs, net::IpAddr, process::Command, thread, time::Duration};
+use std::{
+    fs,
+    net::{IpAddr, SocketAddr},
+    path::Path,
+    process::Command,
+    thread,
+    time::Duration,
+};
 
 use nsid_tests::{
     agent::{Agent, Instance, binary, run_command},
+    authority::{Authority, Identity},
     cluster::{Cluster, Store},
     netns::Namespace,
     patience::{until, within},
@@ -220,7 +228,7 @@ fn who_has_no_rights_ends_at_once_and_the_error_tells_what_to_do() {
         assert_eq!(status.code(), Some(1), "{user_at}: {stderr}");
         let error = stderr.lines().find(|line| line.starts_with("error: ")).expect("an error");
         for part in
-            ["no rights", "/nsid", "zk://USER@HOST:PORT", "NSID_ZOOKEEPER_PASSWORD"]
+            ["no rights", "/nsid", "zk://USER@HOST:PORT", "--password-file", "NSID_ZOOKEEPER_PASSWORD"]
         {
             assert!(error.contains(part), "{user_at}: no {part:?}: {error}");
         }
@@ -263,4 +271,59 @@ fn a_session_of_another_length_than_was_asked_for_is_told() {
     agent.ready();
     until(PATIENCE, "the log to tell of it", || agent.logged("maxSessionTimeout") == 1);
     assert!(agent.stderr().contains("600s where 1200s was asked for"), "{}", agent.stderr());
+}
+
+#[test]
+fn over_tls_an_agent_has_its_name_as_a_user_and_whom_either_side_does_not_believe_is_told_so() {
+    let star = Star::new(Prefix::Test, 1);
+    let address = star.addresses.v4.into();
+    let (authority, other) = (Authority::new(), Authority::new());
+    let zookeeper = ZooKeeper::start_over_tls(&star.hub, address, &authority);
+    guard(&zookeeper, &star.hub);
+    let passwords = tempfile::tempdir().expect("room for a password");
+    let password = passwords.path().join("password");
+    fs::write(&password, format!("{PASSWORD}\n")).expect("room for a password");
+    let identities = [authority.certify(star.nodes[0].addresses.v4.into()), other.certify(address)];
+    let pool = Pool::new(Prefix::Test);
+    let spawn = |endpoint: SocketAddr, authority: &Authority, identity: Option<&Identity>| {
+        let path = |path: &Path| path.to_str().expect("a path in UTF-8").to_owned();
+        let mut arguments = ["--iface", INTERFACE, "--ttl", "5s"].map(str::to_owned).to_vec();
+        arguments.extend(["--store".to_owned(), format!("zks://nsid@{endpoint}/nsid")]);
+        arguments.extend(["--pattern".to_owned(), pool.pattern()]);
+        arguments.extend(["--ca".to_owned(), path(&authority.certificate())]);
+        arguments.extend(["--password-file".to_owned(), path(&password)]);
+        if let Some(Identity { certificate, key }) = identity {
+            arguments.extend(["--cert".to_owned(), path(certificate), "--key".to_owned(), path(key)]);
+        }
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        Agent::spawn(&star.nodes[0].namespace, &arguments)
+    };
+    let (over_tls, plain) = (zookeeper.endpoint_over_tls(), zookeeper.endpoint());
+    for (endpoint, authority, identity, told) in [
+        (over_tls, &other, Some(&identities[0]), "--ca"),
+        (over_tls, &authority, Some(&identities[1]), "--cert"),
+        (over_tls, &authority, None, "--cert"),
+        (plain, &authority, Some(&identities[0]), "zk://"),
+    ] {
+        let agent = spawn(endpoint, authority, identity);
+        until(PATIENCE, &format!("the log to tell of {told}"), || agent.logged(told) > 0);
+        assert_eq!((agent.logged(&endpoint.to_string()), agent.stdout()), (1, String::new()));
+    }
+    let mut agent = spawn(over_tls, &authority, Some(&identities[0]));
+    assert_eq!(agent.ready(), pool.name(0));
+    // Longer than a lease.
+    thread::sleep(Duration::from_secs(6));
+    assert_eq!(agent.stdout(), format!("ready: {}\n", pool.name(0)), "{}", agent.stderr());
+}
+
+#[test]
+fn a_slot_that_somebody_deletes_is_said_no_more_long_before_the_next_renewal() {
+    let cluster = Cluster::with_servers(Store::ZooKeeper, 1);
+    // The next renewal is a minute away.
+    let mut agent = cluster.spawn(0, &["--ttl", "8m"]);
+    let name = agent.ready();
+    let path = format!("/nsid/{}/slots/0", cluster.pool.pattern());
+    assert!(cluster.zookeeper().delete(&cluster.star.hub, &path));
+    let told = format!("ready: {name}\nlost: {name}\nready: {name}\n");
+    until(PATIENCE, "the name to be lost, and taken again", || agent.stdout() == told);
 }

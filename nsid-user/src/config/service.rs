@@ -145,6 +145,9 @@ fn each_listens_alone(services: &[Service], file: &Path) -> Result<(), ConfigErr
     Ok(())
 }
 
+/// What certificates are for.
+const OVER_TLS: &str = "a store over TLS (etcds://HOST:PORT or zks://HOST:PORT)";
+
 /// The two sources of one service's settings.
 struct Layers<'a> {
     flags: ServiceSettings,
@@ -167,7 +170,7 @@ impl Layers<'_> {
                 self.pool(Place::Local, place)?
             }
             Some((Store::Etcd(address), place)) => {
-                unused([self.ca(), self.cert(), self.key()], "a store over TLS (etcds://HOST:PORT)")?;
+                unused([self.ca(), self.cert(), self.key()], OVER_TLS)?;
                 self.etcd(address, place, None)?
             }
             Some((Store::Etcds(address), place)) => {
@@ -178,11 +181,12 @@ impl Layers<'_> {
                 return Err(ConfigError::Etcd { place, source: EtcdAddressError::Password });
             }
             Some((Store::ZooKeeper(address), place)) => {
-                unused([self.ca(), self.cert(), self.key()], "a store over TLS (etcds://HOST:PORT)")?;
-                let ZooKeeperAddress { endpoints, path, user } = address;
-                let credentials =
-                    user.map(|user| self.with_password(user, zookeeper::PASSWORD_VARIABLE)).transpose()?;
-                self.pool(Place::ZooKeeper(Ensemble { endpoints, path, credentials }), place)?
+                unused([self.ca(), self.cert(), self.key()], OVER_TLS)?;
+                self.zookeeper(address, place, None)?
+            }
+            Some((Store::ZooKeeperOverTls(address), place)) => {
+                let tls = self.tls(&place)?;
+                self.zookeeper(address, place, Some(tls))?
             }
             Some((Store::ZooKeeperWithPassword, place)) => {
                 return Err(ConfigError::ZooKeeper { place, source: ZooKeeperAddressError::Password });
@@ -211,11 +215,20 @@ impl Layers<'_> {
         tls: Option<Tls>,
     ) -> Result<StoreConfig, ConfigError> {
         let EtcdAddress { endpoints, user, prefix } = address;
-        if user.is_none() {
-            unused([self.password_file()], "a user (etcd://USER@HOST:PORT)")?;
-        }
-        let credentials = user.map(|user| self.with_password(user, PASSWORD_VARIABLE)).transpose()?;
+        let credentials = self.credentials(user, PASSWORD_VARIABLE, "a user (etcd://USER@HOST:PORT)")?;
         self.pool(Place::Etcd(Cluster { endpoints, prefix, credentials, tls }), store)
+    }
+
+    fn zookeeper(
+        &self,
+        address: ZooKeeperAddress,
+        store: GivenAt,
+        tls: Option<Tls>,
+    ) -> Result<StoreConfig, ConfigError> {
+        let ZooKeeperAddress { endpoints, path, user } = address;
+        let variable = zookeeper::PASSWORD_VARIABLE;
+        let credentials = self.credentials(user, variable, "a user (zk://USER@HOST:PORT)")?;
+        self.pool(Place::ZooKeeper(Ensemble { endpoints, path, credentials, tls }), store)
     }
 
     /// Whom to believe to be the store, and what to prove by who we are.
@@ -237,6 +250,19 @@ impl Layers<'_> {
             };
             ConfigError::Pem { place, path, source }
         })
+    }
+
+    /// Who this node is to the store, if it is anybody. The file of a password is for that alone.
+    fn credentials(
+        &self,
+        user: Option<String>,
+        variable: &'static str,
+        what_for: &'static str,
+    ) -> Result<Option<Credentials>, ConfigError> {
+        if user.is_none() {
+            unused([self.password_file()], what_for)?;
+        }
+        user.map(|user| self.with_password(user, variable)).transpose()
     }
 
     /// The user, and the password that the file or the environment has for it as `variable`.

@@ -6,7 +6,8 @@ use super::etcd::{EtcdAddress, EtcdAddressError};
 use super::zookeeper::{ZooKeeperAddress, ZooKeeperAddressError};
 use crate::name::{NameError, NodeName};
 
-/// The store as it is given: `static:NAME`, `local`, `etcd://` or `etcds://HOST:PORT,...`, or `zk://HOST:PORT,...`.
+/// The store as it is given: `static:NAME`, `local`, `etcd://` or `etcds://HOST:PORT,...`, `zk://` or
+/// `zks://HOST:PORT,...`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Store {
     /// A name given by hand.
@@ -22,6 +23,8 @@ pub enum Store {
     EtcdWithPassword,
     /// A pool of names shared by the nodes that reach a ZooKeeper.
     ZooKeeper(ZooKeeperAddress),
+    /// The same, over TLS.
+    ZooKeeperOverTls(ZooKeeperAddress),
     /// A ZooKeeper's address that has a password in it; see [`EtcdWithPassword`](Store::EtcdWithPassword).
     ZooKeeperWithPassword,
 }
@@ -30,6 +33,16 @@ impl Store {
     fn etcd(address: &str, over: fn(EtcdAddress) -> Self) -> Result<Self, StoreError> {
         match address.parse() {
             Err(EtcdAddressError::Password) => Ok(Self::EtcdWithPassword),
+            address => Ok(over(address?)),
+        }
+    }
+
+    fn zookeeper(
+        address: Result<ZooKeeperAddress, ZooKeeperAddressError>,
+        over: fn(ZooKeeperAddress) -> Self,
+    ) -> Result<Self, StoreError> {
+        match address {
+            Err(ZooKeeperAddressError::Password) => Ok(Self::ZooKeeperWithPassword),
             address => Ok(over(address?)),
         }
     }
@@ -46,10 +59,10 @@ impl FromStr for Store {
             return Self::etcd(address, Self::Etcds);
         }
         if let Some(address) = text.strip_prefix("zk://") {
-            return match address.parse() {
-                Err(ZooKeeperAddressError::Password) => Ok(Self::ZooKeeperWithPassword),
-                address => Ok(Self::ZooKeeper(address?)),
-            };
+            return Self::zookeeper(ZooKeeperAddress::parse(address), Self::ZooKeeper);
+        }
+        if let Some(address) = text.strip_prefix("zks://") {
+            return Self::zookeeper(ZooKeeperAddress::parse_over_tls(address), Self::ZooKeeperOverTls);
         }
         match text.split_once(':') {
             Some(("static", name)) => Ok(Self::Static(name.parse()?)),
@@ -77,7 +90,8 @@ pub enum StoreError {
     ZooKeeper(#[from] ZooKeeperAddressError),
     /// None of the stores.
     #[error(
-        "unknown store {store:?}; the stores are static:NAME, local, etcd:// or etcds://HOST:PORT,... and zk://HOST:PORT,..."
+        "unknown store {store:?}; the stores are static:NAME, local, etcd:// or etcds://HOST:PORT,..., and zk:// or \
+         zks://HOST:PORT,..."
     )]
     Unknown {
         /// The text.
@@ -96,8 +110,12 @@ mod tests {
         assert_eq!("etcd://a:1,b:2".parse(), Ok(Store::Etcd("a:1,b:2".parse().unwrap())));
         assert_eq!("etcds://a:1,b:2".parse(), Ok(Store::Etcds("a:1,b:2".parse().unwrap())));
         assert_eq!("etcd://nsid:secret@a b".parse(), Ok(Store::EtcdWithPassword));
-        assert_eq!("zk://a:1,b:2/x".parse(), Ok(Store::ZooKeeper("a:1,b:2/x".parse().unwrap())));
-        assert_eq!("zk://nsid:secret@a b".parse(), Ok(Store::ZooKeeperWithPassword));
+        let ensemble = || ZooKeeperAddress::parse("a:1,b:2/x").unwrap();
+        assert_eq!("zk://a:1,b:2/x".parse(), Ok(Store::ZooKeeper(ensemble())));
+        assert_eq!("zks://a:1,b:2/x".parse(), Ok(Store::ZooKeeperOverTls(ensemble())));
+        for store in ["zk://nsid:secret@a b", "zks://nsid:secret@a b"] {
+            assert_eq!(store.parse(), Ok(Store::ZooKeeperWithPassword));
+        }
     }
 
     #[test]

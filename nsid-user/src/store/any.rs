@@ -50,8 +50,9 @@ impl Place {
                 let prefix = if prefix == Cluster::PREFIX { "" } else { prefix };
                 format!("{scheme}://{}{prefix}/{pool}", endpoints.join(","))
             }
-            Self::ZooKeeper(Ensemble { endpoints, path, .. }) => {
-                format!("zk://{}{path}/{pool}", endpoints.join(","))
+            Self::ZooKeeper(Ensemble { endpoints, path, tls, .. }) => {
+                let scheme = if tls.is_some() { "zks" } else { "zk" };
+                format!("{scheme}://{}{path}/{pool}", endpoints.join(","))
             }
         }
     }

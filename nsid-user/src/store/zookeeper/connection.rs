@@ -9,10 +9,11 @@ use std::mem::take;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::jute::{Decoder, Encoder, LENGTH, Malformed};
 use super::protocol::{Change, Code, ReplyHeader, Request};
+use super::stream::Stream;
 use crate::store::Credentials;
 
 /// The number of what the server says without being asked: a watch.
@@ -26,10 +27,6 @@ const PASSWORD: usize = 16;
 
 /// The largest packet that is taken: more than the list of a million slots.
 const PACKET_MAX: usize = 64 << 20;
-
-/// Bytes both ways, as they are or by TLS.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// The connection.
 pub(super) struct Connection {

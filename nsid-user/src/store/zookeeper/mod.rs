@@ -29,6 +29,7 @@ mod protocol;
 mod roll;
 mod servers;
 mod session;
+mod stream;
 
 #[cfg(test)]
 mod tests;

@@ -3,8 +3,6 @@
 use std::io;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
-
 use super::connection::{Connection, Error, Hello, Session as Key};
 use super::ensemble::Ensemble;
 use super::failure::{Failure, Meaning, meaning};
@@ -12,6 +10,7 @@ use super::heard::Heard;
 use super::keep::Keep;
 use super::protocol::{CloseSession, Code, MultiRead, Read, Seen, WatchChildren};
 use super::servers::Servers;
+use super::stream;
 use crate::clock::BootTime;
 use crate::pace::{until, within};
 use crate::store::{Lease, Unreachable};
@@ -280,9 +279,7 @@ impl Session {
     }
 
     async fn connect(&mut self, now: BootTime) -> Result<Connected, Error> {
-        let endpoint = self.endpoint().to_owned();
-        let stream = TcpStream::connect(endpoint).await?;
-        stream.set_nodelay(true)?;
+        let stream = stream::open(self.endpoint(), self.ensemble.tls.as_ref()).await?;
         let hello = Hello {
             xid: self.xid,
             zxid: self.zxid,
@@ -290,7 +287,7 @@ impl Session {
             session: self.key.as_ref(),
             credentials: self.ensemble.credentials.as_ref(),
         };
-        let (connection, key, timeout) = Connection::open(Box::new(stream), &hello).await?;
+        let (connection, key, timeout) = Connection::open(stream, &hello).await?;
         if self.key.as_ref() != Some(&key) {
             if let Some(keep) = &self.keep {
                 keep.store(&key);
@@ -334,7 +331,7 @@ mod tests {
     async fn no_number_is_used_twice_in_a_session() {
         let server = Server::start();
         let (endpoints, path) = (vec![server.endpoint()], String::new());
-        let ensemble = Ensemble { endpoints, path, credentials: None };
+        let ensemble = Ensemble { endpoints, path, credentials: None, tls: None };
         let mut session = Session::new(ensemble, 0, Duration::from_secs(10), None);
         let mut numbers = Vec::new();
         let mut keys = Vec::new();

@@ -12,8 +12,9 @@ use tokio::time::timeout;
 
 use self::server::{Server, TICK};
 use super::*;
+use crate::store::authority::Authority;
 use crate::store::behaviour::{PATTERN, Pool, agreement};
-use crate::store::{ClaimStatus, Credentials, Kind, NodeId, Nonce, Password, State};
+use crate::store::{ClaimStatus, Credentials, Kind, NodeId, Nonce, Password, State, Tls};
 
 /// A pool in a ZooKeeper of its own.
 struct ZooKeeperPool {
@@ -81,7 +82,7 @@ impl ZooKeeperPool {
 
     fn ensemble(&self) -> Ensemble {
         let endpoints = vec![self.server.endpoint()];
-        Ensemble { endpoints, path: PATH.to_owned(), credentials: None }
+        Ensemble { endpoints, path: PATH.to_owned(), credentials: None, tls: None }
     }
 
     fn newcomer(&self) -> ZooKeeper {
@@ -403,4 +404,29 @@ async fn rights_that_a_claimant_lacks_end_the_claim() {
         assert!(!error.contains("secret") && !error.contains("wrong"), "{error}");
     }
     assert_eq!(claim(&mut store(Some(user("nsid", "secret")))).await.slot, 1);
+}
+
+#[tokio::test]
+async fn over_tls_both_sides_prove_who_they_are() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let pool = ZooKeeperPool { server: Server::start_over_tls(&authority), limit: 3 };
+    let claimant = |endpoint: &str, tls: Option<Tls>| {
+        let ensemble = Ensemble { endpoints: vec![endpoint.to_owned()], tls, ..pool.ensemble() };
+        pool.keeping(ensemble, incarnation(), pool.agreement(), ZooKeeperPool::TTL)
+    };
+    let (over_tls, plain) = (pool.server.endpoint_over_tls(), pool.server.endpoint());
+    let mut store = claimant(&over_tls, Some(authority.tls(Some(&authority))));
+    assert_eq!(claim(&mut store).await.slot, 0);
+    renewed(&mut store).await;
+    for (endpoint, tls, told) in [
+        (&over_tls, Some(other.tls(Some(&authority))), "--ca"),
+        (&over_tls, Some(authority.tls(None)), "--cert"),
+        (&over_tls, Some(authority.tls(Some(&other))), "--cert"),
+        (&over_tls, None, "closed"),
+        (&plain, Some(authority.tls(Some(&authority))), "zk://"),
+    ] {
+        let refused = claimant(endpoint, tls.clone()).names().await.unwrap_err().to_string();
+        assert!(refused.contains(told) && refused.contains(endpoint), "{tls:?}: {refused}");
+    }
+    assert_eq!(store.names().await.unwrap().holders.len(), 1);
 }

@@ -13,13 +13,7 @@ use std::{
 use rustix::fs::statvfs;
 use tempfile::TempDir;
 
-use crate::{
-    authority::{Authority, Identity},
-    leftovers::MEMORY,
-    netns::Namespace,
-    patience::until,
-    process::Process,
-};
+use crate::{authority::Authority, leftovers::MEMORY, netns::Namespace, patience::until, process::Process};
 
 /// The port for clients, the one for those over TLS, and those of an ensemble among itself: to follow the leader, and to
 /// elect one.
@@ -93,26 +87,24 @@ impl ZooKeeper {
         alone
     }
 
-    /// Starts one that has a port besides where it wants a certificate of that authority and has one.
+    /// The same, with another port where it has a certificate of that authority, for clients who have one.
     pub fn start_over_tls(namespace: &Namespace, address: IpAddr, authority: &Authority) -> Self {
         let mut alone = Self::new(namespace, address, &[], TICK);
-        let Identity { certificate, key } = authority.certify(address);
-        let file = |name: &str| alone.directory.path().join(name);
-        let [identity, believed] = ["identity.pem", "authority.pem"].map(file);
         // Key and certificate in one file.
-        let both = [key, certificate].map(|part| fs::read(part).expect("it was made"));
+        let identity = alone.directory.path().join("identity.pem");
+        let both = [authority.key(), authority.cert()].map(|part| fs::read(part).expect("it was made"));
         fs::write(&identity, both.concat()).expect("room for its identity");
-        fs::copy(authority.certificate(), &believed).expect("room for its authority");
         let configuration = format!(
             "secureClientPort={TLS_PORT}\nsecureClientPortAddress={address}\n\
              serverCnxnFactory=org.apache.zookeeper.server.NettyServerCnxnFactory\n\
              ssl.keyStore.type=PEM\nssl.keyStore.location={}\n\
              ssl.trustStore.type=PEM\nssl.trustStore.location={}\n",
             identity.display(),
-            believed.display(),
+            authority.ca().display(),
         );
-        let file = OpenOptions::new().append(true).open(file("zoo.cfg")).expect("its configuration");
-        (&file).write_all(configuration.as_bytes()).expect("room for its configuration");
+        let file = OpenOptions::new().append(true).open(alone.directory.path().join("zoo.cfg"));
+        let written = file.and_then(|mut file| file.write_all(configuration.as_bytes()));
+        written.expect("room for its configuration");
         alone.restart(namespace);
         alone
     }

@@ -3,7 +3,7 @@
 use std::{
     fs,
     net::{IpAddr, SocketAddr},
-    path::Path,
+    path::PathBuf,
     process::Command,
     thread,
     time::Duration,
@@ -11,7 +11,7 @@ use std::{
 
 use nsid_tests::{
     agent::{Agent, Instance, binary, run_command},
-    authority::{Authority, Identity},
+    authority::Authority,
     cluster::{Cluster, Store},
     netns::Namespace,
     patience::{until, within},
@@ -277,39 +277,37 @@ fn a_session_of_another_length_than_was_asked_for_is_told() {
 fn over_tls_an_agent_has_its_name_as_a_user_and_whom_either_side_does_not_believe_is_told_so() {
     let star = Star::new(Prefix::Test, 1);
     let address = star.addresses.v4.into();
-    let (authority, other) = (Authority::new(), Authority::new());
+    let [authority, stranger] = [(); 2].map(|()| Authority::new(&star.hub, address));
     let zookeeper = ZooKeeper::start_over_tls(&star.hub, address, &authority);
     guard(&zookeeper, &star.hub);
-    let passwords = tempfile::tempdir().expect("room for a password");
-    let password = passwords.path().join("password");
+    let directory = star.hub.scratch();
+    let password = directory.path().join("password");
     fs::write(&password, format!("{PASSWORD}\n")).expect("room for a password");
-    let identities = [authority.certify(star.nodes[0].addresses.v4.into()), other.certify(address)];
     let pool = Pool::new(Prefix::Test);
-    let spawn = |endpoint: SocketAddr, authority: &Authority, identity: Option<&Identity>| {
-        let path = |path: &Path| path.to_str().expect("a path in UTF-8").to_owned();
-        let mut arguments = ["--iface", INTERFACE, "--ttl", "5s"].map(str::to_owned).to_vec();
-        arguments.extend(["--store".to_owned(), format!("zks://nsid@{endpoint}/nsid")]);
-        arguments.extend(["--pattern".to_owned(), pool.pattern()]);
-        arguments.extend(["--ca".to_owned(), path(&authority.certificate())]);
-        arguments.extend(["--password-file".to_owned(), path(&password)]);
-        if let Some(Identity { certificate, key }) = identity {
-            arguments.extend(["--cert".to_owned(), path(certificate), "--key".to_owned(), path(key)]);
+    let spawn = |endpoint: SocketAddr, believed: &Authority, own: Option<&Authority>| {
+        let path = |path: PathBuf| path.display().to_string();
+        let (store, pattern) = (format!("zks://nsid@{endpoint}/nsid"), pool.pattern());
+        let (ca, password) = (path(believed.ca()), path(password.clone()));
+        let own = own.map(|own| [path(own.cert()), path(own.key())]);
+        let mut arguments = vec!["--iface", INTERFACE, "--store", &store, "--pattern", &pattern];
+        arguments.extend(["--ttl", "5s", "--ca", &ca, "--password-file", &password]);
+        if let Some([cert, key]) = &own {
+            arguments.extend(["--cert", cert, "--key", key]);
         }
-        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         Agent::spawn(&star.nodes[0].namespace, &arguments)
     };
     let (over_tls, plain) = (zookeeper.endpoint_over_tls(), zookeeper.endpoint());
-    for (endpoint, authority, identity, told) in [
-        (over_tls, &other, Some(&identities[0]), "--ca"),
-        (over_tls, &authority, Some(&identities[1]), "--cert"),
+    for (endpoint, believed, own, told) in [
+        (over_tls, &stranger, Some(&authority), "--ca"),
+        (over_tls, &authority, Some(&stranger), "--cert"),
         (over_tls, &authority, None, "--cert"),
-        (plain, &authority, Some(&identities[0]), "zk://"),
+        (plain, &authority, Some(&authority), "zk://"),
     ] {
-        let agent = spawn(endpoint, authority, identity);
+        let agent = spawn(endpoint, believed, own);
         until(PATIENCE, &format!("the log to tell of {told}"), || agent.logged(told) > 0);
-        assert_eq!((agent.logged(&endpoint.to_string()), agent.stdout()), (1, String::new()));
+        assert_eq!((agent.logged(GONE), agent.stdout()), (1, String::new()), "{}", agent.stderr());
     }
-    let mut agent = spawn(over_tls, &authority, Some(&identities[0]));
+    let mut agent = spawn(over_tls, &authority, Some(&authority));
     assert_eq!(agent.ready(), pool.name(0));
     // Longer than a lease.
     thread::sleep(Duration::from_secs(6));

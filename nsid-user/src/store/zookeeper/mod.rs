@@ -55,9 +55,12 @@ use super::{
 use crate::clock::BootTime;
 use crate::pace::{Backoff, jittered, until};
 
-/// How often a lease is renewed in its length. It counts from the renewal before ([`heard`]): so many leave seven tenths of
-/// it, when one comes to nothing, to elect a leader in.
-const RENEWALS: u32 = 8;
+/// How often a lease is renewed in its length. It counts from the renewal before ([`heard`]), so one is due each eighth of
+/// the session's time; when one comes to nothing, six are left to elect a leader in.
+const RENEWALS: u32 = 7;
+
+// With the jitter, not sooner than the leader has heard of the last one: else a lease would count from the one before that.
+const _: () = assert!((RENEWALS + 1) * 10 < heard::PINGS * 9, "renewals are too frequent");
 
 /// A claimant of a pool in ZooKeeper.
 pub struct ZooKeeper {
@@ -371,7 +374,7 @@ impl Store for ZooKeeper {
         {
             return;
         }
-        pending().await
+        pending::<()>().await;
     }
 
     async fn resume(&mut self, slot: u32, token: u64) -> Result<Lease, RenewError> {

@@ -67,7 +67,7 @@ impl Servers {
 
     /// It answered, after so long.
     pub(super) fn answered(&mut self, took: Duration) {
-        self.slowest = took.max(self.slowest - self.slowest / 8);
+        self.slowest = took.max(self.slowest * 7 / 8);
         self.hung[self.current] = None;
         self.in_a_row = 0;
     }

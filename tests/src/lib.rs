@@ -22,6 +22,7 @@ pub mod wire;
 pub mod validator;
 
 pub mod agent;
+pub mod authority;
 pub mod cluster;
 pub mod etcd;
 pub mod held_up;

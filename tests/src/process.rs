@@ -1,6 +1,7 @@
 //! Child processes: those that run to their end at once, and those that run beside a test.
 
 use std::{
+    env,
     fs::{self, File},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
@@ -18,6 +19,9 @@ use crate::{
     patience::{until, within},
     threads,
 };
+
+/// The environment variable that names a directory, where what processes wrote is kept.
+const LOGS: &str = "NSID_LOGS";
 
 /// How long a process may take to stand still.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -38,7 +42,8 @@ fn program(command: &Command) -> String {
     command.get_program().display().to_string()
 }
 
-/// A process that runs beside the test: killed on Drop, which in a panic prints what it wrote.
+/// A process that runs beside the test: killed on Drop, which in a panic prints what it wrote, and keeps it where
+/// `NSID_LOGS` says.
 #[derive(Debug)]
 pub struct Process {
     what: String,
@@ -137,6 +142,12 @@ impl Drop for Process {
     fn drop(&mut self) {
         let _already_ended = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
         let _reaped = self.child.wait();
+        if let Some(logs) = env::var_os(LOGS).map(PathBuf::from) {
+            for path in [&self.stdout, &self.stderr] {
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                let _best_effort = fs::copy(path, logs.join(format!("{}.{name}", self.id())));
+            }
+        }
         if thread::panicking() {
             for (stream, text) in [("stdout", self.stdout()), ("stderr", self.stderr())] {
                 eprint!("---- {} {stream}\n{text}", self.what);

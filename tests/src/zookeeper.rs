@@ -2,7 +2,7 @@
 //! is short, so that sessions can be.
 
 use std::{
-    fs,
+    fs::{self, OpenOptions},
     io::{self, Read as _, Write as _},
     net::{IpAddr, SocketAddr, TcpStream},
     path::Path,
@@ -13,19 +13,22 @@ use std::{
 use rustix::fs::statvfs;
 use tempfile::TempDir;
 
-use crate::{leftovers::MEMORY, netns::Namespace, patience::until, process::Process};
+use crate::{authority::Authority, leftovers::MEMORY, netns::Namespace, patience::until, process::Process};
 
-/// The port for clients, and those of an ensemble among itself: to follow the leader, and to elect one.
+/// The port for clients, the one for those over TLS, and those of an ensemble among itself: to follow the leader, and to
+/// elect one.
 const CLIENT_PORT: u16 = 2181;
+const TLS_PORT: u16 = 2281;
 const QUORUM_PORT: u16 = 2888;
 const ELECTION_PORT: u16 = 3888;
 
 /// ZooKeeper's unit of time. The shortest session lasts two.
-const TICK: Duration = Duration::from_millis(200);
+pub const TICK: Duration = Duration::from_millis(200);
 
-/// In ticks: how long a follower may take to join a leader, and how far it may be behind one.
-const INIT_LIMIT: u32 = 25;
-const SYNC_LIMIT: u32 = 10;
+/// How long a follower may take to join a leader, and how long a leader and a follower that do not hear of each other take
+/// until they give each other up. They are told in ticks; by default it is ten of them and five, of two seconds each.
+const INIT_LIMIT: Duration = Duration::from_secs(5);
+const SYNC_LIMIT: Duration = Duration::from_secs(1);
 
 /// The longest session. By default it is 20 ticks.
 const SESSION_MAX: Duration = Duration::from_mins(10);
@@ -33,12 +36,15 @@ const SESSION_MAX: Duration = Duration::from_mins(10);
 /// How long it may take to start: a Java machine, on a busy host, and then an election.
 const START: Duration = Duration::from_secs(30);
 
-/// What is needed of it, and what writes its log.
-const CLASS_PATH: &str = "/usr/share/java/zookeeper.jar:/usr/share/java/slf4j-simple.jar";
+/// What is needed of it, what writes its log, and what it takes for TLS that Debian's package does not name.
+const CLASS_PATH: &str =
+    "/usr/share/java/zookeeper.jar:/usr/share/java/slf4j-simple.jar:/usr/share/java/netty-codec.jar";
 
 /// What a short life and a small machine want: no compilation that takes long, no collector with threads of its own, no
-/// log in blocks of 64 MB, and no doors but the one for clients.
-const MACHINE: [&str; 8] = [
+/// log in blocks of 64 MB, and no doors but the one for clients. And what an ensemble wants that is to have a leader soon:
+/// in an election, a vote that was lost is sent again after a second at most, where it can take a minute by default; and a
+/// member that cannot be reached keeps the others waiting for half a second, and not for five.
+const MACHINE: [&str; 10] = [
     "-Xmx256m",
     "-XX:+UseSerialGC",
     "-XX:TieredStopAtLevel=1",
@@ -47,6 +53,8 @@ const MACHINE: [&str; 8] = [
     "-Dzookeeper.admin.enableServer=false",
     "-Dzookeeper.jmx.log4j.disable=true",
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+    "-Dzookeeper.fastleader.maxNotificationInterval=1000",
+    "-Dzookeeper.cnxTimeout=500",
 ];
 
 /// What its log, and a snapshot or two, may take.
@@ -74,16 +82,39 @@ pub enum Mode {
 impl ZooKeeper {
     /// Starts one alone on an address of a namespace, and waits until it serves.
     pub fn start(namespace: &Namespace, address: IpAddr) -> Self {
-        let mut alone = Self::new(namespace, address, &[]);
+        let mut alone = Self::new(namespace, address, &[], TICK);
+        alone.restart(namespace);
+        alone
+    }
+
+    /// The same, with another port where it has a certificate of that authority, for clients who have one.
+    pub fn start_over_tls(namespace: &Namespace, address: IpAddr, authority: &Authority) -> Self {
+        let mut alone = Self::new(namespace, address, &[], TICK);
+        // Key and certificate in one file.
+        let identity = alone.directory.path().join("identity.pem");
+        let both = [authority.key(), authority.cert()].map(|part| fs::read(part).expect("it was made"));
+        fs::write(&identity, both.concat()).expect("room for its identity");
+        let configuration = format!(
+            "secureClientPort={TLS_PORT}\nsecureClientPortAddress={address}\n\
+             serverCnxnFactory=org.apache.zookeeper.server.NettyServerCnxnFactory\n\
+             ssl.keyStore.type=PEM\nssl.keyStore.location={}\n\
+             ssl.trustStore.type=PEM\nssl.trustStore.location={}\n",
+            identity.display(),
+            authority.ca().display(),
+        );
+        let file = OpenOptions::new().append(true).open(alone.directory.path().join("zoo.cfg"));
+        let written = file.and_then(|mut file| file.write_all(configuration.as_bytes()));
+        written.expect("room for its configuration");
         alone.restart(namespace);
         alone
     }
 
     /// Starts one in each place, and waits until all of them serve.
-    pub fn start_ensemble(places: &[(&Namespace, IpAddr)]) -> Vec<Self> {
+    pub fn start_ensemble(places: &[(&Namespace, IpAddr)], tick: Duration) -> Vec<Self> {
         let addresses: Vec<IpAddr> = places.iter().map(|(_, address)| *address).collect();
-        let mut members: Vec<Self> =
-            places.iter().map(|(namespace, address)| Self::new(namespace, *address, &addresses)).collect();
+        let new =
+            |(namespace, address): &(&Namespace, IpAddr)| Self::new(namespace, *address, &addresses, tick);
+        let mut members: Vec<Self> = places.iter().map(new).collect();
         for (member, (namespace, _)) in members.iter_mut().zip(places) {
             member.run(namespace);
         }
@@ -94,14 +125,16 @@ impl ZooKeeper {
     }
 
     /// One that does not run yet.
-    fn new(namespace: &Namespace, address: IpAddr, ensemble: &[IpAddr]) -> Self {
+    fn new(namespace: &Namespace, address: IpAddr, ensemble: &[IpAddr], tick: Duration) -> Self {
         let directory = scratch(namespace);
         let data = directory.path().join("data");
         fs::create_dir(&data).expect("room for its data");
         let mut configuration = format!(
-            "tickTime={}\ninitLimit={INIT_LIMIT}\nsyncLimit={SYNC_LIMIT}\nmaxSessionTimeout={}\n\
+            "tickTime={}\ninitLimit={}\nsyncLimit={}\nmaxSessionTimeout={}\n\
              dataDir={}\nclientPort={CLIENT_PORT}\nclientPortAddress={address}\nmaxClientCnxns=0\n",
-            TICK.as_millis(),
+            tick.as_millis(),
+            INIT_LIMIT.div_duration_f64(tick).ceil(),
+            SYNC_LIMIT.div_duration_f64(tick).ceil(),
             SESSION_MAX.as_millis(),
             data.display(),
         );
@@ -120,6 +153,11 @@ impl ZooKeeper {
     /// Where clients reach it.
     pub fn endpoint(&self) -> SocketAddr {
         self.endpoint
+    }
+
+    /// Where they do over TLS.
+    pub fn endpoint_over_tls(&self) -> SocketAddr {
+        SocketAddr::new(self.endpoint.ip(), TLS_PORT)
     }
 
     /// `SIGSTOP`: connections stay, and are accepted, and nobody answers.
@@ -172,6 +210,15 @@ impl ZooKeeper {
             "follower" => Some(Mode::Follower),
             other => panic!("{other:?} is no mode that is known here"),
         }
+    }
+
+    /// Has its own client delete a node; whether it did. What the client prints does not tell that: it mostly warns of how
+    /// its own connection ended, with an exception.
+    pub fn delete(&self, namespace: &Namespace, path: &str) -> bool {
+        let mut client = java(namespace);
+        client.args(["org.apache.zookeeper.ZooKeeperMain", "-server", &self.endpoint.to_string()]);
+        let output = client.args(["delete", path]).output().expect("java can be run");
+        output.status.success()
     }
 
     /// What ZooKeeper's own client prints, given these commands, one on a line.

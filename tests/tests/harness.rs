@@ -26,7 +26,7 @@ use nsid_tests::{
     star::Star,
     unique::Prefix,
     wire::{INTERFACE, Wire},
-    zookeeper::{Mode, ZooKeeper},
+    zookeeper::{Mode, TICK, ZooKeeper},
 };
 use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto, sendto, socket_with};
 
@@ -232,10 +232,21 @@ fn zookeeper_is_silent_while_frozen_and_has_its_data_after_a_restart() {
 }
 
 #[test]
+fn a_node_that_is_deleted_in_zookeeper_is_said_to_be_and_one_that_is_not_there_is_not() {
+    let namespace = Namespace::new(Prefix::Test, "store");
+    let zookeeper = ZooKeeper::start(&namespace, Ipv4Addr::LOCALHOST.into());
+    for _ in 0..3 {
+        zookeeper.cli(&namespace, "create /key value");
+        assert!(zookeeper.delete(&namespace, "/key"));
+        assert!(!zookeeper.delete(&namespace, "/key"));
+    }
+}
+
+#[test]
 fn an_ensemble_of_zookeeper_has_one_leader_and_elects_another_when_that_one_dies() {
     let namespace = Namespace::new(Prefix::Test, "store");
     let places = [1, 2, 3].map(|host| (&namespace, Ipv4Addr::new(127, 0, 0, host).into()));
-    let mut members = ZooKeeper::start_ensemble(&places);
+    let mut members = ZooKeeper::start_ensemble(&places, TICK);
     let leaders = |members: &[ZooKeeper]| -> Vec<usize> {
         let modes = members.iter().map(|member| member.mode(&namespace)).enumerate();
         modes.filter(|(_, mode)| *mode == Some(Mode::Leader)).map(|(member, _)| member).collect()

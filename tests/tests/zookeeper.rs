@@ -1,9 +1,17 @@
 //! Names from a real ZooKeeper: who gets which, who waits, what an outage does, and whom ZooKeeper refuses.
 
-use std::{fs, net::IpAddr, process::Command, thread, time::Duration};
+use std::{
+    fs,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    process::Command,
+    thread,
+    time::Duration,
+};
 
 use nsid_tests::{
     agent::{Agent, Instance, binary, run_command},
+    authority::Authority,
     cluster::{Cluster, Store},
     netns::Namespace,
     patience::{until, within},
@@ -128,12 +136,15 @@ fn an_agent_with_a_name_from_zookeeper_takes_at_most_12_mb_of_memory() {
     assert!(kib <= 12 * 1024, "{kib} KiB");
 }
 
+/// The longest for which the promise holds.
+const TICK: Duration = Duration::from_millis(500);
+
 /// Three servers, each on an address of its own behind the hub's.
 fn ensemble(hub: &Namespace) -> Vec<ZooKeeper> {
     let addresses = ["10.77.250.1", "10.77.250.2", "10.77.250.3"];
     hub.ip_batch(&addresses.map(|address| format!("addr add {address}/32 dev lo")));
     let places = addresses.map(|address| (hub, address.parse::<IpAddr>().expect("an address")));
-    ZooKeeper::start_ensemble(&places)
+    ZooKeeper::start_ensemble(&places, TICK)
 }
 
 #[test]
@@ -180,14 +191,18 @@ const PASSWORD: &str = "correct-horse";
 /// A ZooKeeper in which the node `/nsid` is the user `nsid`'s: to look, and to make pools below.
 fn guarded() -> Cluster {
     let cluster = Cluster::new(Store::ZooKeeper, 1);
-    let told = cluster.zookeeper().cli(
-        &cluster.star.hub,
+    guard(cluster.zookeeper(), &cluster.star.hub);
+    cluster
+}
+
+fn guard(zookeeper: &ZooKeeper, hub: &Namespace) {
+    let told = zookeeper.cli(
+        hub,
         &format!(
             "addauth digest nsid:{PASSWORD}\ncreate /nsid\nsetAcl /nsid auth:nsid:{PASSWORD}:cr\ngetAcl /nsid"
         ),
     );
     assert!(told.contains("'digest,'nsid:") && told.contains(": cr"), "{told}");
-    cluster
 }
 
 fn spawn_as_user(cluster: &Cluster, user_at: &str, password: Option<&str>) -> Agent {
@@ -212,7 +227,9 @@ fn who_has_no_rights_ends_at_once_and_the_error_tells_what_to_do() {
         let stderr = agent.stderr();
         assert_eq!(status.code(), Some(1), "{user_at}: {stderr}");
         let error = stderr.lines().find(|line| line.starts_with("error: ")).expect("an error");
-        for part in ["no rights", "/nsid", "zk://USER@HOST:PORT", "NSID_ZOOKEEPER_PASSWORD"] {
+        for part in
+            ["no rights", "/nsid", "zk://USER@HOST:PORT", "--password-file", "NSID_ZOOKEEPER_PASSWORD"]
+        {
             assert!(error.contains(part), "{user_at}: no {part:?}: {error}");
         }
         assert_eq!(agent.stdout(), "");
@@ -254,4 +271,57 @@ fn a_session_of_another_length_than_was_asked_for_is_told() {
     agent.ready();
     until(PATIENCE, "the log to tell of it", || agent.logged("maxSessionTimeout") == 1);
     assert!(agent.stderr().contains("600s where 1200s was asked for"), "{}", agent.stderr());
+}
+
+#[test]
+fn over_tls_an_agent_has_its_name_as_a_user_and_whom_either_side_does_not_believe_is_told_so() {
+    let star = Star::new(Prefix::Test, 1);
+    let address = star.addresses.v4.into();
+    let [authority, stranger] = [(); 2].map(|()| Authority::new(&star.hub, address));
+    let zookeeper = ZooKeeper::start_over_tls(&star.hub, address, &authority);
+    guard(&zookeeper, &star.hub);
+    let directory = star.hub.scratch();
+    let password = directory.path().join("password");
+    fs::write(&password, format!("{PASSWORD}\n")).expect("room for a password");
+    let pool = Pool::new(Prefix::Test);
+    let spawn = |endpoint: SocketAddr, believed: &Authority, own: Option<&Authority>| {
+        let path = |path: PathBuf| path.display().to_string();
+        let (store, pattern) = (format!("zks://nsid@{endpoint}/nsid"), pool.pattern());
+        let (ca, password) = (path(believed.ca()), path(password.clone()));
+        let own = own.map(|own| [path(own.cert()), path(own.key())]);
+        let mut arguments = vec!["--iface", INTERFACE, "--store", &store, "--pattern", &pattern];
+        arguments.extend(["--ttl", "5s", "--ca", &ca, "--password-file", &password]);
+        if let Some([cert, key]) = &own {
+            arguments.extend(["--cert", cert, "--key", key]);
+        }
+        Agent::spawn(&star.nodes[0].namespace, &arguments)
+    };
+    let (over_tls, plain) = (zookeeper.endpoint_over_tls(), zookeeper.endpoint());
+    for (endpoint, believed, own, told) in [
+        (over_tls, &stranger, Some(&authority), "--ca"),
+        (over_tls, &authority, Some(&stranger), "--cert"),
+        (over_tls, &authority, None, "--cert"),
+        (plain, &authority, Some(&authority), "zk://"),
+    ] {
+        let agent = spawn(endpoint, believed, own);
+        until(PATIENCE, &format!("the log to tell of {told}"), || agent.logged(told) > 0);
+        assert_eq!((agent.logged(GONE), agent.stdout()), (1, String::new()), "{}", agent.stderr());
+    }
+    let mut agent = spawn(over_tls, &authority, Some(&authority));
+    assert_eq!(agent.ready(), pool.name(0));
+    // Longer than a lease.
+    thread::sleep(Duration::from_secs(6));
+    assert_eq!(agent.stdout(), format!("ready: {}\n", pool.name(0)), "{}", agent.stderr());
+}
+
+#[test]
+fn a_slot_that_somebody_deletes_is_said_no_more_long_before_the_next_renewal() {
+    let cluster = Cluster::with_servers(Store::ZooKeeper, 1);
+    // The next renewal is a minute away.
+    let mut agent = cluster.spawn(0, &["--ttl", "8m"]);
+    let name = agent.ready();
+    let path = format!("/nsid/{}/slots/0", cluster.pool.pattern());
+    assert!(cluster.zookeeper().delete(&cluster.star.hub, &path));
+    let told = format!("ready: {name}\nlost: {name}\nready: {name}\n");
+    until(PATIENCE, "the name to be lost, and taken again", || agent.stdout() == told);
 }

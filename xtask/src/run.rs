@@ -28,7 +28,11 @@ pub(crate) fn run(Arguments { arguments }: &Arguments, consent: Consent) -> Resu
         agent.arg("run");
         agent
     } else {
-        setup::prepare(&[Need::Build, Need::Programs(Purpose::Demo)], consent)?;
+        let mut needs = vec![Need::Build, Need::Programs(Purpose::Demo)];
+        if on_zookeeper(arguments) {
+            needs.push(Need::Programs(Purpose::DemoOnZooKeeper));
+        }
+        setup::prepare(&needs, consent)?;
         let [nsid, demo] = build_release(&[NSID, DEMO])?;
         as_root(&demo, &[("NSID_BIN", nsid.as_os_str())])?
     };
@@ -42,6 +46,12 @@ fn for_the_agent(arguments: &[OsString]) -> bool {
         let flag = argument.split_once('=').map_or(argument, |(flag, _)| flag);
         flag == "--iface" || flag == "--config"
     })
+}
+
+/// Whether the demo is to have its names from there, which takes Java.
+fn on_zookeeper(arguments: &[OsString]) -> bool {
+    let joined = arguments.iter().any(|argument| argument == "--store=zk");
+    joined || arguments.windows(2).any(|pair| pair[0] == "--store" && pair[1] == "zk")
 }
 
 #[cfg(test)]
@@ -61,6 +71,20 @@ mod tests {
         ] {
             let given: Vec<OsString> = arguments.iter().map(OsString::from).collect();
             assert_eq!(for_the_agent(&given), agent, "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn only_the_demo_on_zookeeper_takes_java() {
+        for (arguments, on) in [
+            (&["--store", "zk"][..], true),
+            (&["--store=zk"], true),
+            (&[], false),
+            (&["--store", "etcd"], false),
+            (&["zk", "--store"], false),
+        ] {
+            let given: Vec<OsString> = arguments.iter().map(OsString::from).collect();
+            assert_eq!(on_zookeeper(&given), on, "{arguments:?}");
         }
     }
 }

@@ -262,9 +262,9 @@ impl<S: Store, V: Voice> Claimant<'_, S, V> {
             if deadline.passed() {
                 return Err(End::Lapsed);
             }
-            // Counted from this request: after one that hung, the next is due at once.
-            let again = backoff.next();
             let give_up = BootTime::now().saturating_add(limit).min(deadline);
+            // Counted from this request: after one that hung, the next is due at once.
+            let again = backoff.next().min(give_up);
             let answer = within(give_up, self.ask(ask)).await;
             if deadline.passed() {
                 return Err(End::Lapsed);
@@ -276,7 +276,7 @@ impl<S: Store, V: Voice> Claimant<'_, S, V> {
                 None => Unreachable::new(format!("no answer in {limit:?}")),
             };
             self.report.progress.unreachable(&reason);
-            until(again.min(deadline)).await;
+            until(again).await;
         }
     }
 

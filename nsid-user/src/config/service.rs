@@ -19,7 +19,7 @@ use crate::host::text_file;
 use crate::name::{NodeName, Pattern};
 use crate::store::{
     Agreement, AnyStore, Cluster, ClusterKey, Credentials, Ensemble, Incarnation, PASSWORD_VARIABLE,
-    Password, Place, Tls, TlsError, zookeeper,
+    Password, Place, Quorum, Tls, TlsError, peers::is_near, zookeeper,
 };
 
 /// A DNS service that gets a name.
@@ -161,6 +161,9 @@ fn each_listens_alone(services: &[Service], file: &Path) -> Result<(), ConfigErr
     Ok(())
 }
 
+/// What certificates are for.
+const OVER_TLS: &str = "a store over TLS (etcds://HOST:PORT or zks://HOST:PORT)";
+
 /// The two sources of one service's settings.
 struct Layers<'a> {
     flags: ServiceSettings,
@@ -182,16 +185,13 @@ impl Layers<'_> {
                     [self.ca(), self.cert(), self.key(), self.password_file()],
                     "a store that is reached over a network",
                 )?;
-                self.alone()?;
                 self.pool(Place::Local, place)?
             }
             Some((Store::Etcd(address), place)) => {
-                unused([self.ca(), self.cert(), self.key()], "a store over TLS (etcds://HOST:PORT)")?;
-                self.alone()?;
+                unused([self.ca(), self.cert(), self.key()], OVER_TLS)?;
                 self.etcd(address, place, None)?
             }
             Some((Store::Etcds(address), place)) => {
-                self.alone()?;
                 let tls = self.tls(&place)?;
                 self.etcd(address, place, Some(tls))?
             }
@@ -199,12 +199,12 @@ impl Layers<'_> {
                 return Err(ConfigError::Etcd { place, source: EtcdAddressError::Password });
             }
             Some((Store::ZooKeeper(address), place)) => {
-                unused([self.ca(), self.cert(), self.key()], "a store over TLS (etcds://HOST:PORT)")?;
-                self.alone()?;
-                let ZooKeeperAddress { endpoints, path, user } = address;
-                let credentials =
-                    user.map(|user| self.with_password(user, zookeeper::PASSWORD_VARIABLE)).transpose()?;
-                self.pool(Place::ZooKeeper(Ensemble { endpoints, path, credentials }), place)?
+                unused([self.ca(), self.cert(), self.key()], OVER_TLS)?;
+                self.zookeeper(address, place, None)?
+            }
+            Some((Store::ZooKeeperOverTls(address), place)) => {
+                let tls = self.tls(&place)?;
+                self.zookeeper(address, place, Some(tls))?
             }
             Some((Store::ZooKeeperWithPassword, place)) => {
                 return Err(ConfigError::ZooKeeper { place, source: ZooKeeperAddressError::Password });
@@ -224,6 +224,9 @@ impl Layers<'_> {
         let pattern =
             Pattern::parse(&text, limit.get()).map_err(|source| ConfigError::Pattern { place, source })?;
         let ttl = self.ttl().map_or_else(Ttl::default, |(ttl, _)| ttl);
+        if !matches!(in_place, Place::Peers(_)) {
+            self.no_witnesses()?;
+        }
         Ok(StoreConfig::Pool(Pool { place: in_place, pattern, ttl: ttl.get() }))
     }
 
@@ -234,15 +237,12 @@ impl Layers<'_> {
         tls: Option<Tls>,
     ) -> Result<StoreConfig, ConfigError> {
         let EtcdAddress { endpoints, user, prefix } = address;
-        if user.is_none() {
-            unused([self.password_file()], "a user (etcd://USER@HOST:PORT)")?;
-        }
-        let credentials = user.map(|user| self.with_password(user, PASSWORD_VARIABLE)).transpose()?;
+        let credentials = self.credentials(user, PASSWORD_VARIABLE, "a user (etcd://USER@HOST:PORT)")?;
         self.pool(Place::Etcd(Cluster { endpoints, prefix, credentials, tls }), store)
     }
 
     fn peers(&self, PeersAddress { list }: PeersAddress, store: GivenAt) -> Result<StoreConfig, ConfigError> {
-        unused([self.ca(), self.cert(), self.key()], "a store over TLS (etcds://HOST:PORT)")?;
+        unused([self.ca(), self.cert(), self.key()], OVER_TLS)?;
         unused([self.password_file()], "a store with users")?;
         let key = match self.cluster_key_file() {
             Some((path, place)) => {
@@ -258,10 +258,22 @@ impl Layers<'_> {
     }
 
     /// That nothing was given which only nodes without a store have.
-    fn alone(&self) -> Result<(), ConfigError> {
+    fn no_witnesses(&self) -> Result<(), ConfigError> {
         const WHAT_FOR: &str = "nodes without a store (peers://ADDRESS:PORT,...)";
         unused([self.cluster_key_file()], WHAT_FOR)?;
         unused([self.expect()], WHAT_FOR)
+    }
+
+    fn zookeeper(
+        &self,
+        address: ZooKeeperAddress,
+        store: GivenAt,
+        tls: Option<Tls>,
+    ) -> Result<StoreConfig, ConfigError> {
+        let ZooKeeperAddress { endpoints, path, user } = address;
+        let variable = zookeeper::PASSWORD_VARIABLE;
+        let credentials = self.credentials(user, variable, "a user (zk://USER@HOST:PORT)")?;
+        self.pool(Place::ZooKeeper(Ensemble { endpoints, path, credentials, tls }), store)
     }
 
     /// Whom to believe to be the store, and what to prove by who we are.
@@ -283,6 +295,19 @@ impl Layers<'_> {
             };
             ConfigError::Pem { place, path, source }
         })
+    }
+
+    /// Who this node is to the store, if it is anybody. The file of a password is for that alone.
+    fn credentials(
+        &self,
+        user: Option<String>,
+        variable: &'static str,
+        what_for: &'static str,
+    ) -> Result<Option<Credentials>, ConfigError> {
+        if user.is_none() {
+            unused([self.password_file()], what_for)?;
+        }
+        user.map(|user| self.with_password(user, variable)).transpose()
     }
 
     /// The user, and the password that the file or the environment has for it as `variable`.

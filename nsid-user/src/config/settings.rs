@@ -123,8 +123,8 @@ pub struct Settings {
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 #[command(next_help_heading = "The service (in the file: keys of one [[services]])")]
 pub struct ServiceSettings {
-    /// Where the name comes from: static:NAME, local, etcd://HOST:PORT,..., etcds://, zk:// or peers:// [default: static:
-    /// and this host's name]
+    /// Where the name comes from: static:NAME, local, etcd://HOST:PORT,..., etcds://, zk://, zks:// or peers:// [default:
+    /// static: and this host's name]
     ///
     /// static:NAME is that name, for as long as the agent is not stopped. The others are one of a pool of names, and
     /// need --pattern: local, of one that the agents of this host share; etcd://, of one that the nodes which reach that
@@ -135,7 +135,7 @@ pub struct ServiceSettings {
     ///
     /// zk://, of one that the nodes which reach that ZooKeeper share: `zk://[USER@]HOST:PORT,.../PATH`, all servers of the
     /// ensemble; pools are below PATH, /nsid if none is given, which is made if it is not there. What a user makes, only that
-    /// user may use; the password is in the same file, or `NSID_ZOOKEEPER_PASSWORD`.
+    /// user may use; the password is in the same file, or `NSID_ZOOKEEPER_PASSWORD`. zks:// the same over TLS.
     ///
     /// peers://, of one that the nodes share without any store: `peers://ADDRESS:PORT,...`, the addresses of 1, 3 or 5 of the
     /// nodes, the same on every node. These are the witnesses: a name is had by the grants of more than half of them, which
@@ -144,7 +144,7 @@ pub struct ServiceSettings {
     #[serde(deserialize_with = "toml_text::one")]
     pub store: Option<Store>,
 
-    /// Whom to believe to be a server of an etcds:// store: who signed its certificate, by theirs, in a file in PEM
+    /// Whom to believe to be a server of an etcds:// or zks:// store: who signed its certificate, by theirs, in a file in PEM
     #[arg(long, value_name = "FILE")]
     pub ca: Option<PathBuf>,
 

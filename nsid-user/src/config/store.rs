@@ -7,8 +7,8 @@ use super::peers::{PeersAddress, PeersAddressError};
 use super::zookeeper::{ZooKeeperAddress, ZooKeeperAddressError};
 use crate::name::{NameError, NodeName};
 
-/// The store as it is given: `static:NAME`, `local`, `etcd://` or `etcds://HOST:PORT,...`, `zk://HOST:PORT,...` or
-/// `peers://ADDRESS:PORT,...`.
+/// The store as it is given: `static:NAME`, `local`, `etcd://` or `etcds://HOST:PORT,...`, `zk://` or
+/// `zks://HOST:PORT,...`, or `peers://ADDRESS:PORT,...`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Store {
     /// A name given by hand.
@@ -24,6 +24,8 @@ pub enum Store {
     EtcdWithPassword,
     /// A pool of names shared by the nodes that reach a ZooKeeper.
     ZooKeeper(ZooKeeperAddress),
+    /// The same, over TLS.
+    ZooKeeperOverTls(ZooKeeperAddress),
     /// A ZooKeeper's address that has a password in it; see [`EtcdWithPassword`](Store::EtcdWithPassword).
     ZooKeeperWithPassword,
     /// A pool of names shared by nodes some of which are its witnesses.
@@ -34,6 +36,16 @@ impl Store {
     fn etcd(address: &str, over: fn(EtcdAddress) -> Self) -> Result<Self, StoreError> {
         match address.parse() {
             Err(EtcdAddressError::Password) => Ok(Self::EtcdWithPassword),
+            address => Ok(over(address?)),
+        }
+    }
+
+    fn zookeeper(
+        address: Result<ZooKeeperAddress, ZooKeeperAddressError>,
+        over: fn(ZooKeeperAddress) -> Self,
+    ) -> Result<Self, StoreError> {
+        match address {
+            Err(ZooKeeperAddressError::Password) => Ok(Self::ZooKeeperWithPassword),
             address => Ok(over(address?)),
         }
     }
@@ -50,10 +62,10 @@ impl FromStr for Store {
             return Self::etcd(address, Self::Etcds);
         }
         if let Some(address) = text.strip_prefix("zk://") {
-            return match address.parse() {
-                Err(ZooKeeperAddressError::Password) => Ok(Self::ZooKeeperWithPassword),
-                address => Ok(Self::ZooKeeper(address?)),
-            };
+            return Self::zookeeper(ZooKeeperAddress::parse(address), Self::ZooKeeper);
+        }
+        if let Some(address) = text.strip_prefix("zks://") {
+            return Self::zookeeper(ZooKeeperAddress::parse_over_tls(address), Self::ZooKeeperOverTls);
         }
         if let Some(address) = text.strip_prefix("peers://") {
             return Ok(Self::Peers(address.parse()?));
@@ -87,8 +99,8 @@ pub enum StoreError {
     Peers(#[from] PeersAddressError),
     /// None of the stores.
     #[error(
-        "unknown store {store:?}; the stores are static:NAME, local, etcd:// or etcds://HOST:PORT,..., zk://HOST:PORT,... and \
-         peers://ADDRESS:PORT,..."
+        "unknown store {store:?}; the stores are static:NAME, local, etcd:// or etcds://HOST:PORT,..., zk:// or \
+         zks://HOST:PORT,... and peers://ADDRESS:PORT,..."
     )]
     Unknown {
         /// The text.
@@ -107,8 +119,12 @@ mod tests {
         assert_eq!("etcd://a:1,b:2".parse(), Ok(Store::Etcd("a:1,b:2".parse().unwrap())));
         assert_eq!("etcds://a:1,b:2".parse(), Ok(Store::Etcds("a:1,b:2".parse().unwrap())));
         assert_eq!("etcd://nsid:secret@a b".parse(), Ok(Store::EtcdWithPassword));
-        assert_eq!("zk://a:1,b:2/x".parse(), Ok(Store::ZooKeeper("a:1,b:2/x".parse().unwrap())));
-        assert_eq!("zk://nsid:secret@a b".parse(), Ok(Store::ZooKeeperWithPassword));
+        let ensemble = || ZooKeeperAddress::parse("a:1,b:2/x").unwrap();
+        assert_eq!("zk://a:1,b:2/x".parse(), Ok(Store::ZooKeeper(ensemble())));
+        assert_eq!("zks://a:1,b:2/x".parse(), Ok(Store::ZooKeeperOverTls(ensemble())));
+        for store in ["zk://nsid:secret@a b", "zks://nsid:secret@a b"] {
+            assert_eq!(store.parse(), Ok(Store::ZooKeeperWithPassword));
+        }
         assert_eq!("peers://10.0.0.1".parse(), Ok(Store::Peers("10.0.0.1".parse().unwrap())));
     }
 

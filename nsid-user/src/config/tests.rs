@@ -212,6 +212,9 @@ fn what_tls_and_a_password_need_is_asked_for_and_what_nothing_needs_refused() {
         (format!("--store etcds://a --ca {text} --cert {text}"), "give both --cert and --key"),
         (format!("--store etcd://a --ca {text}"), "--ca is for a store over TLS"),
         (format!("--store etcd://a --password-file {password}"), "--password-file is for a user"),
+        ("--store zks://a".to_owned(), "--ca FILE"),
+        (format!("--store zk://a --cert {text}"), "--cert is for a store over TLS"),
+        (format!("--store zk://a --password-file {password}"), "--password-file is for a user"),
         (format!("--store local --key {text}"), "--key is for a store that is reached over a network"),
         ("--store etcd://u@a --password-file /nowhere".to_owned(), "--password-file /nowhere: No such file"),
     ] {

@@ -1,17 +1,16 @@
 //! The ZooKeeper that a pool is kept in.
 
-use std::str::FromStr;
-
 use super::endpoint::endpoint;
 use crate::store::zookeeper::PASSWORD_VARIABLE;
 
-/// ZooKeeper's port for clients.
+/// ZooKeeper's port for clients, and the one that its guide has for those over TLS (`secureClientPort`).
 const PORT: u16 = 2181;
+const TLS_PORT: u16 = 2281;
 
 /// What pools are below, if nothing else is said.
 const PATH: &str = "/nsid";
 
-/// A ZooKeeper ensemble, as `zk://[USER@]HOST[:PORT][,HOST[:PORT]...][/PATH]`.
+/// A ZooKeeper ensemble, as `zk://[USER@]HOST[:PORT][,HOST[:PORT]...][/PATH]`, or `zks://`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ZooKeeperAddress {
     /// The servers, at least one, as `HOST:PORT`.
@@ -22,11 +21,18 @@ pub struct ZooKeeperAddress {
     pub user: Option<String>,
 }
 
-impl FromStr for ZooKeeperAddress {
-    type Err = ZooKeeperAddressError;
-
+impl ZooKeeperAddress {
     /// What stands behind `zk://`.
-    fn from_str(text: &str) -> Result<Self, ZooKeeperAddressError> {
+    pub fn parse(text: &str) -> Result<Self, ZooKeeperAddressError> {
+        Self::with_port(text, PORT)
+    }
+
+    /// What stands behind `zks://`.
+    pub fn parse_over_tls(text: &str) -> Result<Self, ZooKeeperAddressError> {
+        Self::with_port(text, TLS_PORT)
+    }
+
+    fn with_port(text: &str, port: u16) -> Result<Self, ZooKeeperAddressError> {
         let (user, place) = match text.rsplit_once('@') {
             Some((user, _)) if user.contains(':') => return Err(ZooKeeperAddressError::Password),
             Some((user, place)) => (Some(user.to_owned()), place),
@@ -39,13 +45,11 @@ impl FromStr for ZooKeeperAddress {
             Some(at) => (&place[..at], path(&place[at..])?),
             None => (place, PATH.to_owned()),
         };
-        let endpoints = servers.split(',').map(server).collect::<Result<_, _>>()?;
-        Ok(Self { endpoints, path, user })
+        let server = |text: &str| {
+            endpoint(text, port).ok_or_else(|| ZooKeeperAddressError::Endpoint { endpoint: text.to_owned() })
+        };
+        Ok(Self { endpoints: servers.split(',').map(server).collect::<Result<_, _>>()?, path, user })
     }
-}
-
-fn server(text: &str) -> Result<String, ZooKeeperAddressError> {
-    endpoint(text, PORT).ok_or_else(|| ZooKeeperAddressError::Endpoint { endpoint: text.to_owned() })
 }
 
 /// As ZooKeeper takes it (`PathUtils.validatePath`), and without what would be hard to read.
@@ -90,7 +94,7 @@ pub enum ZooKeeperAddressError {
     /// A password, for all to see in the list of processes. It is not repeated here.
     #[error(
         "a password does not belong in an address, where every user of this host can read it; write \
-         zk://USER@HOST:PORT,HOST:PORT, and the password into the environment as {PASSWORD_VARIABLE}"
+         zk://USER@HOST:PORT,HOST:PORT, and the password into a file (--password-file) or the environment as {PASSWORD_VARIABLE}"
     )]
     Password,
 }
@@ -107,7 +111,7 @@ mod tests {
             ("a,b:1,[::1]/dns/names", &["a:2181", "b:1", "[::1]:2181"], "/dns/names"),
             ("a/x/", &["a:2181"], "/x"),
         ] {
-            let address: ZooKeeperAddress = text.parse().expect(text);
+            let address = ZooKeeperAddress::parse(text).expect(text);
             assert_eq!(
                 (&address.endpoints[..], &*address.path, &address.user),
                 (&endpoints.iter().map(ToString::to_string).collect::<Vec<_>>()[..], path, &None)
@@ -116,16 +120,22 @@ mod tests {
     }
 
     #[test]
+    fn over_tls_the_usual_port_is_another_one() {
+        let address = ZooKeeperAddress::parse_over_tls("a,b:1/x").unwrap();
+        assert_eq!((address.endpoints, &*address.path), (vec!["a:2281".into(), "b:1".into()], "/x"));
+    }
+
+    #[test]
     fn a_user_stands_before_the_servers_and_a_password_nowhere() {
-        let address: ZooKeeperAddress = "nsid@a:1,b:2/x".parse().unwrap();
+        let address = ZooKeeperAddress::parse("nsid@a:1,b:2/x").unwrap();
         assert_eq!((address.user.as_deref(), address.endpoints.len()), (Some("nsid"), 2));
         for text in ["nsid:secret@a:1", "nsid:sec/ret@a:1/x"] {
-            let error = text.parse::<ZooKeeperAddress>().unwrap_err();
+            let error = ZooKeeperAddress::parse(text).unwrap_err();
             assert_eq!(error, ZooKeeperAddressError::Password);
             assert!(!error.to_string().contains("sec"), "{error}");
         }
         for text in ["@a:1", "a,nsid@b", "a/nsid@b"] {
-            assert_eq!(text.parse::<ZooKeeperAddress>(), Err(ZooKeeperAddressError::User), "{text}");
+            assert_eq!(ZooKeeperAddress::parse(text), Err(ZooKeeperAddressError::User), "{text}");
         }
     }
 
@@ -134,11 +144,11 @@ mod tests {
         for (text, endpoint) in [("", ""), ("a:1,", ""), ("a:0/x", "a:0"), ("/x", ""), ("a b", "a b")] {
             let endpoint = endpoint.to_owned();
             let error = Err(ZooKeeperAddressError::Endpoint { endpoint });
-            assert_eq!(text.parse::<ZooKeeperAddress>(), error, "{text}");
+            assert_eq!(ZooKeeperAddress::parse(text), error, "{text}");
         }
         for path in ["/a//b", "/a/../b", "/./a", "/a b", "/x,b:1", "/ä"] {
             let error = Err(ZooKeeperAddressError::Path { path: path.to_owned() });
-            assert_eq!(format!("a{path}").parse::<ZooKeeperAddress>(), error, "{path}");
+            assert_eq!(ZooKeeperAddress::parse(&format!("a{path}")), error, "{path}");
         }
     }
 }

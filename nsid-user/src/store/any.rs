@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{
-    Agreement, ClaimError, Cluster, Directory, Ensemble, Etcd, Grant, Incarnation, Kind, Lease, Local,
-    Progress, RenewError, Roll, Store, Unreachable, ZooKeeper,
+    Agreement, ClaimError, Cluster, Directory, Ensemble, Etcd, Grant, Incarnation, Kind, Lease, Local, Peers,
+    Progress, Quorum, RenewError, Roll, Store, Unreachable, ZooKeeper,
 };
 use crate::host::instance::RUN_ROOT;
 
@@ -55,8 +55,9 @@ impl Place {
                 let prefix = if prefix == Cluster::PREFIX { "" } else { prefix };
                 format!("{scheme}://{}{prefix}/{pool}", endpoints.join(","))
             }
-            Self::ZooKeeper(Ensemble { endpoints, path, .. }) => {
-                format!("zk://{}{path}/{pool}", endpoints.join(","))
+            Self::ZooKeeper(Ensemble { endpoints, path, tls, .. }) => {
+                let scheme = if tls.is_some() { "zks" } else { "zk" };
+                format!("{scheme}://{}{path}/{pool}", endpoints.join(","))
             }
             Self::Peers(Quorum { list, .. }) => format!("peers://{list}/{pool}"),
         }

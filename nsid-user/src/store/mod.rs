@@ -11,6 +11,8 @@
 mod agreement;
 mod any;
 #[cfg(test)]
+mod authority;
+#[cfg(test)]
 #[macro_use]
 mod behaviour;
 mod directory;
@@ -23,6 +25,7 @@ mod nonce;
 pub mod order;
 pub mod peers;
 mod progress;
+mod tls;
 pub mod zookeeper;
 
 use std::error::Error;
@@ -33,7 +36,7 @@ use std::path::PathBuf;
 pub use agreement::{Agreement, Disagreement};
 pub use any::{AnyStore, Place};
 pub use directory::{Directory, Entry, Roll};
-pub use etcd::{Cluster, Credentials, Etcd, PASSWORD_VARIABLE, Password, Tls, TlsError};
+pub use etcd::{Cluster, Credentials, Etcd, PASSWORD_VARIABLE, Password};
 pub use holder::Holder;
 pub use incarnation::{Incarnation, NodeId};
 pub use lease::Lease;
@@ -41,6 +44,7 @@ pub use local::Local;
 pub use nonce::{Nonce, NonceError};
 pub use peers::{ClusterKey, ClusterKeyError, Peers, Quorum};
 pub use progress::{ClaimStatus, Kind, Progress, State, StoreStatus};
+pub use tls::{Tls, TlsError};
 pub use zookeeper::{Ensemble, ZooKeeper};
 
 /// One claimant's side of a store.
@@ -139,7 +143,7 @@ pub enum ClaimError {
     /// ZooKeeper does not let this claimant do what a claim takes.
     #[error(
         "ZooKeeper refuses the claim ({reason}); name a user that may read, create, write and delete below {path} \
-         (zk://USER@HOST:PORT/PATH), and put the right password into the environment as {}",
+         (zk://USER@HOST:PORT/PATH), and give the right password, by --password-file or in the environment as {}",
         zookeeper::PASSWORD_VARIABLE
     )]
     ZooKeeperRefused {

@@ -1,6 +1,11 @@
 //! Has the faults happen: those of the members one after another, and beside them those of the agents.
 
-use std::{collections::VecDeque, path::PathBuf, thread, time::Duration};
+use std::{
+    collections::VecDeque,
+    path::PathBuf,
+    thread,
+    time::{Duration, SystemTime},
+};
 
 use super::{
     fault::Kind,
@@ -70,6 +75,8 @@ pub fn chaos(plan: &Plan, software: Software, binary: PathBuf, tell: &mut dyn Fn
     let site = Site::build(software, binary, plan.ttl);
     let version = site.version();
     let start = boot_clock::now();
+    // Logs tell that.
+    tell(&format!("{:7.1} s  {}", 0.0, humantime::format_rfc3339_millis(SystemTime::now())));
     let mut stage = Stage { site, done: Vec::new(), problems: Vec::new(), start, tell };
     stage.wait_until_all_is_well();
     let mut number = 0;

@@ -77,13 +77,14 @@ impl Site {
         let pool = Pool::new(Prefix::Test);
         let (limit, ttl) = (NAMES.to_string(), format!("{}ms", ttl.as_millis()));
         let arguments = [
-            ["--iface", INTERFACE],
-            ["--store", &members.address],
-            ["--pattern", &pool.pattern()],
-            ["--limit", &limit],
-            ["--ttl", &ttl],
+            &["--verbose"][..],
+            &["--iface", INTERFACE],
+            &["--store", &members.address],
+            &["--pattern", &pool.pattern()],
+            &["--limit", &limit],
+            &["--ttl", &ttl],
         ];
-        let arguments = arguments.as_flattened().iter().map(|&argument| argument.to_owned()).collect();
+        let arguments = arguments.concat().into_iter().map(str::to_owned).collect();
         let agents = Agents::start(binary, arguments, places, &watch);
         Self { watch, agents, _servers: servers, members, cuts, pool, star }
     }

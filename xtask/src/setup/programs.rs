@@ -8,6 +8,8 @@ use crate::setup::plan::Plan;
 pub(crate) enum Purpose {
     Build,
     Demo,
+    /// The demo with its names from there.
+    DemoOnZooKeeper,
     Test,
     Bench,
     Fuzz,
@@ -147,13 +149,13 @@ static PROGRAMS: [Program; 31] = [
         name: "java",
         package: "default-jre-headless",
         what_for: "runs ZooKeeper",
-        started_for: &[Purpose::Demo, Purpose::Test, Purpose::Bench, Purpose::Chaos],
+        started_for: &[Purpose::DemoOnZooKeeper, Purpose::Test, Purpose::Bench, Purpose::Chaos],
     },
     Program {
         name: "../share/java/zookeeper.jar",
         package: "libzookeeper-java",
         what_for: "a store of names",
-        started_for: &[Purpose::Demo, Purpose::Test, Purpose::Bench, Purpose::Chaos],
+        started_for: &[Purpose::DemoOnZooKeeper, Purpose::Test, Purpose::Bench, Purpose::Chaos],
     },
     Program {
         name: "dig",

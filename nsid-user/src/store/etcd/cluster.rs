@@ -1,11 +1,11 @@
 //! Which etcd, and who we are to it.
 
 use std::fmt;
-use std::sync::Arc;
 
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 
-use super::failure::with_causes;
+use crate::store::Tls;
+use crate::store::tls::Pem;
 
 /// The environment variable that has the user's password.
 pub const PASSWORD_VARIABLE: &str = "NSID_ETCD_PASSWORD";
@@ -39,61 +39,12 @@ impl Cluster {
         let host = member.rsplit_once(':').map_or(&**member, |(host, _)| host);
         // As it stands in certificates.
         let host = host.trim_start_matches('[').trim_end_matches(']');
-        Endpoint::from_shared(format!("https://{member}"))?
-            .tls_config(ClientTlsConfig::clone(&tls.0).domain_name(host))
-    }
-}
-
-/// Whom to believe to be a member, and what to prove by who this node is; neither is shown.
-#[derive(Clone)]
-pub struct Tls(Arc<ClientTlsConfig>, Vec<u8>);
-
-/// Texts that are no certificates, or no key.
-#[derive(Debug, thiserror::Error)]
-pub enum TlsError {
-    /// Of who vouches for the members.
-    #[error(
-        "there is no certificate in it; it takes those of the authority that signed the servers', in PEM"
-    )]
-    NoAuthority,
-    /// Of this node.
-    #[error("it is no certificate with its key, both in PEM ({reason})")]
-    NoIdentity {
-        /// What the TLS library says.
-        reason: String,
-    },
-}
-
-impl Tls {
-    /// Believes those certificates, and has that certificate with its key, if any; all in PEM.
-    pub fn new(authorities: &[u8], identity: Option<(&[u8], &[u8])>) -> Result<Self, TlsError> {
-        if !String::from_utf8_lossy(authorities).contains("-----BEGIN CERTIFICATE-----") {
-            return Err(TlsError::NoAuthority);
-        }
-        let mut told = authorities.to_vec();
+        let Pem { authorities, identity } = tls.pem();
         let mut tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(authorities));
         if let Some((certificate, key)) = identity {
             tls = tls.identity(Identity::from_pem(certificate, key));
-            told.extend([certificate, key].concat());
         }
-        // Read here, and not when the first member is connected to.
-        let read = Endpoint::from_static("https://member").tls_config(tls.clone());
-        read.map_err(|error| TlsError::NoIdentity { reason: with_causes(&error) })?;
-        Ok(Self(Arc::new(tls), told))
-    }
-}
-
-impl PartialEq for Tls {
-    fn eq(&self, other: &Self) -> bool {
-        self.1 == other.1
-    }
-}
-
-impl Eq for Tls {}
-
-impl fmt::Debug for Tls {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Tls")
+        Endpoint::from_shared(format!("https://{member}"))?.tls_config(tls.domain_name(host))
     }
 }
 

@@ -5,6 +5,7 @@ use std::error::Error as StdError;
 use etcd_client::Error;
 use tonic::Code;
 
+use crate::store::tls::with_advice;
 use crate::store::{Disagreement, RenewError, Unreachable};
 
 /// Why a request was not carried out, or may not have been.
@@ -89,30 +90,12 @@ pub(super) fn meaning(error: &Error) -> Meaning {
         }
         (Code::NotFound, "etcdserver: requested lease not found") => Meaning::NoLease,
         (Code::Unknown, told) if told.starts_with("etcdserver: ") => Meaning::Busy(message.to_owned()),
-        _ => Meaning::Useless(with_advice(with_causes_of(status.message(), status.source()))),
+        _ => Meaning::Useless(with_advice(with_causes(message, status.source()), "etcd://")),
     }
 }
 
-/// What a person can do about it, where it is a matter of settings.
-fn with_advice(reason: String) -> String {
-    let advice = if reason.contains("invalid peer certificate") {
-        "is it signed by the authority of --ca, and for this address?"
-    } else if reason.contains("received fatal alert") {
-        "does it take the certificate of --cert?"
-    } else if reason.contains("InvalidContentType") {
-        "does it speak TLS? If not, write etcd://"
-    } else {
-        return reason;
-    };
-    format!("{reason}; {advice}")
-}
-
 /// "transport error" alone does not tell a person anything; and what a cause tells again, once is enough.
-pub(super) fn with_causes(error: &dyn StdError) -> String {
-    with_causes_of(&error.to_string(), error.source())
-}
-
-fn with_causes_of(message: &str, mut cause: Option<&dyn StdError>) -> String {
+fn with_causes(message: &str, mut cause: Option<&dyn StdError>) -> String {
     let mut told = message.to_owned();
     while let Some(error) = cause {
         let text = error.to_string();

@@ -55,7 +55,7 @@ use std::time::Duration;
 
 use etcd_client::{Txn, TxnResponse};
 
-pub use self::cluster::{Cluster, Credentials, PASSWORD_VARIABLE, Password, Tls, TlsError};
+pub use self::cluster::{Cluster, Credentials, PASSWORD_VARIABLE, Password};
 use self::failure::Failure;
 use self::members::{Members, Pace};
 pub use self::pool::Keys;

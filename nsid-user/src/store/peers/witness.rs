@@ -172,7 +172,8 @@ impl Witness {
                 speech
             }
             Err(error) => {
-                self.warn(format_args!("grants nothing: {}: {error}", self.records.path().display()));
+                let path = self.records.path().display().to_string();
+                self.warn(format_args!("grants nothing: {path}: {error}"));
                 Speech::Silent { left: Duration::from_secs(1) }
             }
         }

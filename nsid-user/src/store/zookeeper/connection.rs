@@ -9,10 +9,11 @@ use std::mem::take;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::jute::{Decoder, Encoder, LENGTH, Malformed};
-use super::protocol::{Code, ReplyHeader, Request};
+use super::protocol::{Change, Code, ReplyHeader, Request};
+use super::stream::Stream;
 use crate::store::Credentials;
 
 /// The number of what the server says without being asked: a watch.
@@ -27,10 +28,6 @@ const PASSWORD: usize = 16;
 /// The largest packet that is taken: more than the list of a million slots.
 const PACKET_MAX: usize = 64 << 20;
 
-/// Bytes both ways, as they are or by TLS.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
-
 /// The connection.
 pub(super) struct Connection {
     stream: Box<dyn Stream>,
@@ -40,14 +37,17 @@ pub(super) struct Connection {
     received: Vec<u8>,
     /// What is to be sent.
     unsent: Vec<u8>,
-    /// A watch has fired.
-    fired: bool,
+    /// What watches have told since it was [armed](Self::arm).
+    told: Vec<Change>,
     /// The last change that the server told of.
     zxid: i64,
 }
 
 /// The session that a connection is for.
 pub(super) struct Hello<'a> {
+    /// The number of the last request of this session. A server knows a change that comes back from the leader by the
+    /// session and the number (`CommitProcessor`), be it one that another server was sent: so none is used twice.
+    pub(super) xid: i32,
     /// A server that knows less is none for this session.
     pub(super) zxid: i64,
     /// How long it is to outlive its last sign of life.
@@ -96,7 +96,8 @@ impl Connection {
         hello: &Hello<'_>,
     ) -> Result<(Self, Session, Duration), Error> {
         let (received, unsent) = (Vec::new(), Vec::new());
-        let mut connection = Self { stream, xid: 0, received, unsent, fired: false, zxid: hello.zxid };
+        let mut connection =
+            Self { stream, xid: hello.xid, received, unsent, told: Vec::new(), zxid: hello.zxid };
         let asked = i32::try_from(hello.timeout.as_millis()).unwrap_or(i32::MAX);
         let (id, password) =
             hello.session.map_or((0, [0; PASSWORD]), |session| (session.id, session.password));
@@ -125,6 +126,11 @@ impl Connection {
     /// The last change that the server told of.
     pub(super) fn zxid(&self) -> i64 {
         self.zxid
+    }
+
+    /// The number of the last request.
+    pub(super) fn xid(&self) -> i32 {
+        self.xid
     }
 
     /// Whether the server has closed it, as it does when the session is over.
@@ -164,14 +170,23 @@ impl Connection {
         }
     }
 
-    /// Forgets that a watch has fired.
+    /// Forgets what watches have told.
     pub(super) fn arm(&mut self) {
-        self.fired = false;
+        self.told.clear();
     }
 
-    /// Waits until a watch has fired since it was [armed](Self::arm).
+    /// Waits until a watch has told something since it was [armed](Self::arm).
     pub(super) async fn fired(&mut self) -> Result<(), Error> {
-        while !self.fired {
+        self.until_told(|_| true).await
+    }
+
+    /// Waits until one has told that there is no such node any more.
+    pub(super) async fn deleted(&mut self, path: &str) -> Result<(), Error> {
+        self.until_told(|change| change.is_deletion && change.path == path).await
+    }
+
+    async fn until_told(&mut self, what: impl Fn(&Change) -> bool) -> Result<(), Error> {
+        while !self.told.iter().any(&what) {
             let packet = self.receive_packet().await?;
             self.read_header(&mut Decoder(&packet))?;
         }
@@ -182,7 +197,7 @@ impl Connection {
         let header = ReplyHeader::read(answer)?;
         self.zxid = self.zxid.max(header.zxid);
         match header {
-            ReplyHeader { xid: NOTIFICATION, .. } => self.fired = true,
+            ReplyHeader { xid: NOTIFICATION, .. } => self.told.push(Change::read(answer)?),
             ReplyHeader { xid, code: Some(code), .. } if xid == AUTH.0 => return Err(Error::Failed(code)),
             _ => {}
         }

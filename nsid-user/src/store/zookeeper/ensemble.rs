@@ -1,6 +1,6 @@
 //! Which ZooKeeper, and who we are to it.
 
-use crate::store::Credentials;
+use crate::store::{Credentials, Tls};
 
 /// The environment variable that has the user's password.
 pub const PASSWORD_VARIABLE: &str = "NSID_ZOOKEEPER_PASSWORD";
@@ -14,4 +14,6 @@ pub struct Ensemble {
     pub path: String,
     /// Who we are, where nodes have ACLs: by the scheme `digest`.
     pub credentials: Option<Credentials>,
+    /// How its servers and this node prove who they are; none: by nothing, and everybody on the way can read and write.
+    pub tls: Option<Tls>,
 }

@@ -2,6 +2,7 @@
 
 use super::connection::Error;
 use super::protocol::Code;
+use crate::store::tls::with_advice;
 use crate::store::{Disagreement, RenewError, Unreachable};
 
 /// Why a request was not carried out, or may not have been.
@@ -71,7 +72,7 @@ pub(super) enum Meaning {
 /// Of each error of a connection.
 pub(super) fn meaning(error: &Error) -> Meaning {
     match error {
-        Error::Io(_) | Error::Malformed(_) => Meaning::Useless(error.to_string()),
+        Error::Io(_) | Error::Malformed(_) => Meaning::Useless(with_advice(error.to_string(), "zk://")),
         Error::Failed(code) => match code {
             Code::SessionExpired => Meaning::NoSession,
             Code::NoNode | Code::NodeExists | Code::BadVersion => Meaning::Otherwise(*code),

@@ -27,11 +27,14 @@ mod making;
 mod nodes;
 mod protocol;
 mod roll;
+mod servers;
 mod session;
+mod stream;
 
 #[cfg(test)]
 mod tests;
 
+use std::future::pending;
 use std::time::Duration;
 
 use self::connection::{Connection, Error};
@@ -52,8 +55,12 @@ use super::{
 use crate::clock::BootTime;
 use crate::pace::{Backoff, jittered, until};
 
-/// How often a lease is renewed in its length.
-const RENEWALS: u32 = 5;
+/// How often a lease is renewed in its length. It counts from the renewal before ([`heard`]), so one is due each eighth of
+/// the session's time; when one comes to nothing, six are left to elect a leader in.
+const RENEWALS: u32 = 7;
+
+// With the jitter, not sooner than the leader has heard of the last one: else a lease would count from the one before that.
+const _: () = assert!((RENEWALS + 1) * 10 < heard::PINGS * 9, "renewals are too frequent");
 
 /// A claimant of a pool in ZooKeeper.
 pub struct ZooKeeper {
@@ -74,10 +81,9 @@ struct Held {
     slot: u32,
     /// The change that made its node.
     czxid: i64,
-    /// What its data are.
-    holder: Vec<u8>,
-    /// How often its data were set. None: the last time that they were to be, the answer was lost.
-    version: Option<i32>,
+    /// Its data, and how often they were set. None: that is to be looked at, since an earlier process set them, or the
+    /// answer was lost the last time that they were to be.
+    data: Option<(Vec<u8>, i32)>,
 }
 
 /// What a claimant finds of its own.
@@ -252,7 +258,7 @@ impl ZooKeeper {
         match taken {
             Ok(()) => {
                 let Stat { czxid, version, .. } = stat.map_err(|error| self.session.failure(&error))?;
-                self.held = Some(Held { slot, czxid, holder: holder.into_bytes(), version: Some(version) });
+                self.held = Some(Held { slot, czxid, data: Some((holder.into_bytes(), version)) });
                 Ok(Some(Grant { slot, token: czxid.unsigned_abs(), lease }))
             }
             Err((part, Code::NodeExists)) if making.contains(&part) => Ok(None),
@@ -280,18 +286,19 @@ impl ZooKeeper {
     }
 
     /// More time for the slot, if it is still ours.
-    async fn prolong(&mut self, held: Held) -> Result<Lease, Failure> {
-        let path = self.nodes.slot(held.slot);
-        let version = match held.version {
-            Some(version) => version,
-            None => self.look_at(&path, held.czxid).await?.1,
+    async fn prolong(&mut self) -> Result<Lease, Failure> {
+        let Held { slot, czxid, data } = self.held.clone().ok_or(Failure::Lost)?;
+        let path = self.nodes.slot(slot);
+        let (holder, version) = match data {
+            Some(data) => data,
+            None => self.look_at(&path, czxid).await?,
         };
-        let set = SetData { path: &path, data: &held.holder, version: Some(version) };
+        let set = SetData { path: &path, data: &holder, version: Some(version) };
         // Until there is an answer.
-        self.held = Some(Held { version: None, ..held.clone() });
+        self.held = Some(Held { slot, czxid, data: None });
         match self.session.write(self.ttl, async |server| server.ask(&set).await).await {
-            Ok((lease, stat)) if stat.czxid == held.czxid => {
-                self.held = Some(Held { version: Some(stat.version), ..held });
+            Ok((lease, stat)) if stat.czxid == czxid => {
+                self.held = Some(Held { slot, czxid, data: Some((holder, stat.version)) });
                 Ok(lease)
             }
             Ok(_) => Err(Failure::Lost),
@@ -350,8 +357,24 @@ impl Store for ZooKeeper {
     }
 
     async fn renew(&mut self) -> Result<Lease, RenewError> {
-        let held = self.held.clone().ok_or(RenewError::Lost)?;
-        Ok(self.prolong(held).await?)
+        // While a try can still end before the next renewal is due.
+        let last = BootTime::now().saturating_add(self.ttl / RENEWALS / 2);
+        loop {
+            match self.prolong().await {
+                Err(Failure::Unreachable(_)) if !last.passed() => self.session.pause().await,
+                prolonged => return Ok(prolonged?),
+            }
+        }
+    }
+
+    /// By a watch on the slot's node. Where there is no connection, the next renewal makes one.
+    async fn lost(&mut self) {
+        if let Some(Held { slot, czxid, .. }) = self.held
+            && self.session.deleted(&self.nodes.slot(slot), czxid).await.is_ok()
+        {
+            return;
+        }
+        pending::<()>().await;
     }
 
     async fn resume(&mut self, slot: u32, token: u64) -> Result<Lease, RenewError> {
@@ -359,8 +382,8 @@ impl Store for ZooKeeper {
             return Err(RenewError::Lost);
         }
         let czxid = token.try_into().map_err(|_| RenewError::Lost)?;
-        let (holder, version) = self.look_at(&self.nodes.slot(slot), czxid).await?;
-        Ok(self.prolong(Held { slot, czxid, holder, version: Some(version) }).await?)
+        self.held = Some(Held { slot, czxid, data: None });
+        self.renew().await
     }
 
     async fn release(&mut self) -> Result<(), Unreachable> {

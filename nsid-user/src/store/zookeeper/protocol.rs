@@ -34,6 +34,24 @@ impl ReplyHeader {
     }
 }
 
+/// What a watch tells (`WatcherEvent`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Change {
+    /// The node is no longer there.
+    pub(super) is_deletion: bool,
+    pub(super) path: String,
+}
+
+impl Change {
+    /// `Watcher.Event.EventType.NodeDeleted`
+    const DELETION: i32 = 2;
+
+    pub(super) fn read(told: &mut Decoder<'_>) -> Result<Self, Malformed> {
+        let (of_type, _state) = (told.int()?, told.int()?);
+        Ok(Self { is_deletion: of_type == Self::DELETION, path: told.text()?.to_owned() })
+    }
+}
+
 /// What is known of a node without its data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stat {

@@ -1,32 +1,22 @@
 //! A claimant's session, on a connection to one server of the ensemble at a time.
 
+use std::io;
 use std::time::Duration;
-
-use tokio::net::TcpStream;
 
 use super::connection::{Connection, Error, Hello, Session as Key};
 use super::ensemble::Ensemble;
 use super::failure::{Failure, Meaning, meaning};
 use super::heard::Heard;
 use super::keep::Keep;
-use super::protocol::{CloseSession, MultiRead, Read, Seen};
+use super::protocol::{CloseSession, Code, MultiRead, Read, Seen, WatchChildren};
+use super::servers::Servers;
+use super::stream;
 use crate::clock::BootTime;
-use crate::pace::within;
+use crate::pace::{until, within};
 use crate::store::{Lease, Unreachable};
 
-/// How long a server may take to answer, at most. One that was stopped keeps its connections, and a request to it hangs
-/// without an error; so does a write to one that is cut off from the others.
-const PATIENCE: Duration = Duration::from_millis(700);
-
-/// Which part of the session's time that is, at most: it is renewed every fifth, and another server asked in between.
-const PATIENCE_PARTS: u32 = 9;
-
-/// So many times that, where no deadline is near. A crowd that starts at once keeps ZooKeeper busy: who gives up and asks
-/// again only makes it busier.
-const UNHURRIED: u32 = 6;
-
-/// How often the time that a server has is doubled while nobody answers.
-const DOUBLINGS: u32 = 2;
+/// How long to try to end the session: less than the driver waits for it.
+const CLOSE: Duration = Duration::from_millis(1500);
 
 /// All that the claimant has in ZooKeeper goes with it.
 pub(super) struct Session {
@@ -38,11 +28,13 @@ pub(super) struct Session {
     key: Option<Key>,
     /// The last change that a server told of.
     zxid: i64,
-    /// The server that is connected to, or the next one.
-    current: usize,
+    /// The number of the last request.
+    xid: i32,
+    /// The one that is connected to, or the next one.
+    servers: Servers,
     connected: Option<Connected>,
-    /// How many requests in a row nobody answered in time.
-    hung: u32,
+    /// A request is under way, or was when the future that waited for its answer was dropped.
+    asking: bool,
     told_of_timeout: bool,
 }
 
@@ -51,6 +43,8 @@ struct Connected {
     heard: Heard,
     /// How long the session outlives what the leader heard of it last.
     timeout: Duration,
+    /// The node whose deletion is told of, by its path and the change that made it.
+    watched: Option<(String, i64)>,
 }
 
 impl Session {
@@ -61,9 +55,10 @@ impl Session {
             key: keep.as_ref().and_then(Keep::load),
             keep,
             zxid: 0,
-            current: first % ensemble.endpoints.len(),
+            xid: first_xid(),
+            servers: Servers::new(ensemble.endpoints.len(), first, timeout),
             connected: None,
-            hung: 0,
+            asking: false,
             told_of_timeout: false,
             ensemble,
         }
@@ -79,7 +74,8 @@ impl Session {
         if let Some((keep, key)) = self.keep.as_ref().zip(self.key.as_ref()) {
             keep.remove(key);
         }
-        (self.key, self.connected, self.zxid) = (None, None, 0);
+        self.disconnect();
+        (self.key, self.zxid) = (None, 0);
     }
 
     /// Has the session write something to renew a lease, and the lease that the answer stands for: the leader has looked
@@ -89,7 +85,7 @@ impl Session {
         ttl: Duration,
         request: impl AsyncFnOnce(&mut Connection) -> Result<T, Error>,
     ) -> Result<(Lease, T), Failure> {
-        let patience = self.patience();
+        let patience = self.servers.patience();
         self.write_within(patience, ttl, request).await
     }
 
@@ -99,7 +95,7 @@ impl Session {
         ttl: Duration,
         request: impl AsyncFnOnce(&mut Connection) -> Result<T, Error>,
     ) -> Result<(Lease, T), Failure> {
-        let patience = self.unhurried();
+        let patience = self.servers.unhurried();
         self.write_within(patience, ttl, request).await
     }
 
@@ -125,7 +121,7 @@ impl Session {
         &mut self,
         request: impl AsyncFnOnce(&mut Connection) -> Result<T, Error>,
     ) -> Result<T, Failure> {
-        let patience = self.patience();
+        let patience = self.servers.patience();
         self.ask_within(patience, request).await
     }
 
@@ -134,7 +130,7 @@ impl Session {
         &mut self,
         request: impl AsyncFnOnce(&mut Connection) -> Result<T, Error>,
     ) -> Result<T, Failure> {
-        let patience = self.unhurried();
+        let patience = self.servers.unhurried();
         self.ask_within(patience, request).await
     }
 
@@ -153,30 +149,40 @@ impl Session {
         }
     }
 
+    /// Waits until the node is deleted that the change `czxid` made. An error says nothing of it: who asks does so again when
+    /// there is a connection.
+    pub(super) async fn deleted(&mut self, path: &str, czxid: i64) -> Result<(), Error> {
+        let Some(Connected { connection, watched, .. }) = &mut self.connected else {
+            return Err(Error::Io(io::ErrorKind::NotConnected.into()));
+        };
+        let node = (path.to_owned(), czxid);
+        if watched.as_ref() != Some(&node) {
+            connection.arm();
+            match connection.ask(&WatchChildren(path)).await {
+                Ok(_) => *watched = Some(node),
+                Err(error) if error.is(Code::NoNode) => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        connection.deleted(path).await
+    }
+
     /// Ends the session, and with it all that was made with it.
     pub(super) async fn close(&mut self) -> Result<(), Unreachable> {
-        // The connection that there is may be dead, and then its server be asked again.
-        let mut others = self.ensemble.endpoints.len();
+        let end = BootTime::now().saturating_add(CLOSE);
         while self.is_open() {
             match self.ask(async |server| server.ask(&CloseSession).await).await {
                 Ok(()) | Err(Failure::Lost) => self.forget(),
-                Err(Failure::Unreachable(_)) if others > 0 => others -= 1,
+                Err(Failure::Unreachable(_)) if !end.passed() => self.pause().await,
                 Err(failure) => return Err(failure.into()),
             }
         }
         Ok(())
     }
 
-    fn patience(&self) -> Duration {
-        (PATIENCE * self.growth()).min(self.timeout / PATIENCE_PARTS)
-    }
-
-    fn unhurried(&self) -> Duration {
-        PATIENCE.min(self.timeout / PATIENCE_PARTS) * UNHURRIED * self.growth()
-    }
-
-    fn growth(&self) -> u32 {
-        2_u32.pow(self.hung.min(DOUBLINGS))
+    /// Until it is time to ask again after a failure.
+    pub(super) fn pause(&self) -> impl Future<Output = ()> + use<> {
+        until(self.servers.again())
     }
 
     async fn ask_within<T>(
@@ -184,6 +190,12 @@ impl Session {
         limit: Duration,
         request: impl AsyncFnOnce(&mut Connection) -> Result<T, Error>,
     ) -> Result<T, Failure> {
+        // Whoever dropped it had no answer in time.
+        if self.asking {
+            self.disconnect();
+            self.servers.hung();
+        }
+        self.asking = true;
         let sent = BootTime::now();
         // On the heap: every claim would have to reserve what this takes.
         let call = Box::pin(async {
@@ -196,13 +208,18 @@ impl Session {
             answer
         });
         let answer = within(sent.saturating_add(limit), call).await;
-        self.hung = if answer.is_none() { self.hung.saturating_add(1) } else { 0 };
+        self.asking = false;
         match answer {
-            Some(Ok(answer)) => Ok(answer),
+            Some(Ok(answer)) => {
+                let took = BootTime::now().as_nanos().saturating_sub(sent.as_nanos());
+                self.servers.answered(Duration::from_nanos(took));
+                Ok(answer)
+            }
             Some(Err(error)) => Err(self.failure(&error)),
             None => {
                 let failure = self.unreachable(&format!("no answer in {} ms", limit.as_millis()));
-                self.turn();
+                self.disconnect();
+                self.servers.hung();
                 Err(failure.into())
             }
         }
@@ -226,7 +243,8 @@ impl Session {
             Meaning::Busy(reason) => self.unreachable(&reason).into(),
             Meaning::Useless(reason) => {
                 let failure = self.unreachable(&reason);
-                self.turn();
+                self.disconnect();
+                self.servers.refused();
                 failure.into()
             }
         }
@@ -237,18 +255,13 @@ impl Session {
     }
 
     fn endpoint(&self) -> &str {
-        &self.ensemble.endpoints[self.current]
-    }
-
-    /// Has another server asked the next time; the same one by a new connection, if there is no other.
-    fn turn(&mut self) {
-        self.disconnect();
-        self.current = (self.current + 1) % self.ensemble.endpoints.len();
+        &self.ensemble.endpoints[self.servers.current()]
     }
 
     fn disconnect(&mut self) {
         if let Some(Connected { connection, .. }) = self.connected.take() {
             self.zxid = self.zxid.max(connection.zxid());
+            self.xid = connection.xid();
         }
     }
 
@@ -266,16 +279,15 @@ impl Session {
     }
 
     async fn connect(&mut self, now: BootTime) -> Result<Connected, Error> {
-        let endpoint = self.endpoint().to_owned();
-        let stream = TcpStream::connect(endpoint).await?;
-        stream.set_nodelay(true)?;
+        let stream = stream::open(self.endpoint(), self.ensemble.tls.as_ref()).await?;
         let hello = Hello {
+            xid: self.xid,
             zxid: self.zxid,
             timeout: self.timeout,
             session: self.key.as_ref(),
             credentials: self.ensemble.credentials.as_ref(),
         };
-        let (connection, key, timeout) = Connection::open(Box::new(stream), &hello).await?;
+        let (connection, key, timeout) = Connection::open(stream, &hello).await?;
         if self.key.as_ref() != Some(&key) {
             if let Some(keep) = &self.keep {
                 keep.store(&key);
@@ -283,7 +295,7 @@ impl Session {
             self.key = Some(key);
         }
         self.tell_of(timeout);
-        Ok(Connected { connection, heard: Heard::by_connecting(now, timeout), timeout })
+        Ok(Connected { connection, heard: Heard::by_connecting(now, timeout), timeout, watched: None })
     }
 
     /// Of a time that is not what was asked for, once.
@@ -300,6 +312,36 @@ impl Session {
     }
 }
 
+/// Of a session that an earlier process may have had, the numbers are to go on too; where they ended nobody knows.
+fn first_xid() -> i32 {
+    let random = getrandom::u32().unwrap_or(0) >> 2;
+    random.try_into().unwrap_or(0)
+}
+
 fn closed() -> Failure {
     Unreachable::new("not connected").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::server::Server;
+    use super::*;
+
+    #[tokio::test]
+    async fn no_number_is_used_twice_in_a_session() {
+        let server = Server::start();
+        let (endpoints, path) = (vec![server.endpoint()], String::new());
+        let ensemble = Ensemble { endpoints, path, credentials: None, tls: None };
+        let mut session = Session::new(ensemble, 0, Duration::from_secs(10), None);
+        let mut numbers = Vec::new();
+        let mut keys = Vec::new();
+        for _ in 0..3 {
+            session.look(&[Read::Children("/")]).await.unwrap();
+            numbers.push(session.connected.as_ref().unwrap().connection.xid());
+            keys.push(session.key.clone().unwrap().id);
+            session.disconnect();
+        }
+        assert_eq!(numbers, [numbers[0], numbers[0] + 1, numbers[0] + 2]);
+        assert_eq!(keys, [keys[0]; 3], "it is one session");
+    }
 }

@@ -4,13 +4,13 @@ use super::{Member, Role, Taken, converse};
 use crate::{
     netns::Namespace,
     star::Node,
-    zookeeper::{Mode, ZooKeeper},
+    zookeeper::{Mode, TICK, ZooKeeper},
 };
 
 /// Starts one at each of these nodes.
 pub(super) fn start(nodes: &[Node]) -> Vec<Box<dyn Member>> {
     let places: Vec<_> = nodes.iter().map(|node| (&node.namespace, node.addresses.v4.into())).collect();
-    let members = ZooKeeper::start_ensemble(&places).into_iter();
+    let members = ZooKeeper::start_ensemble(&places, TICK).into_iter();
     members.map(|member| Box::new(member) as Box<dyn Member>).collect()
 }
 
@@ -47,10 +47,7 @@ impl Member for ZooKeeper {
 
     /// A slot is all that its holder has.
     fn take_away(&self, hub: &Namespace, pool: &str, slot: u32, _: Taken) -> Option<()> {
-        let answer = self.cli(hub, &format!("delete /nsid/{pool}/slots/{slot}"));
-        let failed =
-            ["does not exist", "KeeperErrorCode", "Exception"].iter().any(|word| answer.contains(word));
-        (!failed).then_some(())
+        self.delete(hub, &format!("/nsid/{pool}/slots/{slot}")).then_some(())
     }
 
     fn version(&self, hub: &Namespace) -> Option<String> {

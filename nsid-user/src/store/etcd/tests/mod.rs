@@ -1,6 +1,5 @@
 //! What is this store's own, on a real etcd; the rest is in [`crate::store::behaviour`].
 
-mod authority;
 mod late;
 mod server;
 
@@ -16,11 +15,11 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use self::authority::Authority;
 use self::server::Server;
 use super::*;
+use crate::store::authority::Authority;
 use crate::store::behaviour::{PATTERN, Pool, agreement};
-use crate::store::{ClaimStatus, Kind, NodeId, Nonce, State};
+use crate::store::{ClaimStatus, Kind, NodeId, Nonce, State, Tls};
 
 /// A pool in an etcd of its own.
 struct EtcdPool {

@@ -117,7 +117,7 @@ async fn another_key_another_list_and_none_at_all_get_no_name_and_are_told_why()
         let incarnation = crate::store::behaviour::incarnation(Nonce::random().unwrap(), "other");
         let mut peers = Peers::new(quorum, incarnation, pool.agreement(), PeersPool::TTL);
         assert!(timeout(Duration::from_secs(1), peers.claim(&progress().0)).await.is_err());
-        let nsid_peers::State::Seeking(waits) = peers.claimant.state() else { panic!("{told}") };
+        let State::Seeking(waits) = peers.claimant.state() else { panic!("{told}") };
         let why = peers.hindrance(&waits);
         assert!(why.contains(told), "{why}");
     }

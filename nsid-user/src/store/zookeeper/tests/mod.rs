@@ -1,6 +1,6 @@
 //! What is this store's own, on a real ZooKeeper; the rest is in [`crate::store::behaviour`].
 
-mod server;
+pub(super) mod server;
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -12,8 +12,9 @@ use tokio::time::timeout;
 
 use self::server::{Server, TICK};
 use super::*;
+use crate::store::authority::Authority;
 use crate::store::behaviour::{PATTERN, Pool, agreement};
-use crate::store::{ClaimStatus, Credentials, Kind, NodeId, Nonce, Password, State};
+use crate::store::{ClaimStatus, Credentials, Kind, NodeId, Nonce, Password, State, Tls};
 
 /// A pool in a ZooKeeper of its own.
 struct ZooKeeperPool {
@@ -64,8 +65,7 @@ impl ZooKeeperPool {
         incarnation: Incarnation,
         agreement: Agreement,
     ) -> ZooKeeper {
-        let ensemble = Ensemble { endpoints, path: PATH.to_owned(), credentials: None };
-        self.keeping(ensemble, incarnation, agreement, Self::TTL)
+        self.keeping(Ensemble { endpoints, ..self.ensemble() }, incarnation, agreement, Self::TTL)
     }
 
     fn keeping(
@@ -80,14 +80,18 @@ impl ZooKeeperPool {
         ZooKeeper::keeping(Some(keep), ensemble, incarnation, agreement, ttl)
     }
 
+    fn ensemble(&self) -> Ensemble {
+        let endpoints = vec![self.server.endpoint()];
+        Ensemble { endpoints, path: PATH.to_owned(), credentials: None, tls: None }
+    }
+
     fn newcomer(&self) -> ZooKeeper {
         self.claimant(Nonce::random().unwrap())
     }
 
     /// A session of nobody's, of that user.
     fn session(&self, credentials: Option<Credentials>) -> Session {
-        let endpoints = vec![self.server.endpoint()];
-        Session::new(Ensemble { endpoints, path: PATH.to_owned(), credentials }, 0, Self::TTL, None)
+        Session::new(Ensemble { credentials, ..self.ensemble() }, 0, Self::TTL, None)
     }
 
     /// How many nodes the pool has below that.
@@ -236,16 +240,39 @@ async fn a_slot_that_somebody_deleted_or_a_session_that_somebody_ended_is_lost()
         assert!(matches!(store.renew().await, Err(RenewError::Lost)));
     }
     claim(&mut store).await;
-    let mut same = pool.keeping(
-        Ensemble { endpoints: vec![pool.server.endpoint()], path: PATH.to_owned(), credentials: None },
-        store.incarnation.clone(),
-        pool.agreement(),
-        ZooKeeperPool::TTL,
-    );
+    let mut same =
+        pool.keeping(pool.ensemble(), store.incarnation.clone(), pool.agreement(), ZooKeeperPool::TTL);
     same.release().await.unwrap();
     assert!(matches!(store.renew().await, Err(RenewError::Lost)));
     assert_eq!(claim(&mut store).await.slot, 0);
     store.renew().await.unwrap();
+}
+
+#[tokio::test]
+async fn who_has_a_slot_is_told_when_somebody_deletes_it_and_of_nothing_else() {
+    let mut pool = ZooKeeperPool::new(3);
+    // The next renewal is far.
+    let mut store = pool.keeping(pool.ensemble(), incarnation(), pool.agreement(), server::SESSION_MAX);
+    let told = async |store: &mut ZooKeeper| timeout(ZooKeeperPool::TTL, store.lost()).await.is_ok();
+    let untold = async |store: &mut ZooKeeper| timeout(ZooKeeperPool::TTL / 5, store.lost()).await.is_err();
+    assert!(untold(&mut store).await, "it has none");
+    claim(&mut store).await;
+    assert!(untold(&mut store).await);
+    store.renew().await.unwrap();
+    // Anew: the node that there was is deleted for it.
+    claim(&mut store).await;
+    assert!(untold(&mut store).await);
+    pool.server.kill();
+    pool.server.run();
+    renewed(&mut store).await;
+    assert!(untold(&mut store).await, "there is another connection");
+    pool.delete("slots/0").await;
+    assert!(told(&mut store).await);
+    assert!(matches!(store.renew().await, Err(RenewError::Lost)));
+    claim(&mut store).await;
+    // Before there is a watch.
+    pool.delete("slots/0").await;
+    assert!(told(&mut store).await);
 }
 
 /// As of a virtual machine that was copied while it ran.
@@ -280,7 +307,8 @@ async fn dropped_after<T>(polls: usize, work: impl Future<Output = T>) -> Option
 #[tokio::test]
 async fn a_claim_that_is_dropped_anywhere_leaves_nothing_that_the_next_does_not_find() {
     let pool = ZooKeeperPool::new(100);
-    let mut first = pool.newcomer();
+    // It is not renewed.
+    let mut first = pool.keeping(pool.ensemble(), incarnation(), pool.agreement(), server::SESSION_MAX);
     claim(&mut first).await;
     let mut polls = 0;
     loop {
@@ -346,9 +374,7 @@ async fn what_somebody_removed_of_a_pool_is_made_again() {
 #[tokio::test]
 async fn a_session_that_is_shorter_than_was_asked_for_makes_shorter_leases() {
     let pool = ZooKeeperPool::new(3);
-    let ensemble =
-        Ensemble { endpoints: vec![pool.server.endpoint()], path: PATH.to_owned(), credentials: None };
-    let mut store = pool.keeping(ensemble, incarnation(), pool.agreement(), server::SESSION_MAX * 2);
+    let mut store = pool.keeping(pool.ensemble(), incarnation(), pool.agreement(), server::SESSION_MAX * 2);
     let lease = claim(&mut store).await.lease;
     assert!(lease.ttl() <= server::SESSION_MAX, "{lease:?}");
 }
@@ -360,13 +386,9 @@ fn user(user: &str, password: &str) -> Credentials {
 #[tokio::test]
 async fn rights_that_a_claimant_lacks_end_the_claim() {
     let pool = ZooKeeperPool::new(3);
-    let ensemble = |credentials| Ensemble {
-        endpoints: vec![pool.server.endpoint()],
-        path: PATH.to_owned(),
-        credentials,
-    };
     let store = |credentials| {
-        pool.keeping(ensemble(credentials), incarnation(), pool.agreement(), ZooKeeperPool::TTL)
+        let ensemble = Ensemble { credentials, ..pool.ensemble() };
+        pool.keeping(ensemble, incarnation(), pool.agreement(), ZooKeeperPool::TTL)
     };
     let mut first = store(Some(user("nsid", "secret")));
     assert_eq!(claim(&mut first).await.slot, 0);
@@ -382,4 +404,29 @@ async fn rights_that_a_claimant_lacks_end_the_claim() {
         assert!(!error.contains("secret") && !error.contains("wrong"), "{error}");
     }
     assert_eq!(claim(&mut store(Some(user("nsid", "secret")))).await.slot, 1);
+}
+
+#[tokio::test]
+async fn over_tls_both_sides_prove_who_they_are() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let pool = ZooKeeperPool { server: Server::start_over_tls(&authority), limit: 3 };
+    let claimant = |endpoint: &str, tls: Option<Tls>| {
+        let ensemble = Ensemble { endpoints: vec![endpoint.to_owned()], tls, ..pool.ensemble() };
+        pool.keeping(ensemble, incarnation(), pool.agreement(), ZooKeeperPool::TTL)
+    };
+    let (over_tls, plain) = (pool.server.endpoint_over_tls(), pool.server.endpoint());
+    let mut store = claimant(&over_tls, Some(authority.tls(Some(&authority))));
+    assert_eq!(claim(&mut store).await.slot, 0);
+    renewed(&mut store).await;
+    for (endpoint, tls, told) in [
+        (&over_tls, Some(other.tls(Some(&authority))), "--ca"),
+        (&over_tls, Some(authority.tls(None)), "--cert"),
+        (&over_tls, Some(authority.tls(Some(&other))), "--cert"),
+        (&over_tls, None, "closed"),
+        (&plain, Some(authority.tls(Some(&authority))), "zk://"),
+    ] {
+        let refused = claimant(endpoint, tls.clone()).names().await.unwrap_err().to_string();
+        assert!(refused.contains(told) && refused.contains(endpoint), "{tls:?}: {refused}");
+    }
+    assert_eq!(store.names().await.unwrap().holders.len(), 1);
 }

@@ -5,10 +5,15 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
-use std::{fs, path::Path};
+use std::{
+    fs::{self, OpenOptions},
+    path::Path,
+};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use tempfile::TempDir;
+
+use crate::store::authority::Authority;
 
 /// ZooKeeper's unit of time: what a session's end is rounded up to.
 pub(super) const TICK: Duration = Duration::from_millis(100);
@@ -27,18 +32,20 @@ const MACHINE: [&str; 7] = [
     "-Dzookeeper.jmx.log4j.disable=true",
 ];
 
-const CLASS_PATH: &str = "/usr/share/java/zookeeper.jar";
+/// What it is, and what it takes for TLS that Debian's package does not name.
+const CLASS_PATH: &str = "/usr/share/java/zookeeper.jar:/usr/share/java/netty-codec.jar";
 
 /// Killed on Drop.
-pub(super) struct Server {
+pub(in crate::store::zookeeper) struct Server {
     port: u16,
+    port_over_tls: Option<u16>,
     directory: TempDir,
     process: Option<Child>,
 }
 
 impl Server {
     /// One that answers.
-    pub(super) fn start() -> Self {
+    pub(in crate::store::zookeeper) fn start() -> Self {
         let mut server = Self::stopped();
         server.run();
         server
@@ -46,8 +53,7 @@ impl Server {
 
     /// One that does not run yet.
     pub(super) fn stopped() -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let port = listener.local_addr().unwrap().port();
+        let port = free_port();
         let directory = tempfile::tempdir().unwrap();
         let configuration = format!(
             "tickTime={}\nmaxSessionTimeout={}\nmaxClientCnxns=0\ndataDir={}\nclientPort={port}\n\
@@ -58,11 +64,38 @@ impl Server {
             Ipv4Addr::LOCALHOST,
         );
         fs::write(directory.path().join("zoo.cfg"), configuration).unwrap();
-        Self { port, directory, process: None }
+        Self { port, port_over_tls: None, directory, process: None }
     }
 
-    pub(super) fn endpoint(&self) -> String {
+    /// One that has another port besides, where it wants a certificate of that authority and has one.
+    pub(super) fn start_over_tls(authority: &Authority) -> Self {
+        let mut server = Self::stopped();
+        let port = free_port();
+        let [ca, cert, key] = authority.files();
+        // Key and certificate in one file.
+        let identity = server.directory().join("identity.pem");
+        fs::write(&identity, [fs::read(key).unwrap(), fs::read(cert).unwrap()].concat()).unwrap();
+        let configuration = format!(
+            "secureClientPort={port}\nsecureClientPortAddress={}\n\
+             serverCnxnFactory=org.apache.zookeeper.server.NettyServerCnxnFactory\n\
+             ssl.keyStore.type=PEM\nssl.keyStore.location={}\n\
+             ssl.trustStore.type=PEM\nssl.trustStore.location={ca}\n",
+            Ipv4Addr::LOCALHOST,
+            identity.display(),
+        );
+        let file = OpenOptions::new().append(true).open(server.directory().join("zoo.cfg"));
+        file.unwrap().write_all(configuration.as_bytes()).unwrap();
+        server.port_over_tls = Some(port);
+        server.run();
+        server
+    }
+
+    pub(in crate::store::zookeeper) fn endpoint(&self) -> String {
         format!("{}:{}", Ipv4Addr::LOCALHOST, self.port)
+    }
+
+    pub(super) fn endpoint_over_tls(&self) -> String {
+        format!("{}:{}", Ipv4Addr::LOCALHOST, self.port_over_tls.expect("it has TLS"))
     }
 
     /// A directory that goes with it.
@@ -123,6 +156,11 @@ impl Server {
     fn pid(&self) -> Pid {
         Pid::from_child(self.process.as_ref().expect("it runs"))
     }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    listener.local_addr().unwrap().port()
 }
 
 impl Drop for Server {

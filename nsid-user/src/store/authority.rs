@@ -1,4 +1,4 @@
-//! Certificates, made by OpenSSL.
+//! Certificates for tests, made by OpenSSL.
 
 use std::fs;
 use std::path::Path;
@@ -6,13 +6,13 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::store::Tls;
+use super::Tls;
 
 /// An authority, and the one certificate that it signed: of 127.0.0.1, as server and as client.
-pub(super) struct Authority(TempDir);
+pub(crate) struct Authority(TempDir);
 
 impl Authority {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         const KEY: &str = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
         let directory = tempfile::tempdir().unwrap();
         let openssl = |arguments: &str| openssl(directory.path(), arguments);
@@ -28,12 +28,12 @@ impl Authority {
     }
 
     /// Its own certificate, and that of a member with its key.
-    pub(super) fn files(&self) -> [String; 3] {
+    pub(crate) fn files(&self) -> [String; 3] {
         ["ca.pem", "member.pem", "member.key"].map(|file| self.0.path().join(file).display().to_string())
     }
 
     /// Of who believes this authority, and has a certificate of `identity`'s.
-    pub(super) fn tls(&self, identity: Option<&Self>) -> Tls {
+    pub(crate) fn tls(&self, identity: Option<&Self>) -> Tls {
         let read = |file: &str| fs::read(file).unwrap();
         let [ca, ..] = self.files();
         let identity = identity.map(Self::files);

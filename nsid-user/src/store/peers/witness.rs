@@ -206,9 +206,8 @@ impl Witness {
         match message {
             Ok(Message::Request(request)) => self.judge(now, from, &request, out),
             Ok(Message::Call(call)) => {
-                if let Some(echo) = self.standing.called(from, &call) {
-                    out.push(Outgoing { to: from, message: Message::Echo(echo) });
-                }
+                let echo = self.standing.called(from, &call);
+                out.push(Outgoing { to: from, message: Message::Echo(echo) });
             }
             Ok(Message::Echo(echo)) => self.standing.echoed(now, from, &echo),
             Ok(Message::Ask(ask)) => {

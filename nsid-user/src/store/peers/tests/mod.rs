@@ -19,7 +19,7 @@ struct PeersPool {
 
 impl Pool for PeersPool {
     type Claimant = Peers;
-    const TTL: Duration = Duration::from_secs(1);
+    const TTL: Duration = Duration::from_secs(2);
     const HANDED_ON: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(500));
     type Outage<'a> = [MutexGuard<'a, ()>; 2];
 
@@ -94,7 +94,7 @@ async fn a_minority_of_witnesses_grants_nothing_and_says_so() {
 async fn one_node_alone_is_its_own_witness_and_has_a_name_at_once() {
     let site = Site::start(1, PeersPool::TTL, None);
     let pool = PeersPool { site, limit: 4 };
-    let claimed = timeout(Duration::from_millis(900), async { claim(&mut pool.newcomer()).await });
+    let claimed = timeout(PeersPool::TTL / 2, async { claim(&mut pool.newcomer()).await });
     assert_eq!(claimed.await.expect("sooner than a lease").slot, 0);
 }
 
@@ -116,7 +116,7 @@ async fn another_key_another_list_and_none_at_all_get_no_name_and_are_told_why()
     ] {
         let incarnation = crate::store::behaviour::incarnation(Nonce::random().unwrap(), "other");
         let mut peers = Peers::new(quorum, incarnation, pool.agreement(), PeersPool::TTL);
-        assert!(timeout(Duration::from_secs(1), peers.claim(&progress().0)).await.is_err());
+        assert!(timeout(Duration::from_secs(2), peers.claim(&progress().0)).await.is_err());
         let State::Seeking(waits) = peers.claimant.state() else { panic!("{told}") };
         let why = peers.hindrance(&waits);
         assert!(why.contains(told), "{why}");

@@ -1,5 +1,6 @@
 //! Witnesses on the loopback interface, each in a thread of its own, which can be killed, frozen and started anew.
 
+use std::fs;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -45,15 +46,11 @@ impl Site {
 
     /// Ends a witness at once, as SIGKILL does: what it left says that it lives.
     pub(super) fn kill(&mut self, index: usize) {
-        let path = self.records.path().join("witnesses");
-        let kept: Vec<_> = std::fs::read_dir(&path)
-            .unwrap()
-            .map(|file| file.unwrap().path())
-            .map(|file| (file.clone(), std::fs::read(file).unwrap()))
-            .collect();
+        let records = Records::below(self.records.path(), self.quorum.list.witnesses()[index]);
+        let left = fs::read(records.path());
         self.witnesses[index] = None;
-        for (file, text) in kept {
-            std::fs::write(file, text).unwrap();
+        if let Ok(left) = left {
+            fs::write(records.path(), left).unwrap();
         }
     }
 

@@ -71,7 +71,7 @@ impl Peers {
             let mut out = Vec::new();
             self.claimant.tick(now, &mut out);
             let wire = self.wire.as_ref().ok_or_else(|| Unreachable::new("no socket"))?;
-            wire.send(out);
+            wire.send(out).await;
             if let Some(yielded) = what(self) {
                 return Ok(yielded);
             }

@@ -49,7 +49,7 @@ async fn roll(wire: &Wire, witness: SocketAddr, pool: &str) -> Option<Roll> {
 async fn page(wire: &Wire, witness: SocketAddr, pool: &str, from: u32) -> Option<Page> {
     let number = now().as_nanos();
     let ask = Ask { pool: pool.into(), number, from };
-    wire.send([Outgoing { to: witness, message: Message::Ask(ask) }]);
+    wire.send([Outgoing { to: witness, message: Message::Ask(ask) }]).await;
     let answer = async {
         loop {
             if let (sender, Ok(Message::Page(page))) = wire.receive().await

@@ -34,22 +34,22 @@ impl Wire {
         Ok(Self { socket: UdpSocket::from_std(socket)?, key: quorum.key.clone() })
     }
 
-    /// Sends all of them. What the kernel does not take now is lost, as it may be on the way.
-    pub(super) fn send(&self, out: impl IntoIterator<Item = Outgoing>) {
+    /// Sends all of them. What the kernel refuses is lost, as it may be on the way.
+    pub(super) async fn send(&self, out: impl IntoIterator<Item = Outgoing>) {
         for Outgoing { to, message } in out {
             let Some(datagram) = seal(&message, self.key.as_ref()) else {
                 log::debug!("a message to {to} is too long");
                 continue;
             };
-            if let Err(error) = self.socket.try_send_to(&datagram, to) {
+            if let Err(error) = self.socket.send_to(&datagram, to).await {
                 log::debug!("to {to}: {error}");
             }
         }
     }
 
     /// Tells who sent something that cannot be opened.
-    pub(super) fn complain(&self, to: SocketAddr) {
-        if let Err(error) = self.socket.try_send_to(CANNOT_OPEN, to) {
+    pub(super) async fn complain(&self, to: SocketAddr) {
+        if let Err(error) = self.socket.send_to(CANNOT_OPEN, to).await {
             log::debug!("to {to}: {error}");
         }
     }

@@ -131,15 +131,15 @@ impl Witness {
         let mut out = Vec::new();
         loop {
             let wake = self.tick(&mut out);
-            self.wire.send(out.drain(..));
+            self.wire.send(out.drain(..)).await;
             tokio::select! {
                 biased;
                 received = self.wire.receive() => {
-                    self.take(received, &mut out);
+                    self.take(received, &mut out).await;
                     for _ in 1..BATCH {
                         let Some(received) = self.wire.try_receive() else { break };
-                        self.take(received, &mut out);
-                        self.wire.send(out.drain(..));
+                        self.take(received, &mut out).await;
+                        self.wire.send(out.drain(..)).await;
                     }
                 }
                 () = until(boot_time(wake)) => {}
@@ -198,7 +198,11 @@ impl Witness {
         self.told = Some(missing);
     }
 
-    fn take(&mut self, (from, message): (SocketAddr, Result<Message, OpenError>), out: &mut Vec<Outgoing>) {
+    async fn take(
+        &mut self,
+        (from, message): (SocketAddr, Result<Message, OpenError>),
+        out: &mut Vec<Outgoing>,
+    ) {
         if !self.rates.admit(from.ip()) {
             return;
         }
@@ -227,8 +231,8 @@ impl Witness {
             // For claimants.
             Ok(Message::Reply(_) | Message::Page(_)) => {}
             Err(error @ OpenError::Key) => {
-                self.wire.complain(from);
                 self.warn(format_args!("a message of {from}: {error}"));
+                self.wire.complain(from).await;
             }
             Err(error @ OpenError::Theirs) => self.warn(format_args!("{from}: {error}")),
             Err(error @ (OpenError::Stranger | OpenError::Decode(_))) => {

@@ -28,10 +28,12 @@ fn run(plan: Plan, software: Software, binary: &Path) -> (Outcome, String) {
 }
 
 fn the_promise_holds_under_every_kind_of_fault(software: Software) {
-    let (outcome, report) = run(PLAN, software, &binary());
+    let kinds: Vec<Kind> = software.kinds().map_or_else(|| Kind::all().collect(), <[Kind]>::to_vec);
+    let plan = Plan { faults: kinds.len(), only: software.kinds(), ..PLAN };
+    let (outcome, report) = run(plan, software, &binary());
     println!("{report}");
     assert!(outcome.collisions.is_empty() && outcome.problems.is_empty(), "{report}");
-    for kind in Kind::all() {
+    for kind in kinds {
         assert_eq!(outcome.count(kind), 1, "{kind}");
     }
     // Else what was not heard may have been said by two.
@@ -47,6 +49,11 @@ fn the_promise_holds_under_every_kind_of_fault_on_etcd() {
 #[test]
 fn the_promise_holds_under_every_kind_of_fault_on_zookeeper() {
     the_promise_holds_under_every_kind_of_fault(Software::ZooKeeper);
+}
+
+#[test]
+fn the_promise_holds_under_every_kind_of_fault_among_peers() {
+    the_promise_holds_under_every_kind_of_fault(Software::Peers);
 }
 
 /// The test of the tests above.

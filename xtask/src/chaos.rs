@@ -15,7 +15,7 @@ const CHAOS: Binary = Binary { package: "nsid-tests", name: "chaos" };
 
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// What the names are from: etcd or zk
+    /// What the names are from: etcd, zk or peers
     #[arg(long, value_name = "STORE", default_value = "etcd")]
     store: String,
 

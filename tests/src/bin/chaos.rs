@@ -48,6 +48,7 @@ enum Store {
     #[default]
     Etcd,
     Zk,
+    Peers,
 }
 
 fn main() -> Result<ExitCode> {
@@ -59,8 +60,9 @@ fn main() -> Result<ExitCode> {
     let software = match store {
         Store::Etcd => Software::Etcd,
         Store::Zk => Software::ZooKeeper,
+        Store::Peers => Software::Peers,
     };
-    let plan = Plan { seed, faults, only: None, lasts: (SHORTEST.min(longest), longest), ttl };
+    let plan = Plan { seed, faults, only: software.kinds(), lasts: (SHORTEST.min(longest), longest), ttl };
     let outcome = chaos(&plan, software, binary(), &mut progress);
     let text = report(&outcome, &binary());
     fs::write(&file, text).with_context(|| format!("{} cannot be written", file.display()))?;

@@ -87,6 +87,33 @@ impl Kind {
         Self::Spare(Harm::CutOff),
     ];
 
+    /// Those of witnesses and their claimants: no witness leads, and nobody has a hand in what is in their memory.
+    pub const OF_PEERS: [Self; 23] = [
+        Self::Leader(Harm::Killed),
+        Self::Leader(Harm::Frozen),
+        Self::Leader(Harm::CutOff),
+        Self::Leader(Harm::Deaf),
+        Self::Leader(Harm::Mute),
+        Self::Leader(Harm::Lossy),
+        Self::Follower(Harm::Killed),
+        Self::Follower(Harm::Frozen),
+        Self::Follower(Harm::CutOff),
+        Self::AllKilled,
+        Self::AllFrozen,
+        Self::LeaderApart,
+        Self::Holder(Harm::Killed),
+        Self::Holder(Harm::Frozen),
+        Self::Holder(Harm::CutOff),
+        Self::Holder(Harm::Deaf),
+        Self::Holder(Harm::Mute),
+        Self::Holder(Harm::Lossy),
+        Self::HolderCrashed,
+        Self::HolderTerminated,
+        Self::HolderUpgraded,
+        Self::Spare(Harm::Killed),
+        Self::Spare(Harm::CutOff),
+    ];
+
     /// How many there are.
     pub const COUNT: usize = Self::OF_MEMBERS.len() + Self::OF_AGENTS.len();
 

@@ -66,7 +66,7 @@ impl Site {
         let nodes = u8::try_from(MEMBERS + AGENTS).expect("a few nodes");
         let star = Star::new(Prefix::Test, nodes);
         let cuts = Cuts::none(&star.hub);
-        let members = Members::start(software, &star);
+        let members = Members::start(software, &star, &binary, ttl);
         let places = &star.nodes[MEMBERS..];
         let serve =
             |node: &Node| Server::start_default(servers::Software::Nsd, &node.namespace, node.addresses);

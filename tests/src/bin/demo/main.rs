@@ -24,13 +24,15 @@ struct Arguments {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum Store {
-    /// A directory of this host, which three agents share
+    /// The nodes themselves, three of which are witnesses: one agent is killed, and a fourth gets its name
     #[default]
-    Local,
-    /// An etcd that the demo starts: of three agents one is killed, and a fourth gets its name
+    Peers,
+    /// The same with an etcd that the demo starts
     Etcd,
     /// The same with a ZooKeeper
     Zk,
+    /// A directory of this host, which three agents share
+    Local,
 }
 
 fn main() -> ExitCode {
@@ -40,8 +42,9 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     supervise().unwrap_or_else(|| match store {
-        Store::Local => local::play(),
+        Store::Peers => pool::play(pool::among_peers),
         Store::Etcd => pool::play(pool::in_etcd),
         Store::Zk => pool::play(pool::in_zookeeper),
+        Store::Local => local::play(),
     })
 }

@@ -1,5 +1,5 @@
-//! Four nodes with three names of a pool in etcd or ZooKeeper: an agent is killed, another stopped, and each time the next in line gets
-//! the name.
+//! Four nodes with three names of a pool, in etcd, in ZooKeeper or among the nodes themselves: an agent is killed, another
+//! stopped, and each time the next in line gets the name.
 
 use std::{any::Any, process::ExitCode, thread, time::Duration};
 
@@ -31,26 +31,37 @@ pub(crate) struct Keeper {
     title: &'static str,
     /// For `--store`.
     address: String,
+    /// How long one of its own that was started again takes to be of use.
+    recovery: Duration,
     /// It runs for as long as this is there.
     _server: Box<dyn Any>,
 }
 
 pub(crate) fn in_etcd(stage: &Stage) -> Keeper {
     let etcd = Etcd::start(&stage.hub, stage.addresses.v4.into());
-    Keeper { title: "etcd", address: format!("etcd://{}", etcd.endpoint()), _server: Box::new(etcd) }
+    let address = format!("etcd://{}", etcd.endpoint());
+    Keeper { title: "etcd", address, recovery: Duration::ZERO, _server: Box::new(etcd) }
 }
 
 pub(crate) fn in_zookeeper(stage: &Stage) -> Keeper {
     let zookeeper = ZooKeeper::start(&stage.hub, stage.addresses.v4.into());
     let address = format!("zk://{}", zookeeper.endpoint());
-    Keeper { title: "ZooKeeper", address, _server: Box::new(zookeeper) }
+    Keeper { title: "ZooKeeper", address, recovery: Duration::ZERO, _server: Box::new(zookeeper) }
+}
+
+/// Of the nodes themselves, the first three are witnesses: each grants nothing for a lease after it was started again.
+pub(crate) fn among_peers(stage: &Stage) -> Keeper {
+    let witnesses: Vec<String> = stage.nodes[..3].iter().map(|node| node.address().to_string()).collect();
+    let address = format!("peers://{}", witnesses.join(","));
+    let recovery = TTL + TTL / 50 + Duration::from_millis(500);
+    Keeper { title: "the nodes' own memory", address, recovery, _server: Box::new(()) }
 }
 
 /// Plays it; success only if every fact shown holds.
 pub(crate) fn play(keeper: impl FnOnce(&Stage) -> Keeper) -> ExitCode {
     let servers = [Software::Nsd, Software::Unbound, Software::Nsd, Software::Unbound];
     let mut stage = Stage::build(servers);
-    let Keeper { title, address: store, _server } = keeper(&stage);
+    let Keeper { title, address: store, recovery, _server } = keeper(&stage);
     let ttl = format!("{}s", TTL.as_secs());
     let pool = ["--pattern", "worker{id}.demo.local", "--limit", "3", "--ttl", &ttl];
     let configuration = [&["--iface", INTERFACE, "--store", &store], &pool[..]].concat();
@@ -87,6 +98,7 @@ pub(crate) fn play(keeper: impl FnOnce(&Stage) -> Keeper) -> ExitCode {
     println!("does it (SIGTERM), and gives {} back:\n", names[0]);
     stage.nodes[1].start_agent_as(killed, &configuration);
     stage.nodes[1].waits();
+    thread::sleep(recovery);
     stop(&mut stage, &names[0], &mut table);
 
     println!();

@@ -1,6 +1,9 @@
 //! Nodes around a client, each in a network namespace, and what the client sees of them.
 
-use std::process::{ExitCode, ExitStatus};
+use std::{
+    net::Ipv4Addr,
+    process::{ExitCode, ExitStatus},
+};
 
 use nsid_tests::{
     agent::{Agent, Instance},
@@ -143,6 +146,11 @@ impl Node {
     /// Where the agent's claim stands, as `nsid status` has it, once it has something to say.
     pub(crate) fn claim(&self) -> Option<String> {
         self.agent().instance().claim_state()
+    }
+
+    /// Its address.
+    pub(crate) fn address(&self) -> Ipv4Addr {
+        self.place.addresses.v4
     }
 
     /// The agent.

@@ -1,15 +1,18 @@
 //! A store of three members, each at a node of a star: real processes, of which one leads.
 
 mod etcd;
+mod peers;
 mod zookeeper;
 
 use std::{
     fmt,
     io::{Read as _, Write as _},
     net::{Ipv4Addr, SocketAddr, TcpStream},
+    path::Path,
     time::Duration,
 };
 
+use super::fault::Kind;
 use crate::{netns::Namespace, star::Star};
 
 /// How many there are.
@@ -25,6 +28,8 @@ pub enum Software {
     Etcd,
     /// `ZooKeeper`, of Debian's package `libzookeeper-java`.
     ZooKeeper,
+    /// None: some of the nodes are witnesses.
+    Peers,
 }
 
 /// What a member is to the others.
@@ -73,16 +78,18 @@ pub(super) struct Members {
 }
 
 impl Members {
-    /// Starts one at each of the first nodes, and does not wait.
-    pub(super) fn start(software: Software, star: &Star) -> Self {
+    /// Starts one at each of the first nodes, and does not wait. A witness is an agent, `binary`, with leases of `ttl`.
+    pub(super) fn start(software: Software, star: &Star, binary: &Path, ttl: Duration) -> Self {
         let nodes = &star.nodes[..MEMBERS];
         let addresses: Vec<Ipv4Addr> = nodes.iter().map(|node| node.addresses.v4).collect();
+        let hosts: Vec<String> = addresses.iter().map(Ipv4Addr::to_string).collect();
+        let address = format!("{}://{}", software.argument(), hosts.join(","));
         let members = match software {
             Software::Etcd => etcd::start(nodes),
             Software::ZooKeeper => zookeeper::start(nodes),
+            Software::Peers => peers::start(nodes, &address, binary, ttl),
         };
-        let hosts: Vec<String> = addresses.iter().map(Ipv4Addr::to_string).collect();
-        Self { members, address: format!("{}://{}", software.argument(), hosts.join(",")) }
+        Self { members, address }
     }
 
     /// One of them.
@@ -121,11 +128,20 @@ impl Members {
 }
 
 impl Software {
+    /// The kinds of fault that can befall it, if that is not every kind.
+    pub fn kinds(self) -> Option<&'static [Kind]> {
+        match self {
+            Self::Etcd | Self::ZooKeeper => None,
+            Self::Peers => Some(&Kind::OF_PEERS),
+        }
+    }
+
     /// What the command line calls it.
     pub(super) fn argument(self) -> &'static str {
         match self {
             Self::Etcd => "etcd",
             Self::ZooKeeper => "zk",
+            Self::Peers => "peers",
         }
     }
 }
@@ -135,6 +151,7 @@ impl fmt::Display for Software {
         f.write_str(match self {
             Self::Etcd => "etcd",
             Self::ZooKeeper => "ZooKeeper",
+            Self::Peers => "peers",
         })
     }
 }

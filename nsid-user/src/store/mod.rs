@@ -23,6 +23,8 @@ mod lease;
 mod local;
 mod nonce;
 pub mod order;
+#[cfg(test)]
+mod program;
 mod progress;
 mod tls;
 pub mod zookeeper;

@@ -1,7 +1,7 @@
 //! The agent under test: the `nsid` binary, as a user runs it.
 
 use std::{
-    env,
+    env, fs,
     ops::RangeInclusive,
     path::{Path, PathBuf},
     process::{Command, ExitStatus, Output},
@@ -16,7 +16,7 @@ use crate::{
     boot_clock,
     netns::Namespace,
     patience::{until, within},
-    process::Process,
+    process::{Process, run},
     unique::{Prefix, Unique},
 };
 
@@ -243,6 +243,25 @@ impl Agent {
         });
     }
 
+    /// All that it tells whoever asks, on its command line too, and what it keeps on the host: that no secret is in.
+    pub fn told(&self) -> Vec<String> {
+        let instance = self.instance.name();
+        let status = |arguments: &[&str]| {
+            run(Command::new(binary()).args(["status", "--instance", instance]).args(arguments))
+        };
+        let mut told = vec![self.stdout(), self.stderr(), status(&[]), status(&["--json"])];
+        let processes = run(Command::new("ps").args(["-e", "-o", "args", "-ww"]));
+        assert!(processes.contains(instance), "{processes}");
+        told.push(processes);
+        for entry in fs::read_dir(format!("/run/nsid/{instance}")).expect("the instance's directory") {
+            let path = entry.expect("an entry").path();
+            if path.is_file() {
+                told.push(String::from_utf8_lossy(&fs::read(&path).expect("a file")).into_owned());
+            }
+        }
+        told
+    }
+
     /// `nsid on`.
     pub fn on(&self) {
         self.instance.verb("on");
@@ -305,7 +324,7 @@ impl Agent {
     /// Its resident memory in KiB (`VmRSS` of `/proc/PID/status`).
     pub fn resident_kib(&self) -> u64 {
         let path = format!("/proc/{}/status", self.process.id());
-        let status = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let status = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
         let line =
             status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS of a live process");
         line.trim().trim_end_matches(" kB").parse().unwrap_or_else(|error| panic!("VmRSS: {line}: {error}"))

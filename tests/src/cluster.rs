@@ -1,6 +1,6 @@
 //! Nodes that have their names from one pool: each agent is given the same configuration.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, process::Command, time::Duration};
 
 use crate::{
     agent::{Agent, Instance, binary, run_command},
@@ -102,16 +102,29 @@ impl Cluster {
 
     /// Starts it as this instance.
     pub fn spawn_as(&self, instance: Instance, node: usize, arguments: &[&str]) -> Agent {
+        let command = self.command(&instance, node, "", arguments);
+        Agent::spawn_command(instance, &self.star.nodes[node].namespace, command)
+    }
+
+    /// Starts an agent at the first node as somebody (`USER@`; nothing: as nobody) with a password in the environment.
+    pub fn spawn_as_user(&self, user_at: &str, password: Option<&str>) -> Agent {
+        let instance = Instance::new(Prefix::Test);
+        let mut command = self.command(&instance, 0, user_at, &["--verbose"]);
+        let variable = if self.etcd.is_some() { "NSID_ETCD_PASSWORD" } else { "NSID_ZOOKEEPER_PASSWORD" };
+        command.envs(password.map(|password| (variable, password)));
+        Agent::spawn_command(instance, &self.star.nodes[0].namespace, command)
+    }
+
+    fn command(&self, instance: &Instance, node: usize, user_at: &str, arguments: &[&str]) -> Command {
         let store = match (&self.etcd, &self.zookeeper) {
-            (Some(etcd), _) => format!("etcd://{}", etcd.endpoint()),
-            (None, Some(zookeeper)) => format!("zk://{}", zookeeper.endpoint()),
+            (Some(etcd), _) => format!("etcd://{user_at}{}", etcd.endpoint()),
+            (None, Some(zookeeper)) => format!("zk://{user_at}{}", zookeeper.endpoint()),
             (None, None) => "local".to_owned(),
         };
         let pattern = self.pool.pattern();
         let common = ["--iface", INTERFACE, "--store", &store, "--pattern", &pattern];
         let namespace = &self.star.nodes[node].namespace;
-        let command = run_command(&self.binary, &instance, namespace, &[&common[..], arguments].concat());
-        Agent::spawn_command(instance, namespace, command)
+        run_command(&self.binary, instance, namespace, &[&common[..], arguments].concat())
     }
 
     /// A client of a node.

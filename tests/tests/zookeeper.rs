@@ -4,7 +4,6 @@ use std::{
     fs,
     net::{IpAddr, SocketAddr},
     path::PathBuf,
-    process::Command,
     thread,
     time::Duration,
 };
@@ -16,7 +15,6 @@ use nsid_tests::{
     netns::Namespace,
     patience::{until, within},
     pool::Pool,
-    process::run,
     servers::{Server, Software},
     star::Star,
     unique::Prefix,
@@ -205,24 +203,11 @@ fn guard(zookeeper: &ZooKeeper, hub: &Namespace) {
     assert!(told.contains("'digest,'nsid:") && told.contains(": cr"), "{told}");
 }
 
-fn spawn_as_user(cluster: &Cluster, user_at: &str, password: Option<&str>) -> Agent {
-    let instance = Instance::new(Prefix::Test);
-    let store = format!("zk://{user_at}{}/nsid", cluster.zookeeper().endpoint());
-    let pattern = cluster.pool.pattern();
-    let arguments = ["--verbose", "--iface", INTERFACE, "--store", &store, "--pattern", &pattern];
-    let namespace = &cluster.star.nodes[0].namespace;
-    let mut command = run_command(&binary(), &instance, namespace, &arguments);
-    if let Some(password) = password {
-        command.env("NSID_ZOOKEEPER_PASSWORD", password);
-    }
-    Agent::spawn_command(instance, namespace, command)
-}
-
 #[test]
 fn who_has_no_rights_ends_at_once_and_the_error_tells_what_to_do() {
     let cluster = guarded();
     for (user_at, password) in [("", None), ("nsid@", Some("wrong")), ("nobody@", Some(PASSWORD))] {
-        let mut agent = spawn_as_user(&cluster, user_at, password);
+        let mut agent = cluster.spawn_as_user(user_at, password);
         let status = agent.wait();
         let stderr = agent.stderr();
         assert_eq!(status.code(), Some(1), "{user_at}: {stderr}");
@@ -239,24 +224,11 @@ fn who_has_no_rights_ends_at_once_and_the_error_tells_what_to_do() {
 #[test]
 fn the_least_rights_suffice_and_the_password_is_told_to_nobody() {
     let cluster = guarded();
-    let mut agent = spawn_as_user(&cluster, "nsid@", Some(PASSWORD));
+    let mut agent = cluster.spawn_as_user("nsid@", Some(PASSWORD));
     assert_eq!(agent.ready(), cluster.pool.name(0));
     // The log is written beside.
     until(Duration::from_secs(1), "the log to tell of the slot", || agent.stderr().contains("is ours"));
-    let instance = agent.instance().name();
-    let status = |arguments: &[&str]| {
-        run(Command::new(binary()).args(["status", "--instance", instance]).args(arguments))
-    };
-    let mut told = vec![agent.stdout(), agent.stderr(), status(&[]), status(&["--json"])];
-    told.push(run(Command::new("ps").args(["-e", "-o", "args", "-ww"])));
-    assert!(told.last().is_some_and(|processes| processes.contains("zk://nsid@")), "{told:?}");
-    for entry in fs::read_dir(format!("/run/nsid/{instance}")).expect("the instance's directory") {
-        let path = entry.expect("an entry").path();
-        if path.is_file() {
-            told.push(String::from_utf8_lossy(&fs::read(&path).expect("a file")).into_owned());
-        }
-    }
-    for text in told {
+    for text in agent.told() {
         assert!(!text.contains(PASSWORD), "{text}");
     }
     let (ended, _instance) = agent.terminate();
@@ -312,6 +284,9 @@ fn over_tls_an_agent_has_its_name_as_a_user_and_whom_either_side_does_not_believ
     // Longer than a lease.
     thread::sleep(Duration::from_secs(6));
     assert_eq!(agent.stdout(), format!("ready: {}\n", pool.name(0)), "{}", agent.stderr());
+    for text in agent.told() {
+        assert!(!text.contains(PASSWORD), "{text}");
+    }
 }
 
 #[test]

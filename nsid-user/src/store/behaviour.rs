@@ -3,11 +3,13 @@
 use std::sync::Barrier;
 use std::time::Duration;
 
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::{
-    Agreement, ClaimError, Directory, Grant, Holder, Incarnation, Kind, NodeId, Nonce, Progress, RenewError,
-    State, Store,
+    Agreement, ClaimError, ClaimStatus, Directory, Grant, Holder, Incarnation, Kind, NodeId, Nonce, Progress,
+    RenewError, State, Store,
 };
 use crate::clock::BootTime;
 use crate::name::Pattern;
@@ -405,14 +407,18 @@ fn newcomer<P: Pool>(pool: &P) -> P::Claimant {
     pool.claimant(Nonce::random().unwrap())
 }
 
-async fn claim(store: &mut impl Store) -> Grant {
+pub(crate) async fn claim(store: &mut impl Store) -> Grant {
     store.claim(&Progress::new(Kind::Local, "test").0).await.unwrap()
 }
 
+/// A claim that goes on beside the test, and its state.
+pub(crate) fn claiming(mut store: impl Store + 'static) -> (JoinHandle<Grant>, watch::Receiver<ClaimStatus>) {
+    let (progress, status) = Progress::new(Kind::Local, "test");
+    (tokio::spawn(async move { store.claim(&progress).await.unwrap() }), status)
+}
+
 /// A claimant that has been told to wait, and when it was given what.
-async fn in_line<P: Pool>(
-    pool: &P,
-) -> (tokio::task::JoinHandle<(BootTime, Grant)>, tokio::sync::watch::Receiver<super::ClaimStatus>) {
+async fn in_line<P: Pool>(pool: &P) -> (JoinHandle<(BootTime, Grant)>, watch::Receiver<ClaimStatus>) {
     let mut store = newcomer(pool);
     let (progress, mut status) = Progress::new(Kind::Local, "test");
     let line = tokio::spawn(async move {

@@ -24,6 +24,8 @@ mod local;
 mod nonce;
 pub mod order;
 pub mod peers;
+#[cfg(test)]
+mod program;
 mod progress;
 mod tls;
 pub mod zookeeper;

@@ -11,15 +11,13 @@ use etcd_client::{
     Client, ConnectOptions, GetOptions, Permission, PermissionType, RoleRevokePermissionOptions,
 };
 use futures_util::future::join_all;
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use self::server::Server;
 use super::*;
 use crate::store::authority::Authority;
-use crate::store::behaviour::{PATTERN, Pool, agreement};
-use crate::store::{ClaimStatus, Kind, NodeId, Nonce, State, Tls};
+use crate::store::behaviour::{PATTERN, Pool, agreement, claim, claiming};
+use crate::store::{Kind, NodeId, Nonce, State, Tls};
 
 /// A pool in an etcd of its own.
 struct EtcdPool {
@@ -88,16 +86,6 @@ behaves_as_a_store!(EtcdPool);
 
 fn incarnation(nonce: Nonce) -> Incarnation {
     Incarnation::new(nonce, NodeId::of(&nonce.to_string(), "test", 0), String::new())
-}
-
-async fn claim(store: &mut Etcd) -> Grant {
-    store.claim(&Progress::new(Kind::Etcd, "test").0).await.unwrap()
-}
-
-/// A claim that goes on beside the test, and its state.
-fn claiming(mut store: Etcd) -> (JoinHandle<Grant>, watch::Receiver<ClaimStatus>) {
-    let (progress, status) = Progress::new(Kind::Etcd, "test");
-    (tokio::spawn(async move { store.claim(&progress).await.unwrap() }), status)
 }
 
 #[tokio::test]

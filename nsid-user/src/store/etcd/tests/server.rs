@@ -1,13 +1,14 @@
 //! A real etcd of one member or three, on loopback.
 
 use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::store::authority::Authority;
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use tempfile::TempDir;
+
+use crate::store::authority::Authority;
+use crate::store::program::Program;
 
 /// A member; killed on Drop.
 pub(super) struct Server {
@@ -18,7 +19,7 @@ pub(super) struct Server {
     data: TempDir,
     /// What `etcd` and `etcdctl` are told about certificates; nothing: no TLS.
     tls: Option<[Vec<String>; 2]>,
-    process: Option<Child>,
+    process: Option<Program>,
 }
 
 impl Server {
@@ -88,19 +89,14 @@ impl Server {
     fn spawn(&mut self) {
         let [_, peer] = self.ports.map(|port| format!("http://127.0.0.1:{port}"));
         let client = self.url();
-        let etcd = Command::new("etcd")
-            .args(["--name", &self.name, "--data-dir"])
+        let mut etcd = Command::new("etcd");
+        etcd.args(["--name", &self.name, "--data-dir"])
             .arg(self.data.path())
             .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
             .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
             .args(["--initial-cluster", &self.peers, "--log-level", "error"])
-            .args(self.tls.iter().flat_map(|[etcd, _]| etcd))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("etcd can be started: `cargo xtask setup` installs it");
-        self.process = Some(etcd);
+            .args(self.tls.iter().flat_map(|[etcd, _]| etcd));
+        self.process = Some(Program::start(&mut etcd));
     }
 
     fn until_healthy(&self) {
@@ -118,34 +114,14 @@ impl Server {
     }
 
     pub(super) fn kill(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            process.kill().unwrap();
-            process.wait().unwrap();
-        }
+        self.process = None;
     }
 
-    /// Its connections stay, and nothing on them is answered.
     pub(super) fn freeze(&self) {
-        self.signal(Signal::STOP);
-        // Its threads stop one by one; the last one tells.
-        waitid(WaitId::Pid(self.pid()), WaitIdOptions::STOPPED).unwrap();
+        self.process.as_ref().expect("it runs").freeze();
     }
 
     pub(super) fn thaw(&self) {
-        self.signal(Signal::CONT);
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill_process(self.pid(), signal).unwrap();
-    }
-
-    fn pid(&self) -> Pid {
-        Pid::from_child(self.process.as_ref().expect("it runs"))
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.kill();
+        self.process.as_ref().expect("it runs").thaw();
     }
 }

@@ -6,15 +6,13 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
 
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use self::server::{Server, TICK};
 use super::*;
 use crate::store::authority::Authority;
-use crate::store::behaviour::{PATTERN, Pool, agreement};
-use crate::store::{ClaimStatus, Credentials, Kind, NodeId, Nonce, Password, State, Tls};
+use crate::store::behaviour::{PATTERN, Pool, agreement, claim, claiming};
+use crate::store::{Credentials, Kind, NodeId, Nonce, Password, State, Tls};
 
 /// A pool in a ZooKeeper of its own.
 struct ZooKeeperPool {
@@ -127,16 +125,6 @@ fn incarnation() -> Incarnation {
 
 fn incarnation_of(nonce: Nonce) -> Incarnation {
     Incarnation::new(nonce, NodeId::of(&nonce.to_string(), "test", 0), String::new())
-}
-
-async fn claim(store: &mut ZooKeeper) -> Grant {
-    store.claim(&Progress::new(Kind::ZooKeeper, "test").0).await.unwrap()
-}
-
-/// A claim that goes on beside the test, and its state.
-fn claiming(mut store: ZooKeeper) -> (JoinHandle<Grant>, watch::Receiver<ClaimStatus>) {
-    let (progress, status) = Progress::new(Kind::ZooKeeper, "test");
-    (tokio::spawn(async move { store.claim(&progress).await.unwrap() }), status)
 }
 
 /// As the driver does it.

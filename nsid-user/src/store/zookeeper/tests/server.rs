@@ -2,7 +2,7 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 use std::{
@@ -10,10 +10,10 @@ use std::{
     path::Path,
 };
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use tempfile::TempDir;
 
 use crate::store::authority::Authority;
+use crate::store::program::Program;
 
 /// ZooKeeper's unit of time: what a session's end is rounded up to.
 pub(super) const TICK: Duration = Duration::from_millis(100);
@@ -40,7 +40,7 @@ pub(in crate::store::zookeeper) struct Server {
     port: u16,
     port_over_tls: Option<u16>,
     directory: TempDir,
-    process: Option<Child>,
+    process: Option<Program>,
 }
 
 impl Server {
@@ -105,16 +105,11 @@ impl Server {
 
     /// Starts it, with the data of the last run.
     pub(super) fn run(&mut self) {
-        let server = Command::new("java")
-            .args(MACHINE)
+        let mut java = Command::new("java");
+        java.args(MACHINE)
             .args(["-cp", CLASS_PATH, "org.apache.zookeeper.server.quorum.QuorumPeerMain"])
-            .arg(self.directory.path().join("zoo.cfg"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("java can be started: `cargo xtask setup` installs it, and ZooKeeper");
-        self.process = Some(server);
+            .arg(self.directory.path().join("zoo.cfg"));
+        self.process = Some(Program::start(&mut java));
         let patience = Instant::now() + Duration::from_mins(1);
         while !self.serves().unwrap_or(false) {
             assert!(Instant::now() < patience, "ZooKeeper does not come to serve");
@@ -132,39 +127,19 @@ impl Server {
     }
 
     pub(super) fn kill(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            process.kill().unwrap();
-            process.wait().unwrap();
-        }
+        self.process = None;
     }
 
-    /// Its connections stay, and nothing on them is answered.
     pub(super) fn freeze(&self) {
-        self.signal(Signal::STOP);
-        // Its threads stop one by one; the last one tells.
-        waitid(WaitId::Pid(self.pid()), WaitIdOptions::STOPPED).unwrap();
+        self.process.as_ref().expect("it runs").freeze();
     }
 
     pub(super) fn thaw(&self) {
-        self.signal(Signal::CONT);
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill_process(self.pid(), signal).unwrap();
-    }
-
-    fn pid(&self) -> Pid {
-        Pid::from_child(self.process.as_ref().expect("it runs"))
+        self.process.as_ref().expect("it runs").thaw();
     }
 }
 
 fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     listener.local_addr().unwrap().port()
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.kill();
-    }
 }

@@ -184,6 +184,7 @@ fn claimant(quorum: &Quorum, incarnation: &Incarnation, agreement: &Agreement, t
     while host.len() > MAX_HOST {
         host.pop();
     }
+    let now = now();
     let claim = Claim {
         list: quorum.list.clone(),
         who: Who { order, host: host.into() },
@@ -191,7 +192,8 @@ fn claimant(quorum: &Quorum, incarnation: &Incarnation, agreement: &Agreement, t
         lease: ttl,
         expected: quorum.expected,
         patience: EXPECTS,
-        number: now().as_nanos(),
+        said_until: now.after(ttl),
+        number: now.as_nanos(),
     };
     Claimant::new(Rules::default(), claim)
 }

@@ -49,8 +49,10 @@ pub(crate) fn in_zookeeper(stage: &Stage) -> Keeper {
     Keeper { title: "ZooKeeper", address, recovery: Duration::ZERO, _server: Box::new(zookeeper) }
 }
 
-/// Of the nodes themselves, the first three are witnesses: each grants nothing for a lease after it was started again.
+/// Of the nodes themselves, the first three are witnesses: each grants nothing for a lease after it was started again. They reach each other
+/// through the hub.
 pub(crate) fn among_peers(stage: &Stage) -> Keeper {
+    stage.hub.sysctl("net/ipv4/ip_forward", "1");
     let witnesses: Vec<String> = stage.nodes[..3].iter().map(|node| node.address().to_string()).collect();
     let address = format!("peers://{}", witnesses.join(","));
     let recovery = TTL + TTL / 50 + Duration::from_millis(500);

@@ -24,6 +24,8 @@ pub enum Store {
     Etcd,
     /// In a ZooKeeper of its own, in the hub.
     ZooKeeper,
+    /// Among the nodes themselves: the first three are witnesses, or the first one if there are not as many.
+    Peers,
 }
 
 /// A pool, and the namespaces of its nodes, in which agents are started one by one. Agents must be dropped before it.
@@ -34,6 +36,8 @@ pub struct Cluster {
     _servers: Vec<Server>,
     etcd: Option<Etcd>,
     zookeeper: Option<ZooKeeper>,
+    /// For `--store`, where the store is no server.
+    serverless: String,
     /// The names.
     pub pool: Pool,
     /// The namespaces.
@@ -44,10 +48,19 @@ impl Cluster {
     /// With so many nodes, at which no DNS server runs: the kernel answers for `id.server.` alone.
     pub fn new(store: Store, nodes: u8) -> Self {
         let star = Star::new(Prefix::Test, nodes);
+        let serverless = if store == Store::Peers { among_peers(&star) } else { "local".to_owned() };
         let address = star.addresses.v4.into();
         let etcd = (store == Store::Etcd).then(|| Etcd::start(&star.hub, address));
         let zookeeper = (store == Store::ZooKeeper).then(|| ZooKeeper::start(&star.hub, address));
-        Self { binary: binary(), _servers: Vec::new(), etcd, zookeeper, pool: Pool::new(Prefix::Test), star }
+        Self {
+            binary: binary(),
+            _servers: Vec::new(),
+            etcd,
+            zookeeper,
+            serverless,
+            pool: Pool::new(Prefix::Test),
+            star,
+        }
     }
 
     /// With so many nodes, at each of which NSD runs.
@@ -119,7 +132,7 @@ impl Cluster {
         let store = match (&self.etcd, &self.zookeeper) {
             (Some(etcd), _) => format!("etcd://{user_at}{}", etcd.endpoint()),
             (None, Some(zookeeper)) => format!("zk://{user_at}{}", zookeeper.endpoint()),
-            (None, None) => "local".to_owned(),
+            (None, None) => self.serverless.clone(),
         };
         let pattern = self.pool.pattern();
         let common = ["--iface", INTERFACE, "--store", &store, "--pattern", &pattern];
@@ -141,4 +154,12 @@ impl Cluster {
     pub fn prober_every(&self, period: Duration, node: usize) -> Prober {
         Prober::start_every(period, &self.star.hub, self.star.nodes[node].addresses.v4.into())
     }
+}
+
+/// The store of nodes that reach each other through the hub.
+fn among_peers(star: &Star) -> String {
+    star.hub.sysctl("net/ipv4/ip_forward", "1");
+    let witnesses = if star.nodes.len() < 3 { 1 } else { 3 };
+    let addresses = star.nodes[..witnesses].iter().map(|node| node.addresses.v4.to_string());
+    format!("peers://{}", addresses.collect::<Vec<_>>().join(","))
 }

@@ -36,6 +36,8 @@ enum Target {
     Config,
     /// What agent and verbs read of others
     Control,
+    /// Datagrams between nodes without a store
+    Peers,
 }
 
 impl Target {
@@ -46,6 +48,7 @@ impl Target {
             Self::Kernel => "kernel",
             Self::Config => "config",
             Self::Control => "control",
+            Self::Peers => "peers",
         }
     }
 

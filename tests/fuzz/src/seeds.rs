@@ -6,6 +6,7 @@ use std::{
 };
 
 use nsid_packets::table;
+use nsid_peers::{Ask, Call, Epoch, Id, List, Message, Order, Request, Time, Who, Wish};
 use nsid_user::probe::Question;
 
 use crate::frame::Input;
@@ -27,6 +28,10 @@ pub fn write(below: &Path) -> io::Result<()> {
             put(&directory, &row.name, &[&[9, 4, 208], message].concat())?;
         }
     }
+    let directory = emptied(below, "peers")?;
+    for (name, datagram) in peers() {
+        put(&directory, name, &datagram)?;
+    }
     for target in ["config", "control"] {
         let directory = emptied(below, target)?;
         if target == "control" {
@@ -38,6 +43,45 @@ pub fn write(below: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// What a claimant sends from its first request to its last, and what others do; each behind its length.
+fn peers() -> Vec<(&'static str, Vec<u8>)> {
+    let list = List::new(vec!["10.0.0.1:7400".parse().expect("an address")]).expect("one witness");
+    let request = |(number, wish): (u64, Wish)| {
+        let order = Order { start: 1, node: Id([1; 16]), nonce: Id([2; 16]) };
+        Message::Request(Request {
+            list: list.clone(),
+            epoch: Epoch(7),
+            stamp: Time::default(),
+            number,
+            who: Who { order, host: "ns1".into() },
+            terms: "worker{id}.n5.test".into(),
+            lease: 5000,
+            wish,
+        })
+    };
+    let wishes = [
+        Wish::Seek { expected: 0, yields: false },
+        Wish::Take { slot: 0, token: 2 },
+        Wish::Keep { slot: 0, token: 2, unbroken: true },
+        Wish::Release { token: 2 },
+    ];
+    let requests: Vec<Message> = (1..).zip(wishes).map(request).collect();
+    let call = Call { list: list.clone(), epoch: Epoch(1), sent: Time::default() };
+    let ask = Ask { pool: "worker{id}.n5.test".into(), number: 1, from: 0 };
+    let framed = |messages: &[Message]| {
+        messages.iter().filter_map(Message::encode).fold(Vec::new(), |mut all, datagram| {
+            all.extend(u16::try_from(datagram.len()).expect("a short message").to_le_bytes());
+            all.extend(datagram);
+            all
+        })
+    };
+    vec![
+        ("requests", framed(&requests)),
+        ("a call", framed(&[Message::Call(call)])),
+        ("a question", framed(&[requests[0].clone(), Message::Ask(ask)])),
+    ]
 }
 
 /// What servers say to a probe with the id 0.

@@ -1,0 +1,176 @@
+//! Names without a store: nodes some of which are witnesses, by `peers://`.
+
+use std::{fs, path::PathBuf, thread, time::Duration};
+
+use nsid_tests::{
+    agent::{Agent, Instance, binary, nsid, run_command, run_refused},
+    boot_clock,
+    cluster::{Cluster, Store},
+    patience::{until, within},
+    unique::Prefix,
+    wire::INTERFACE,
+};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Starts an agent at each node, and waits until as many as there are names have one.
+fn all(cluster: &Cluster, nodes: usize, names: usize, arguments: &[&str]) -> Vec<Agent> {
+    let agents: Vec<Agent> = (0..nodes).map(|node| cluster.spawn(node, arguments)).collect();
+    let ready = || agents.iter().filter(|agent| agent.is_ready().is_some()).count() == names;
+    until(Duration::from_secs(20), "the names to be had", ready);
+    agents
+}
+
+fn names(agents: &[Agent]) -> Vec<String> {
+    let mut names: Vec<String> = agents.iter().filter_map(Agent::is_ready).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn three_nodes_are_their_own_store_a_fourth_waits_in_line_and_every_node_tells_who_has_what() {
+    let cluster = Cluster::new(Store::Peers, 4);
+    let mut agents = all(&cluster, 4, 3, &["--limit", "3", "--ttl", "3s"]);
+    assert_eq!(names(&agents), [0, 1, 2].map(|slot| cluster.pool.name(slot)));
+    for agent in &agents {
+        let output = nsid(&["names", "--json", "--instance", agent.instance().name()]);
+        let told: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
+        let pool = &told["pools"][0];
+        assert_eq!((&pool["limit"], &pool["waiting"]), (&3.into(), &1.into()), "{pool}");
+        let listed: Vec<_> =
+            pool["names"].as_array().into_iter().flatten().map(|held| &held["name"]).collect();
+        assert_eq!(
+            listed,
+            [0, 1, 2].map(|slot| Value::from(cluster.pool.name(slot))).iter().collect::<Vec<_>>()
+        );
+    }
+    let spare = agents.iter().position(|agent| agent.is_ready().is_none()).expect("one waits");
+    agents[spare].until_claim_is("waiting");
+    // Of those that are not needed for a majority, one gives its name back.
+    let leaver = (0..4).find(|node| *node != spare).expect("three have names");
+    let given_back = agents[leaver].ready();
+    let waits = agents.swap_remove(spare);
+    let leaver = agents.iter().position(|agent| agent.is_ready().as_ref() == Some(&given_back));
+    let (status, _instance) = agents.swap_remove(leaver.expect("it is there")).terminate();
+    assert!(status.success(), "{status}");
+    within(Duration::from_secs(1), "who waits to have the name", || {
+        waits.is_ready().filter(|name| *name == given_back)
+    });
+}
+
+#[test]
+fn a_witness_that_crashes_and_is_back_within_its_lease_keeps_its_name_and_takes_nobodys() {
+    let cluster = Cluster::with_servers(Store::Peers, 3);
+    let mut agents = all(&cluster, 3, 3, &["--limit", "3", "--ttl", "4s"]);
+    let name = agents[1].ready();
+    let (own, other) = (cluster.prober(1), cluster.prober(0));
+    thread::sleep(Duration::from_millis(200));
+    let killed = agents.remove(1).kill();
+    let mut again = cluster.spawn_as(killed, 1, &["--limit", "3", "--ttl", "4s"]);
+    assert_eq!(again.ready(), name);
+    // Longer than the lease that was.
+    thread::sleep(Duration::from_secs(5));
+    for (node, prober) in [(1, own), (0, other)] {
+        let heard = prober.stop();
+        let silent = heard.iter().filter(|heard| heard.name.is_none()).count();
+        assert_eq!(silent, 0, "node {node} was silent in {silent} of {} answers", heard.len());
+    }
+}
+
+#[test]
+fn a_minority_falls_silent_by_its_deadline_says_why_and_has_its_names_again_when_the_others_are_back() {
+    let cluster = Cluster::new(Store::Peers, 3);
+    let mut agents = all(&cluster, 3, 3, &["--limit", "3", "--ttl", "2s"]);
+    let name = agents[0].ready();
+    let frozen = [&agents[1], &agents[2]];
+    frozen.iter().for_each(|agent| agent.freeze());
+    let lost = format!("lost: {name}\n");
+    until(Duration::from_secs(4), "the name to be lost", || agents[0].stdout().ends_with(&lost));
+    until(Duration::from_secs(4), "it to be said why", || {
+        agents[0].logged("no majority of 3 witnesses answers") > 0
+    });
+    assert!(agents[0].status()["services"][0]["name"].is_null());
+    frozen.iter().for_each(|agent| agent.thaw());
+    until(Duration::from_secs(10), "all names to be there again", || names(&agents).len() == 3);
+    agents.clear();
+}
+
+#[test]
+fn one_node_alone_has_a_name_at_once() {
+    let cluster = Cluster::new(Store::Peers, 1);
+    let mut agent = cluster.spawn(0, &["--ttl", "10s"]);
+    let before = boot_clock::now();
+    assert_eq!(agent.ready(), cluster.pool.name(0));
+    assert!(boot_clock::now() - before < Duration::from_secs(9), "it was silent for a lease");
+}
+
+#[test]
+fn who_has_another_key_or_another_list_gets_no_name_and_is_told_why() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let key = |name: &str, digit: &str| -> PathBuf {
+        let path = dir.path().join(name);
+        fs::write(&path, digit.repeat(64)).expect("a file");
+        path
+    };
+    let (right, wrong) = (key("right", "1"), key("wrong", "2"));
+    let [right, wrong] = [&right, &wrong].map(|path| path.to_str().expect("UTF-8"));
+    let cluster = Cluster::new(Store::Peers, 4);
+    let agents = all(&cluster, 3, 3, &["--cluster-key-file", right, "--ttl", "2s"]);
+    let other = cluster.spawn(3, &["--cluster-key-file", wrong, "--ttl", "2s"]);
+    until(Duration::from_secs(10), "it to be told", || other.logged("cluster-key-file") > 0);
+    other.until_claim_is("unreachable");
+    assert_eq!(other.is_ready(), None);
+    until(Duration::from_secs(10), "the witnesses to tell too", || {
+        agents.iter().any(|agent| agent.logged("not sealed under the key of this node") > 0)
+    });
+    drop(other);
+
+    let node = &cluster.star.nodes[3];
+    let own = [0, 1, 3].map(|node: usize| cluster.star.nodes[node].addresses.v4.to_string()).join(",");
+    let (store, pattern) = (format!("peers://{own}"), cluster.pool.pattern());
+    let arguments =
+        ["--iface", INTERFACE, "--store", &store, "--pattern", &pattern, "--cluster-key-file", right];
+    let instance = Instance::new(Prefix::Test);
+    let command = run_command(&binary(), &instance, &node.namespace, &arguments);
+    let other = Agent::spawn_command(instance, &node.namespace, command);
+    until(Duration::from_secs(10), "it to be told", || other.logged("give all nodes the same list") > 0);
+    assert_eq!(other.is_ready(), None);
+    assert_eq!(names(&agents).len(), 3);
+}
+
+#[test]
+fn what_is_no_cluster_is_refused() {
+    let dir: TempDir = tempfile::tempdir().expect("a directory");
+    let key = dir.path().join("key");
+    fs::write(&key, "no key").expect("a file");
+    let key = key.to_str().expect("UTF-8");
+    let cluster = Cluster::new(Store::Local, 1);
+    let namespace = &cluster.star.nodes[0].namespace;
+    for (store, more, told) in [
+        ("peers://10.0.0.1,10.0.0.2", &[][..], "2 witnesses; give 1, 3 or 5"),
+        ("peers://192.0.2.1", &[], "--cluster-key-file FILE"),
+        ("peers://ns1.example.net", &[], "by numbers"),
+        ("peers://10.0.0.1", &["--cluster-key-file", key], "openssl rand -hex 32"),
+        ("local", &["--cluster-key-file", key], "nodes without a store"),
+        ("local", &["--expect", "3"], "nodes without a store"),
+    ] {
+        let common = ["--iface", INTERFACE, "--store", store, "--pattern", "w{id}.test"];
+        let output = run_refused(namespace, &Instance::new(Prefix::Test), &[&common[..], more].concat());
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(stderr.contains(told), "{store} {more:?}: {stderr}");
+    }
+}
+
+#[test]
+fn the_oldest_have_the_lowest_slots_if_all_wait_for_each_other() {
+    let cluster = Cluster::new(Store::Peers, 5);
+    let mut agents: Vec<Agent> = Vec::new();
+    for node in 0..5 {
+        agents.push(cluster.spawn(node, &["--expect", "5", "--ttl", "5s"]));
+        // Longer than processes that are started one after another may overtake each other.
+        thread::sleep(Duration::from_millis(500));
+    }
+    for (slot, agent) in (0..).zip(&mut agents) {
+        assert_eq!(agent.ready(), cluster.pool.name(slot), "{}", agent.stderr());
+    }
+}

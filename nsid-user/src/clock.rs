@@ -105,6 +105,21 @@ pub fn jiffy() -> Duration {
 /// verdict is cached for one, and a stalled timekeeping CPU can freeze the count for five more.
 pub const SILENCE_JIFFIES: u32 = 6;
 
+/// How long ago this process was started (`proc_pid_stat(5)`, field 22), to a hundredth of a second; nothing if `/proc` does
+/// not tell. A program that goes on as another one (`nsid upgrade`) is the same process.
+pub fn age_of_process() -> Duration {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // The name of the program, which may have anything in it, ends with the last parenthesis.
+    let started =
+        stat.rsplit_once(')').and_then(|(_, rest)| rest.split_ascii_whitespace().nth(19)?.parse().ok());
+    let tick = Duration::from_secs(1) / u32::try_from(rustix::param::clock_ticks_per_second()).unwrap_or(100);
+    let since_boot = |ticks: u32| tick.saturating_mul(ticks);
+    started.map_or(Duration::ZERO, |ticks| {
+        let now = Duration::from_nanos(BootTime::now().as_nanos());
+        now.saturating_sub(since_boot(ticks))
+    })
+}
+
 /// How long after silencing a record the name is certainly off the wire.
 pub fn silence() -> Duration {
     jiffy() * SILENCE_JIFFIES
@@ -113,6 +128,14 @@ pub fn silence() -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_grows_older() {
+        let first = age_of_process();
+        assert!(first > Duration::ZERO && first < Duration::from_hours(24), "{first:?}");
+        std::thread::sleep(Duration::from_millis(30));
+        assert!(age_of_process() > first);
+    }
 
     #[test]
     fn a_jiffy_is_between_one_and_ten_milliseconds() {

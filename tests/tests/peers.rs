@@ -97,8 +97,13 @@ fn a_minority_falls_silent_by_its_deadline_says_why_and_has_its_names_again_when
 
 #[test]
 fn one_node_alone_has_a_name_at_once() {
-    let cluster = Cluster::new(Store::Peers, 1);
-    let mut agent = cluster.spawn(0, &["--ttl", "10s"]);
+    let cluster = Cluster::new(Store::Local, 1);
+    let namespace = &cluster.star.nodes[0].namespace;
+    // Of no other test's node, whose witness would have been there before.
+    namespace.ip("addr add 10.77.200.1/32 dev lo");
+    let pattern = cluster.pool.pattern();
+    let arguments = ["--iface", INTERFACE, "--store", "peers://10.77.200.1", "--pattern", &pattern];
+    let mut agent = Agent::spawn(namespace, &arguments);
     let before = boot_clock::now();
     assert_eq!(agent.ready(), cluster.pool.name(0));
     assert!(boot_clock::now() - before < Duration::from_secs(9), "it was silent for a lease");

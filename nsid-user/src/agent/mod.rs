@@ -203,7 +203,7 @@ impl Agent {
             }
         }
         let Found { links, addresses, endpoints, rules } = look(&config, &interfaces, &netlink).await?;
-        let mut witnesses = Witnesses::of(&config.services);
+        let mut witnesses = Witnesses::of(&config.services, lock.instance().name());
         witnesses.follow(&addresses)?;
         let nonce = Nonce::load_or_create(&lock.instance().nonce_path())?;
         let claimant = Claimant { nonce, instance: lock.instance().clone() };

@@ -18,12 +18,13 @@ pub(super) struct Witnesses {
     /// With the longest lease that a service of this node asks for.
     lists: Vec<(Quorum, Duration)>,
     serving: BTreeSet<SocketAddr>,
+    instance: String,
     tasks: JoinSet<()>,
 }
 
 impl Witnesses {
     /// None yet.
-    pub(super) fn of(services: &[Service]) -> Self {
+    pub(super) fn of(services: &[Service], instance: &str) -> Self {
         let mut lists: Vec<(Quorum, Duration)> = Vec::new();
         for pool in services.iter().filter_map(|service| service.store.pool()) {
             let Place::Peers(quorum) = &pool.place else { continue };
@@ -41,7 +42,7 @@ impl Witnesses {
                 );
             }
         }
-        Self { lists, serving: BTreeSet::new(), tasks: JoinSet::new() }
+        Self { lists, serving: BTreeSet::new(), instance: instance.to_owned(), tasks: JoinSet::new() }
     }
 
     /// Has this node be a witness wherever a list has one of these addresses, from now on.
@@ -55,7 +56,7 @@ impl Witnesses {
                 if self.serving.contains(witness) {
                     continue;
                 }
-                match Witness::open(quorum.clone(), *witness, *lease) {
+                match Witness::open(quorum.clone(), *witness, *lease, &self.instance) {
                     Ok(opened) => {
                         self.serving.insert(*witness);
                         self.tasks.spawn_local(opened.serve());

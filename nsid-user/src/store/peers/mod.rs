@@ -29,8 +29,8 @@ pub use self::seal::{ClusterKey, ClusterKeyError};
 use self::wire::{Wire, boot_time, now};
 pub use self::witness::{Witness, WitnessError};
 use super::{Agreement, ClaimError, Grant, Incarnation, Lease, Progress, RenewError, Store, Unreachable};
-use crate::clock::BootTime;
-use crate::pace::until;
+use crate::clock::{self, BootTime};
+use crate::pace::{until, within};
 
 /// How often a lease is renewed in its length: each time in a datagram that may be lost.
 const RENEWALS: u32 = 5;
@@ -48,6 +48,7 @@ const MAX_HOST: usize = 64;
 pub struct Peers {
     quorum: Quorum,
     agreement: Agreement,
+    ttl: Duration,
     claimant: Claimant,
     wire: Option<Wire>,
     /// Witnesses that say that they cannot open what this node sends, or whose messages it cannot open.
@@ -58,7 +59,7 @@ impl Peers {
     /// A claimant of the pool of that agreement. All of a pool's claimants give the same list; their times may differ.
     pub fn new(quorum: Quorum, incarnation: Incarnation, agreement: Agreement, ttl: Duration) -> Self {
         let claimant = claimant(&quorum, &incarnation, &agreement, ttl);
-        Self { quorum, agreement, claimant, wire: None, sealed_otherwise: None }
+        Self { quorum, agreement, ttl, claimant, wire: None, sealed_otherwise: None }
     }
 
     /// Sends and receives until `what` the claimant is at yields something.
@@ -100,12 +101,17 @@ impl Peers {
 
     /// Until a majority has granted more time, counted from `since` or later; nothing if it says that there is none.
     async fn lease(&mut self, since: nsid_peers::Time) -> Result<Option<Lease>, Unreachable> {
+        // Sooner than who asks gives up, and does not know why.
+        let patience = boot_time(since.after(self.ttl / RENEWALS / 10 * 9));
         let ended = self.drive(|own| match own.claimant.state() {
             State::Held(hold) if hold.counted.from >= since => Some(Ok(hold)),
             State::Ended(end) => Some(Err(end)),
             _ => None,
         });
-        match ended.await? {
+        let Some(ended) = within(patience, ended).await else {
+            return Err(Unreachable::new(self.no_majority(&self.claimant.unheard())));
+        };
+        match ended? {
             Ok(hold) => Ok(Some(lease(&hold))),
             // After it has lapsed, the slot may be somebody else's.
             Err(End::Lost | End::Lapsed) => Ok(None),
@@ -129,6 +135,18 @@ impl Peers {
         }
     }
 
+    /// That these do not answer, or what else is known of them.
+    fn no_majority(&self, deaf: &[SocketAddr]) -> String {
+        match &self.sealed_otherwise {
+            Some((witness, error)) => format!("a message of {witness}: {error}"),
+            None => format!(
+                "no majority of {} witnesses answers: nothing from {}",
+                self.quorum.list.witnesses().len(),
+                deaf.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+            ),
+        }
+    }
+
     /// What keeps it from having a slot, for people.
     fn hindrance(&self, waits: &Waits) -> String {
         match waits {
@@ -138,14 +156,7 @@ impl Peers {
                     "a majority of the witnesses was started lately, and grants nothing for about {left:.0?}"
                 )
             }
-            Waits::Answers(deaf) => match &self.sealed_otherwise {
-                Some((witness, error)) => format!("a message of {witness}: {error}"),
-                None => format!(
-                    "no majority of {} witnesses answers: nothing from {}",
-                    self.quorum.list.witnesses().len(),
-                    deaf.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-                ),
-            },
+            Waits::Answers(deaf) => self.no_majority(deaf),
             Waits::Problem(Problem::OtherList { witness, list }) => format!(
                 "{witness} was given other witnesses: {list} there, {} here; give all nodes the same list",
                 self.quorum.list
@@ -172,9 +183,10 @@ impl Peers {
     }
 }
 
-/// One that wants nothing yet. Its place in the line is that of now.
+/// One that wants nothing yet. Its place in the line is that of when this process was started.
 fn claimant(quorum: &Quorum, incarnation: &Incarnation, agreement: &Agreement, ttl: Duration) -> Claimant {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = since.saturating_sub(clock::age_of_process());
     let order = Order {
         start: since.as_millis().try_into().unwrap_or(u64::MAX),
         node: Id(incarnation.node.to_bytes()),

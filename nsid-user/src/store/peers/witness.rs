@@ -90,9 +90,15 @@ pub enum WitnessError {
 }
 
 impl Witness {
-    /// That of the list at `address`, which is one of this host's. It grants leases of up to `lease`.
-    pub fn open(quorum: Quorum, address: SocketAddr, lease: Duration) -> Result<Self, WitnessError> {
-        Self::open_with(Records::of(address), quorum, address, lease)
+    /// That of the list at `address`, which is one of this host's, in the agent of that instance. It grants leases of up to
+    /// `lease`.
+    pub fn open(
+        quorum: Quorum,
+        address: SocketAddr,
+        lease: Duration,
+        instance: &str,
+    ) -> Result<Self, WitnessError> {
+        Self::open_with(Records::of(address, instance), quorum, address, lease)
     }
 
     pub(super) fn open_with(
@@ -104,8 +110,9 @@ impl Witness {
         // Bound before the record is read: of two at one address, there is one only.
         let wire = Wire::at(address, &quorum).map_err(|source| WitnessError::Bind { address, source })?;
         let path = || records.path().to_owned();
-        let record =
-            records.read().map_err(|source| WitnessError::Record { address, path: path(), source })?;
+        let record = records
+            .read(quorum.list.witnesses().len() == 1)
+            .map_err(|source| WitnessError::Record { address, path: path(), source })?;
         let epoch = Epoch(getrandom::u64()?);
         let list = quorum.list.clone();
         let standing = Standing::new(Rules::default(), now(), (list, address), epoch, lease, record.as_ref())

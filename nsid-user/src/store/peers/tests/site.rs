@@ -46,7 +46,7 @@ impl Site {
 
     /// Ends a witness at once, as SIGKILL does: what it left says that it lives.
     pub(super) fn kill(&mut self, index: usize) {
-        let records = Records::below(self.records.path(), self.quorum.list.witnesses()[index]);
+        let records = Records::below(self.records.path(), self.quorum.list.witnesses()[index], "test");
         let left = fs::read(records.path());
         self.witnesses[index] = None;
         if let Ok(left) = left {
@@ -68,7 +68,7 @@ impl Site {
     fn open(&self, index: usize) -> Thread {
         let (quorum, lease) = (self.quorum.clone(), self.lease);
         let address = quorum.list.witnesses()[index];
-        let records = Records::below(self.records.path(), address);
+        let records = Records::below(self.records.path(), address, "test");
         let (stop, stopped) = oneshot::channel();
         let frozen = Arc::new(Mutex::new(()));
         let held = Arc::clone(&frozen);

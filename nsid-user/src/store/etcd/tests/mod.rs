@@ -392,6 +392,25 @@ async fn who_finds_that_another_one_has_its_nonce_goes_on_under_another() {
     }
 }
 
+#[tokio::test]
+async fn a_renewal_asks_another_member_while_one_stands_still() {
+    let members = Server::three();
+    for (standing, member) in members.iter().enumerate() {
+        if is_leader(member).await {
+            continue;
+        }
+        let nonce: Nonce = format!("{standing:032x}").parse().unwrap();
+        assert_eq!(nonce.spread(3), standing);
+        let cluster = Cluster::new(members.iter().map(Server::endpoint).collect());
+        let ttl = Duration::from_secs(5);
+        let mut store = Etcd::new(cluster, incarnation(nonce), agreement(PATTERN, 3), ttl);
+        claim(&mut store).await;
+        member.freeze();
+        store.renew().await.expect("one of the others answers in time");
+        member.thaw();
+    }
+}
+
 async fn is_leader(member: &Server) -> bool {
     let mut etcd = Client::connect([member.endpoint()], None).await.unwrap();
     let status = etcd.status().await.unwrap();

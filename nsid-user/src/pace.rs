@@ -8,7 +8,7 @@ use crate::clock::BootTime;
 /// often.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// The first pause after a failure, and the longest. Renewals pause so too, and their time is short.
+/// The first pause after a failure, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
 
 /// Waits until then.
@@ -36,17 +36,25 @@ pub(crate) fn jittered(pause: Duration) -> Duration {
 }
 
 /// Pauses that double from one failure to the next.
-pub(crate) struct Backoff(Duration);
+pub(crate) struct Backoff {
+    next: Duration,
+    longest: Duration,
+}
 
 impl Backoff {
     pub(crate) fn new() -> Self {
-        Self(PAUSES.0)
+        Self::up_to(PAUSES.1)
+    }
+
+    /// Pauses that are no longer than that, but for the first one.
+    pub(crate) fn up_to(longest: Duration) -> Self {
+        Self { next: PAUSES.0, longest: longest.clamp(PAUSES.0, PAUSES.1) }
     }
 
     /// When to try again.
     pub(crate) fn next(&mut self) -> BootTime {
-        let pause = self.0;
-        self.0 = (pause * 2).min(PAUSES.1);
+        let pause = self.next;
+        self.next = (pause * 2).min(self.longest);
         BootTime::now().saturating_add(jittered(pause))
     }
 }
@@ -70,6 +78,14 @@ mod tests {
     fn jitter_differs_from_time_to_time() {
         let pause = Duration::from_secs(1);
         assert!((0..10).any(|_| jittered(pause) != jittered(pause)));
+    }
+
+    #[test]
+    fn pauses_grow_to_what_was_asked_for_and_no_further() {
+        let mut backoff = Backoff::up_to(Duration::from_millis(300));
+        let pauses: Vec<_> = (0..5).map(|_| backoff.next().left()).collect();
+        assert!(pauses.iter().all(|pause| *pause <= Duration::from_millis(330)), "{pauses:?}");
+        assert!(pauses[4] >= Duration::from_millis(260), "{pauses:?}");
     }
 
     #[test]

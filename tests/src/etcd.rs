@@ -1,5 +1,5 @@
-//! etcd, of Debian's packages `etcd-server` and `etcd-client`: one member, configured as by default but for where it
-//! listens and keeps its state. Its shortest lease is two seconds, as everywhere (`minTTL`,
+//! etcd, of Debian's packages `etcd-server` and `etcd-client`: one server, alone or as a member of a cluster, configured as
+//! by default but for where it listens and keeps its state. Its shortest lease is two seconds, as everywhere (`minTTL`,
 //! etcdserver/server.go).
 
 use std::{
@@ -11,9 +11,10 @@ use std::{
 };
 
 use rustix::fs::statvfs;
+use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{leftovers::MEMORY, netns::Namespace, patience::until, process::Process};
+use crate::{authority::Authority, leftovers::MEMORY, netns::Namespace, patience::until, process::Process};
 
 /// The ports that IANA assigned to it.
 const CLIENT_PORT: u16 = 2379;
@@ -33,16 +34,61 @@ const ROOM: u64 = 256 << 20;
 pub struct Etcd {
     process: Option<Process>,
     endpoint: SocketAddr,
+    /// All members, as `--initial-cluster` has them.
+    cluster: String,
+    /// What it and `etcdctl` are told about certificates; nothing: no TLS.
+    tls: Option<[Vec<String>; 2]>,
     directory: TempDir,
 }
 
 impl Etcd {
-    /// Starts it on an address of a namespace and waits until it is healthy.
+    /// Starts one alone on an address of a namespace and waits until it is healthy.
     pub fn start(namespace: &Namespace, address: IpAddr) -> Self {
-        let endpoint = SocketAddr::new(address, CLIENT_PORT);
-        let mut etcd = Self { process: None, endpoint, directory: scratch(namespace) };
-        etcd.restart(namespace);
-        etcd
+        let mut alone = Self::new(namespace, address, &[address]);
+        alone.restart(namespace);
+        alone
+    }
+
+    /// The same, with a certificate of that authority, and for clients who have one.
+    pub fn start_over_tls(namespace: &Namespace, address: IpAddr, authority: &Authority) -> Self {
+        let files =
+            [authority.ca(), authority.cert(), authority.key()].map(|file| file.display().to_string());
+        let told = |flags: [&str; 3]| {
+            flags.iter().zip(&files).map(|(flag, file)| format!("--{flag}={file}")).collect::<Vec<_>>()
+        };
+        let mut alone = Self::new(namespace, address, &[address]);
+        let mut server = told(["trusted-ca-file", "cert-file", "key-file"]);
+        server.push("--client-cert-auth".to_owned());
+        alone.tls = Some([server, told(["cacert", "cert", "key"])]);
+        alone.restart(namespace);
+        alone
+    }
+
+    /// Starts one in each place, and waits until all are healthy.
+    pub fn start_cluster(places: &[(&Namespace, IpAddr)]) -> Vec<Self> {
+        let addresses: Vec<IpAddr> = places.iter().map(|(_, address)| *address).collect();
+        let mut members: Vec<Self> =
+            places.iter().map(|(namespace, address)| Self::new(namespace, *address, &addresses)).collect();
+        for (member, (namespace, _)) in members.iter_mut().zip(places) {
+            member.run(namespace);
+        }
+        for (member, (namespace, _)) in members.iter_mut().zip(places) {
+            member.until_it_is_healthy(namespace);
+        }
+        members
+    }
+
+    /// One that does not run yet.
+    fn new(namespace: &Namespace, address: IpAddr, cluster: &[IpAddr]) -> Self {
+        let member = |address: &IpAddr| format!("{address}=http://{}", SocketAddr::new(*address, PEER_PORT));
+        let cluster: Vec<String> = cluster.iter().map(member).collect();
+        Self {
+            process: None,
+            endpoint: SocketAddr::new(address, CLIENT_PORT),
+            cluster: cluster.join(","),
+            tls: None,
+            directory: scratch(namespace),
+        }
     }
 
     /// Where clients reach it.
@@ -65,23 +111,44 @@ impl Etcd {
         self.process = None;
     }
 
-    /// Kills it if it runs, starts it on the data it had, and waits until it is healthy. It is leader of a new term
-    /// then, and every lease has its whole TTL again.
+    /// Kills it if it runs, starts it on the data it had, and waits until it is healthy. If it is alone, it is leader of a
+    /// new term then, and every lease has its whole TTL again.
     pub fn restart(&mut self, namespace: &Namespace) {
+        self.run(namespace);
+        self.until_it_is_healthy(namespace);
+    }
+
+    fn run(&mut self, namespace: &Namespace) {
         self.kill();
-        let mut process = Process::start("etcd", &mut self.command(namespace), self.directory.path());
+        self.process = Some(Process::start("etcd", &mut self.command(namespace), self.directory.path()));
+    }
+
+    fn until_it_is_healthy(&mut self, namespace: &Namespace) {
         until(START, &format!("etcd on {}", self.endpoint), || {
+            let process = self.process.as_mut().expect("it was started");
             let ended = process.ended();
             assert!(ended.is_none(), "etcd ended: {ended:?}\n{}", process.stderr());
+            if self.tls.is_some() {
+                return self.ctl(namespace, &["endpoint", "health"]).is_some();
+            }
             namespace.enter(|| is_healthy(self.endpoint).unwrap_or(false))
         });
-        self.process = Some(process);
+    }
+
+    /// Whether it leads its cluster, by its own word.
+    pub fn is_leader(&self, namespace: &Namespace) -> bool {
+        let status = self.ctl(namespace, &["endpoint", "status", "-w", "json"]);
+        let status = status.and_then(|json| serde_json::from_str::<Value>(&json).ok());
+        status
+            .is_some_and(|status| status[0]["Status"]["leader"] == status[0]["Status"]["header"]["member_id"])
     }
 
     /// What `etcdctl` prints, run in a namespace; nothing if etcd did not answer in time, or refused.
     pub fn ctl(&self, namespace: &Namespace, arguments: &[&str]) -> Option<String> {
         let mut command = namespace.command("etcdctl");
-        command.arg(format!("--endpoints={}", self.endpoint));
+        command
+            .arg(format!("--endpoints={}", self.url()))
+            .args(self.tls.iter().flat_map(|[_, client]| client));
         command.args(["--dial-timeout", PATIENCE, "--command-timeout", PATIENCE]).args(arguments);
         let output = command.output().expect("etcdctl can be run");
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
@@ -96,15 +163,20 @@ impl Etcd {
         self.process.as_ref().expect("etcd was killed")
     }
 
+    fn url(&self) -> String {
+        format!("{}://{}", if self.tls.is_some() { "https" } else { "http" }, self.endpoint)
+    }
+
     fn command(&self, namespace: &Namespace) -> Command {
-        let clients = format!("http://{}", self.endpoint);
-        let peers = format!("http://{}", SocketAddr::new(self.endpoint.ip(), PEER_PORT));
+        let (clients, address) = (self.url(), self.endpoint.ip());
+        let peers = format!("http://{}", SocketAddr::new(address, PEER_PORT));
         let mut command = namespace.command("etcd");
         command.arg("--data-dir").arg(self.directory.path().join("data"));
         command.args(["--listen-client-urls", &clients, "--advertise-client-urls", &clients]);
         command.args(["--listen-peer-urls", &peers, "--initial-advertise-peer-urls", &peers]);
-        command.args(["--name", "one", "--initial-cluster", &format!("one={peers}")]);
+        command.args(["--name", &address.to_string(), "--initial-cluster", &self.cluster]);
         command.args(["--logger", "zap", "--log-outputs", "stderr"]);
+        command.args(self.tls.iter().flat_map(|[server, _]| server));
         command
     }
 }

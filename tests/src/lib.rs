@@ -6,7 +6,7 @@
 //!
 //! **Invariant:** this library knows the agent only by its command line, its output and what it puts on the wire. (The
 //! bench measures parts of it alone, and calls them: `src/bin/bench/programs` loads the kernel's programs as the agent
-//! does, `src/bin/bench/claims.rs` claims names.)
+//! does, `src/bin/bench/claims` claims names.)
 
 pub mod unique;
 

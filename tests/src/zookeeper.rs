@@ -235,6 +235,11 @@ impl ZooKeeper {
         [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat()
     }
 
+    /// The time that CPUs have worked for it.
+    pub fn cpu_time(&self) -> Duration {
+        self.process().cpu_time()
+    }
+
     fn process(&self) -> &Process {
         self.process.as_ref().expect("ZooKeeper was killed")
     }

@@ -4,13 +4,18 @@ use std::{fs, process::Command, thread, time::Duration};
 
 use nsid_tests::{
     agent::{Agent, Instance, binary, run_command, run_refused},
+    authority::Authority,
     boot_clock,
     cluster::{Cluster, Store},
+    etcd::Etcd,
     patience::{until, within},
+    pool::Pool,
     process::run,
+    star::Star,
     unique::Prefix,
     wire::INTERFACE,
 };
+use tempfile::TempDir;
 
 #[test]
 fn who_gets_no_slot_waits_in_line_says_so_once_and_takes_the_next_free_one() {
@@ -65,6 +70,17 @@ fn a_crashed_agent_that_starts_again_within_its_lease_keeps_its_slot_and_says_it
     let heard = prober.stop();
     assert!(heard.len() > 10, "{heard:?}");
     assert!(heard.iter().all(|heard| heard.name.as_ref() == Some(&name)), "{heard:?}");
+}
+
+#[test]
+fn a_slot_whose_record_cannot_be_read_is_out_of_use_and_told_once() {
+    let cluster = Cluster::new(Store::Etcd, 1);
+    let key = format!("/nsid/{}/slots/0", cluster.pool.pattern());
+    cluster.etcd().ctl(&cluster.star.hub, &["put", &key, "somebody's"]).expect("etcd answers");
+    let mut agent = cluster.spawn(0, &["--limit", "3"]);
+    assert_eq!(agent.ready(), cluster.pool.name(1));
+    assert_eq!(agent.logged("is no record of this version"), 1, "{}", agent.stderr());
+    assert_eq!(agent.logged(&key), 1, "{}", agent.stderr());
 }
 
 #[test]
@@ -129,6 +145,11 @@ const PASSWORD: &str = "correct-horse";
 /// An etcd with access control, whose user `nsid` may do what is needed, and `stranger` may not.
 fn guarded() -> Cluster {
     let cluster = Cluster::new(Store::Etcd, 1);
+    guard(cluster.etcd(), &cluster.star);
+    cluster
+}
+
+fn guard(etcd: &Etcd, star: &Star) {
     let password = format!("nsid:{PASSWORD}");
     for arguments in [
         &["user", "add", "root:root's"][..],
@@ -140,10 +161,9 @@ fn guarded() -> Cluster {
         &["user", "add", "stranger:stranger's"],
         &["auth", "enable"],
     ] {
-        let done = cluster.etcd().ctl(&cluster.star.hub, arguments);
+        let done = etcd.ctl(&star.hub, arguments);
         assert!(done.is_some(), "etcdctl {arguments:?}");
     }
-    cluster
 }
 
 fn spawn_as_user(cluster: &Cluster, user_at: &str, password: Option<&str>) -> Agent {
@@ -190,22 +210,105 @@ fn the_right_credentials_are_taken_and_the_password_is_told_to_nobody() {
     assert_eq!(agent.ready(), cluster.pool.name(0));
     // The log is written beside.
     until(Duration::from_secs(1), "the log to tell of the slot", || agent.stderr().contains("is ours"));
+    for text in told(&agent) {
+        assert!(!text.contains(PASSWORD), "{text}");
+    }
+    let (ended, _instance) = agent.terminate();
+    assert!(ended.success(), "{ended}");
+}
+
+/// All that an agent tells whoever asks, and what it keeps on the host.
+fn told(agent: &Agent) -> Vec<String> {
     let instance = agent.instance().name();
     let status = |arguments: &[&str]| {
         run(Command::new(binary()).args(["status", "--instance", instance]).args(arguments))
     };
     let mut told = vec![agent.stdout(), agent.stderr(), status(&[]), status(&["--json"])];
     told.push(run(Command::new("ps").args(["-e", "-o", "args", "-ww"])));
-    assert!(told.last().is_some_and(|processes| processes.contains("etcd://nsid@")), "{told:?}");
+    assert!(told.last().is_some_and(|processes| processes.contains("://nsid@")), "{told:?}");
     for entry in fs::read_dir(format!("/run/nsid/{instance}")).expect("the instance's directory") {
         let path = entry.expect("an entry").path();
         if path.is_file() {
             told.push(String::from_utf8_lossy(&fs::read(&path).expect("a file")).into_owned());
         }
     }
-    for text in told {
-        assert!(!text.contains(PASSWORD), "{text}");
+    told
+}
+
+/// An etcd that speaks TLS alone, wants certificates of its clients, and has access control.
+struct OverTls {
+    etcd: Etcd,
+    pool: Pool,
+    authority: Authority,
+    stranger: Authority,
+    directory: TempDir,
+    star: Star,
+}
+
+impl OverTls {
+    fn new() -> Self {
+        let star = Star::new(Prefix::Test, 1);
+        let address = star.addresses.v4.into();
+        let [authority, stranger] = [(); 2].map(|()| Authority::new(&star.hub, address));
+        let etcd = Etcd::start_over_tls(&star.hub, address, &authority);
+        guard(&etcd, &star);
+        let directory = star.hub.scratch();
+        Self { etcd, pool: Pool::new(Prefix::Test), authority, stranger, directory, star }
+    }
+
+    /// An agent that believes one authority, has a certificate of another, and gives that password.
+    fn spawn(&self, believed: &Authority, own: &Authority, password: &str) -> Agent {
+        let file = self.directory.path().join("password");
+        fs::write(&file, format!("{password}\n")).expect("room for a password");
+        let [ca, cert, key, file] =
+            [believed.ca(), own.cert(), own.key(), file].map(|path| path.display().to_string());
+        let store = format!("etcds://nsid@{}", self.etcd.endpoint());
+        let pattern = self.pool.pattern();
+        let name = ["--verbose", "--iface", INTERFACE, "--store", &store, "--pattern", &pattern];
+        let files = ["--ca", &ca, "--cert", &cert, "--key", &key, "--password-file", &file];
+        let namespace = &self.star.nodes[0].namespace;
+        let instance = Instance::new(Prefix::Test);
+        let command = run_command(&binary(), &instance, namespace, &[&name[..], &files].concat());
+        Agent::spawn_command(instance, namespace, command)
+    }
+}
+
+#[test]
+fn over_tls_with_a_certificate_and_a_password_from_a_file_an_agent_gets_its_name_and_tells_no_secret() {
+    let site = OverTls::new();
+    let OverTls { authority, .. } = &site;
+    let mut agent = site.spawn(authority, authority, PASSWORD);
+    assert_eq!(agent.ready(), site.pool.name(0));
+    // The log is written beside.
+    until(Duration::from_secs(1), "the log to tell of the slot", || agent.stderr().contains("is ours"));
+    let key = fs::read_to_string(authority.key()).expect("a key");
+    let secret = key.lines().nth(1).expect("a line of the key");
+    for text in told(&agent) {
+        assert!(!text.contains(PASSWORD) && !text.contains(secret), "{text}");
     }
     let (ended, _instance) = agent.terminate();
     assert!(ended.success(), "{ended}");
+}
+
+#[test]
+fn a_wrong_authority_certificate_or_password_is_told_apart_and_names_nobody() {
+    let site = OverTls::new();
+    let OverTls { authority, stranger, .. } = &site;
+    // What waiting may mend is waited for: certificates are renewed.
+    for (believed, own, reason) in [(stranger, authority, "--ca"), (authority, stranger, "--cert")] {
+        let agent = site.spawn(believed, own, PASSWORD);
+        agent.until_claim_is("unreachable");
+        until(Duration::from_secs(1), "the log to tell why", || agent.logged(reason) > 0);
+        assert_eq!(agent.logged("does not answer"), 1, "{}", agent.stderr());
+        assert_eq!(agent.stdout(), "");
+    }
+    let mut agent = site.spawn(authority, authority, "wrong");
+    let status = agent.wait();
+    let stderr = agent.stderr();
+    assert_eq!(status.code(), Some(1), "{stderr}");
+    let error = stderr.lines().find(|line| line.starts_with("error: ")).expect("an error");
+    for part in ["authentication failed", "--password-file"] {
+        assert!(error.contains(part), "no {part:?}: {error}");
+    }
+    assert_eq!(agent.stdout(), "");
 }

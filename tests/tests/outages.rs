@@ -1,11 +1,17 @@
-//! etcd out of reach, and its answers lost: names come back, each once, and the log tells each outage once.
+//! etcd out of reach, and its answers lost: names come back, each once, and the log tells each outage once. A leader that
+//! dies or stands still takes no name away.
 
-use std::{collections::BTreeSet, thread, time::Duration};
+use std::{collections::BTreeSet, net::IpAddr, thread, time::Duration};
 
 use nsid_tests::{
-    agent::Agent,
+    agent::{Agent, Instance, binary, run_command},
     cluster::{Cluster, Store},
-    patience::until,
+    etcd::Etcd,
+    patience::{until, within},
+    pool::Pool,
+    star::Star,
+    unique::Prefix,
+    wire::INTERFACE,
 };
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -149,4 +155,45 @@ fn a_release_whose_answer_was_lost_gives_the_name_to_the_next_in_line_at_once() 
     let again = cluster.spawn_as(instance, 0, &arguments);
     again.until_claim_is("waiting");
     assert_eq!(next.ready(), name);
+}
+
+/// Three members, each on an address of its own behind the hub's.
+fn three_members(star: &Star) -> Vec<Etcd> {
+    let addresses = ["10.77.250.1", "10.77.250.2", "10.77.250.3"];
+    star.hub.ip_batch(&addresses.map(|address| format!("addr add {address}/32 dev lo")));
+    let places = addresses.map(|address| (&star.hub, address.parse::<IpAddr>().expect("an address")));
+    Etcd::start_cluster(&places)
+}
+
+#[test]
+fn neither_a_leaders_death_nor_its_standing_still_for_8_s_withdraws_a_name() {
+    let star = Star::new(Prefix::Test, 3);
+    let mut members = three_members(&star);
+    let pool = Pool::new(Prefix::Test);
+    let endpoints: Vec<String> = members.iter().map(|member| member.endpoint().to_string()).collect();
+    let (store, pattern) = (format!("etcd://{}", endpoints.join(",")), pool.pattern());
+    let arguments = ["--iface", INTERFACE, "--store", &store, "--pattern", &pattern, "--ttl", "5s"];
+    let spawn = |node: &nsid_tests::star::Node| {
+        let instance = Instance::new(Prefix::Test);
+        let command = run_command(&binary(), &instance, &node.namespace, &arguments);
+        Agent::spawn_command(instance, &node.namespace, command)
+    };
+    let mut agents: Vec<Agent> = star.nodes.iter().map(spawn).collect();
+    let names: Vec<String> = agents.iter_mut().map(Agent::ready).collect();
+    let leader = |members: &[Etcd]| {
+        within(PATIENCE, "a leader", || members.iter().position(|member| member.is_leader(&star.hub)))
+    };
+    let frozen = leader(&members);
+    members[frozen].freeze();
+    thread::sleep(Duration::from_secs(8));
+    members[frozen].thaw();
+    // As long as a lease that was not renewed would last.
+    thread::sleep(Duration::from_secs(6));
+    let killed = leader(&members);
+    members[killed].kill();
+    thread::sleep(Duration::from_secs(8));
+    members[killed].restart(&star.hub);
+    for (agent, name) in agents.iter().zip(&names) {
+        assert_eq!(agent.stdout(), format!("ready: {name}\n"), "{}", agent.stderr());
+    }
 }

@@ -39,8 +39,13 @@ enum Instead {
         draw: bool,
     },
 
-    /// Let crowds of up to 10,000 claim names from a real etcd, beside other ways to do so
-    Claims,
+    /// Let crowds of up to 10,000 claim names from a real etcd and a real ZooKeeper, beside other ways to do so; write
+    /// docs/bench/claims.md
+    Claims {
+        /// Measure only the rows whose name contains this, and write no report
+        #[arg(value_name = "ROW")]
+        filter: Option<String>,
+    },
 }
 
 pub(crate) fn bench(Arguments { json, filter, instead }: &Arguments, consent: Consent) -> Result<()> {
@@ -60,7 +65,9 @@ pub(crate) fn bench(Arguments { json, filter, instead }: &Arguments, consent: Co
             }
             command.args(filter);
         }
-        Some(Instead::Claims) => drop(command.arg("claims")),
+        Some(Instead::Claims { filter }) => {
+            command.arg("claims").arg("--to").arg(workspace()?.join("docs/bench/claims.md")).args(filter);
+        }
         Some(Instead::Flood { rounds, draw }) => {
             command.arg("flood").arg("--to").arg(workspace()?.join("docs/bench"));
             if let Some(rounds) = rounds {

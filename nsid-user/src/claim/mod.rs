@@ -236,10 +236,10 @@ impl<S: Store, V: Voice> Claimant<'_, S, V> {
         true
     }
 
-    /// Renews the lease [`Store::renewals`] times in its length for as long as that works.
+    /// Renews the lease in the store's [rhythm](Store::rhythm) for as long as that works.
     async fn keep(&mut self, mut lease: Lease) -> End {
         loop {
-            let due = lease.sent().saturating_add(jittered(lease.ttl() / self.store.renewals()));
+            let due = lease.sent().saturating_add(jittered(self.store.rhythm(lease.ttl())));
             tokio::select! {
                 () = until(due.min(lease.deadline())) => {}
                 () = self.store.lost() => return End::Lost,
@@ -257,7 +257,9 @@ impl<S: Store, V: Voice> Claimant<'_, S, V> {
     /// Asks for a new lease until there is one, or the old one's deadline passes; each time, waits for the answer no
     /// longer than `limit`.
     async fn insist(&mut self, ask: Ask, deadline: BootTime, limit: Duration) -> Result<Lease, End> {
-        let mut backoff = Backoff::new();
+        /// As parts of `limit`: no pause is longer, since what is left of the lease is little.
+        const PAUSES: u32 = 8;
+        let mut backoff = Backoff::up_to(limit / PAUSES);
         loop {
             if deadline.passed() {
                 return Err(End::Lapsed);

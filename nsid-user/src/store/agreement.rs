@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::name::{NodeName, Pattern};
 
-/// The version of how a pool is kept: which keys or files there are, and what is in them.
+/// The version of how a pool is kept, where its store does not say which: which keys or files there are, and what is in
+/// them.
 const FORMAT: u32 = 1;
 
 /// Pattern and limit of a pool, and how it is kept.
@@ -68,6 +69,12 @@ impl Agreement {
     /// That of a pool of this pattern.
     pub fn new(pattern: &Pattern) -> Self {
         Self { format: FORMAT, pattern: pattern.to_string(), limit: pattern.limit() }
+    }
+
+    /// The same in a store that keeps it in that version.
+    #[must_use]
+    pub fn kept_as(self, format: u32) -> Self {
+        Self { format, ..self }
     }
 
     /// How many slots the pool has.

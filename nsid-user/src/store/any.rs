@@ -115,6 +115,14 @@ impl Store for AnyStore {
         }
     }
 
+    fn rhythm(&self, ttl: Duration) -> Duration {
+        match self {
+            Self::Local(store) => store.rhythm(ttl),
+            Self::Etcd(store) => store.rhythm(ttl),
+            Self::ZooKeeper(store) => store.rhythm(ttl),
+        }
+    }
+
     async fn claim(&mut self, progress: &Progress) -> Result<Grant, ClaimError> {
         match self {
             Self::Local(store) => store.claim(progress).await,

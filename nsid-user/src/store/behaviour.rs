@@ -56,6 +56,7 @@ macro_rules! behaves_as_a_store {
             who_comes_back_within_its_lease_gets_its_own_slot_and_a_greater_token,
             a_successor_goes_on_under_the_same_token,
             nothing_is_resumed_that_is_no_longer_held_under_that_token,
+            who_resumes_and_gives_back_before_the_first_answer_has_given_back,
             tokens_grow_from_grant_to_grant,
             a_released_slot_goes_to_who_waits_in_line_at_once,
             a_dead_holders_slot_is_handed_on_when_its_lease_is_over_and_no_sooner,
@@ -170,6 +171,19 @@ pub(crate) async fn nothing_is_resumed_that_is_no_longer_held_under_that_token<P
     assert!(matches!(late.resume(grant.slot, grant.token).await, Err(RenewError::Lost)));
     let anew = claim(&mut late).await;
     assert!(anew.slot == grant.slot && anew.token > grant.token, "{grant:?} {anew:?}");
+}
+
+pub(crate) async fn who_resumes_and_gives_back_before_the_first_answer_has_given_back<P: Pool>() {
+    let pool = P::new(1);
+    let nonce = Nonce::random().unwrap();
+    let grant = claim(&mut pool.claimant(nonce)).await;
+    let (line, _) = in_line(&pool).await;
+    let mut successor = pool.claimant(nonce);
+    // As the driver drops it that is told to end.
+    let _dropped = timeout(Duration::ZERO, successor.resume(grant.slot, grant.token)).await;
+    successor.release().await.unwrap();
+    let (_, next) = timeout(P::HANDED_ON.0, line).await.expect("handed on at once").unwrap();
+    assert_eq!(next.slot, grant.slot);
 }
 
 pub(crate) async fn tokens_grow_from_grant_to_grant<P: Pool>() {

@@ -34,6 +34,7 @@ use std::error::Error;
 use std::future::pending;
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 pub use agreement::{Agreement, Disagreement};
 pub use any::{AnyStore, Place};
@@ -58,10 +59,15 @@ pub use zookeeper::{Ensemble, ZooKeeper};
 /// Calls may come in any order. [`claim`](Store::claim) while a slot is held (the claimant let its lease pass, and
 /// cannot know what became of the slot) begins anew, and may well return the same slot.
 pub trait Store: Send {
-    /// How often a lease is renewed in its length. A store that has to give up on one who does not answer, and ask another,
-    /// has to do so in a fraction of that time.
+    /// How often a lease is renewed in its length, at least. A store that has to give up on one who does not answer, and ask
+    /// another, has to do so in a fraction of that time.
     fn renewals(&self) -> u32 {
         3
+    }
+
+    /// How long after a lease of that length was asked for it is renewed.
+    fn rhythm(&self, ttl: Duration) -> Duration {
+        ttl / self.renewals()
     }
 
     /// Waits for a slot, for ever if need be, and says through `progress` what it waits for.

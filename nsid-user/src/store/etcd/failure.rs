@@ -49,7 +49,7 @@ impl From<Failure> for Unreachable {
 }
 
 /// What an error of the client says.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
     /// etcd will not.
     Refused(String),
@@ -59,16 +59,18 @@ pub(super) enum Meaning {
     NoLease,
     /// etcd has no access control (any more), and takes no credentials.
     NoAccessControl(String),
-    /// The member has too much to do; a new connection would be one thing more.
+    /// The member has too much to do, and has not begun with this; a new connection would be one thing more.
     Busy(String),
-    /// The member is of no use at present.
+    /// The member could not at present, having no leader say, or may have; its connection is sound.
+    NotNow(String),
+    /// The connection is of no use.
     Useless(String),
 }
 
 /// Of each error that the client can return for a request of ours.
 ///
-/// etcd's own errors and their codes: its `api/v3rpc/rpctypes/error.go`. Those that it does not list there, "too many
-/// requests" among them, arrive as `Unknown`; so do those of the connection, in other words.
+/// etcd's own errors and their codes: its `api/v3rpc/rpctypes/error.go`. Those that it does not list there arrive as
+/// `Unknown`; so do those of the connection, in other words.
 pub(super) fn meaning(error: &Error) -> Meaning {
     let status = match error {
         Error::GRpcStatus(status) => status,
@@ -89,7 +91,13 @@ pub(super) fn meaning(error: &Error) -> Meaning {
             Meaning::NoAccessControl(message.to_owned())
         }
         (Code::NotFound, "etcdserver: requested lease not found") => Meaning::NoLease,
-        (Code::Unknown, told) if told.starts_with("etcdserver: ") => Meaning::Busy(message.to_owned()),
+        // Before it is proposed (`processInternalRaftRequestOnce`, v3_server.go); in 3.4 and 3.5 not listed.
+        (Code::Unknown | Code::ResourceExhausted, "etcdserver: too many requests") => {
+            Meaning::Busy(message.to_owned())
+        }
+        (Code::Unknown | Code::Unavailable, told) if told.starts_with("etcdserver: ") => {
+            Meaning::NotNow(message.to_owned())
+        }
         _ => Meaning::Useless(with_advice(with_causes(message, status.source()), "etcd://")),
     }
 }
@@ -130,7 +138,11 @@ mod tests {
             (Code::NotFound, "etcdserver: requested lease not found", |_| Meaning::NoLease),
             (Code::Unknown, "etcdserver: too many requests", Meaning::Busy),
             (Code::Unknown, "transport error", Meaning::Useless),
-            (Code::Unavailable, "etcdserver: leader changed", Meaning::Useless),
+            (Code::ResourceExhausted, "etcdserver: too many requests", Meaning::Busy),
+            (Code::ResourceExhausted, "etcdserver: mvcc: database space exceeded", Meaning::Useless),
+            (Code::Unknown, "etcdserver: request timed out", Meaning::NotNow),
+            (Code::Unavailable, "etcdserver: leader changed", Meaning::NotNow),
+            (Code::Unavailable, "transport error", Meaning::Useless),
             (Code::Unauthenticated, "etcdserver: invalid auth token", Meaning::Useless),
         ] {
             let status = Status::new(code, message);

@@ -5,14 +5,15 @@
 
 use super::failure::Failure;
 use super::members::Pace;
+use super::record::SlotRecord;
 use super::session::{Leased, incomplete};
-use super::{Etcd, Grant, Holder, Lease};
+use super::{Etcd, Grant, Lease, Taken};
 
 impl Etcd {
     /// Nothing: no slot is free.
     pub(super) async fn get_then_put(
         &mut self,
-        who: &Holder,
+        who: &SlotRecord,
         fresh: &mut Option<(Lease, Leased)>,
     ) -> Result<Option<Grant>, Failure> {
         let fresh = self.fresh_lease(fresh).await?;
@@ -21,7 +22,10 @@ impl Etcd {
         let holder = |slot| view.record(slot).and_then(|record| record.holder.as_ref());
         let is_free = |slot: &u32| holder(*slot).is_none_or(|holder| !view.is_present(holder.nonce));
         let Some(slot) = (0..self.keys.limit()).find(is_free) else { return Ok(None) };
-        let put = self.keys.put(slot, who, [], fresh.1.id);
-        self.take(slot, put, who, fresh).await
+        let put = self.keys.put(slot, who, [], None, fresh.1.id);
+        match self.take(slot, put, who, fresh).await? {
+            Taken::Granted(grant) => Ok(Some(grant)),
+            Taken::ByOurselves { .. } | Taken::NotAsSeen => Ok(None),
+        }
     }
 }

@@ -1,42 +1,56 @@
-//! The members of an etcd cluster, asked one at a time.
+//! The members of an etcd cluster, and which of them is asked.
+//!
+//! Where no deadline is near, one is asked at a time. For a renewal, another one is asked as well whenever the last has not
+//! answered soon, and again those that had no answer: a member may be stopped or cut off, wait for one that is, or follow a
+//! leader that is none any more, and what was sent to it then is answered late or never, whereas the same is answered at once
+//! by the next leader's followers. The first answer counts.
 
+use std::future::pending;
+use std::pin::Pin;
 use std::time::Duration;
 
-use etcd_client::{Channel, Client, ConnectOptions, Error};
-use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use etcd_client::Error;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 
 use super::RENEWALS;
-use super::cluster::{Cluster, Credentials};
+use super::cluster::Cluster;
+use super::connection::{Connecting, Connection, ConnectionNumber};
 use super::failure::{Failure, Meaning, meaning};
 use crate::clock::BootTime;
-use crate::pace::within;
+use crate::pace::{Backoff, jittered, until, within};
 use crate::store::Unreachable;
 
-/// How long a member may take to answer. A leader that was stopped keeps its connections, and a request to it hangs
-/// without an error; the next member knows the next leader.
-const PATIENCE: Duration = Duration::from_millis(700);
+/// How long a member that a renewal asks may take to answer before another one is asked too, at most; and as a part of a
+/// lease.
+const LATE: (Duration, u32) = (Duration::from_millis(300), 20);
 
-/// So many times that, where no deadline is near. A crowd that starts at once keeps etcd busy for seconds: who gives up
-/// and asks again only makes it busier.
-const UNHURRIED: u32 = 4;
+/// Which part of a lease a renewal may wait for one of its answers. Connections on which none came by then are closed: of
+/// one on which packets were lost, the kernel sends them again ever more seldom.
+const LIMIT: u32 = 5;
 
-/// So many times in a row may a member say that it has too much to do. Then another one may have less.
-const BUSY: u32 = 4;
+/// How long a member may take where no deadline is near and there is another one, and where there is none; and as a part of
+/// a lease. A crowd that starts at once keeps etcd busy for seconds, with connections more than with anything else: who gives
+/// up and asks again, on another one, only makes it busier, until nobody is answered in time.
+const UNHURRIED: [(Duration, u32); 2] = [(Duration::from_secs(4), 2), (Duration::from_secs(15), 1)];
 
-/// How often the time that a member has is doubled while nobody answers.
+/// How often that is doubled while nobody answers.
 const DOUBLINGS: u32 = 2;
+
+/// How soon a member is asked again that could not answer.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// So many times in a row may a member say that it has too much to do, and is asked the same again after a pause. Then
+/// another one may have less.
+const BUSY: u32 = 8;
 
 /// How long a login may take. It costs etcd a tenth of a second of work (bcrypt), on purpose, and after a restart of
 /// etcd everybody needs one: who gives up on it makes the next one wait longer. Where there is another member to ask, not
-/// longer than a renewal.
+/// longer than a third of a lease.
 const LOGIN: Duration = Duration::from_secs(10);
 
-/// How soon the kernel looks whether a connection that rests is still one: firewalls forget them.
-const REST: Duration = Duration::from_secs(30);
-
 /// What an answer is waited for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pace {
     /// A deadline is near.
     Renewal,
@@ -44,15 +58,12 @@ pub(super) enum Pace {
     Claim,
 }
 
-/// A cluster's members, one of which is connected to.
+/// A cluster's members.
 pub(super) struct Members {
     cluster: Cluster,
     /// etcd has said that it takes no credentials.
     anonymous: bool,
-    /// How long a renewal may wait for one of its two answers, at first and at most.
-    patience: (Duration, Duration),
-    /// How long a login may take.
-    login: Duration,
+    ttl: Duration,
     /// How many requests in a row nobody answered in time.
     hung: u32,
     /// How many requests in a row the member had too much to do for.
@@ -60,161 +71,248 @@ pub(super) struct Members {
     /// How many members have refused since the last answer: one alone may be wrong, after a restart say
     /// (etcd-io/etcd#14355).
     refusals: usize,
+    /// The one that answered last, or the next one.
     current: usize,
-    /// How often another one was turned to.
-    turns: u64,
-    client: Option<Client>,
-    /// A connection that is being made, whoever waits for it and for how long.
-    connecting: Option<JoinHandle<Result<Client, Error>>>,
+    /// Of each.
+    connections: Vec<Option<Connecting>>,
+    /// How many were made.
+    made: u64,
+}
+
+/// What is done about an answer that is none.
+enum Next {
+    /// Nobody else is asked.
+    End(Failure),
+    /// Somebody else is.
+    Other(Unreachable),
 }
 
 impl Members {
     /// Begins with the member at that place in the list. Nothing is sent yet.
-    ///
-    /// The two answers of a renewal come, or another member is asked, before the next renewal of a lease of that length
-    /// is due.
     pub(super) fn new(cluster: Cluster, first: usize, ttl: Duration) -> Self {
-        let patience = (PATIENCE.min(ttl / RENEWALS / 3), ttl / RENEWALS / 2);
         let members = cluster.endpoints.len();
         Self {
             anonymous: false,
-            patience,
-            login: if members > 1 { LOGIN.min(ttl / RENEWALS) } else { LOGIN },
+            ttl,
             hung: 0,
             busy: 0,
             refusals: 0,
             current: first % members,
-            turns: 0,
-            client: None,
-            connecting: None,
+            connections: vec![None; members],
+            made: 0,
             cluster,
         }
     }
 
-    /// How often another one was turned to: what was opened before that is not to be relied on.
-    pub(super) fn turns(&self) -> u64 {
-        self.turns
-    }
-
-    /// How many there are.
-    pub(super) fn count(&self) -> usize {
-        self.cluster.endpoints.len()
-    }
-
-    /// Sends a request to the member that answered last. If it does not answer in time or cannot, another one is asked the
-    /// next time.
-    pub(super) async fn ask<T>(
-        &mut self,
-        pace: Pace,
-        request: impl AsyncFnOnce(&mut Client) -> Result<T, Error>,
-    ) -> Result<T, Failure> {
-        let (patience, most) = self.patience;
-        let limit = match pace {
-            Pace::Renewal => self.grown(patience).min(most),
-            Pace::Claim => self.grown(patience * UNHURRIED),
-        };
-        self.ask_within(limit, request).await
-    }
-
-    fn grown(&self, patience: Duration) -> Duration {
-        patience * 2_u32.pow(self.hung.min(DOUBLINGS))
-    }
-
-    async fn ask_within<T>(
-        &mut self,
-        limit: Duration,
-        request: impl AsyncFnOnce(&mut Client) -> Result<T, Error>,
-    ) -> Result<T, Failure> {
-        // On the heap: a call of the client takes kilobytes, which every claim would have to reserve.
-        let call = Box::pin(async { request(self.connected().await?).await });
-        let answer = within(BootTime::now().saturating_add(limit), call).await;
-        self.hung = if answer.is_none() { self.hung.saturating_add(1) } else { 0 };
-        let endpoint = &self.cluster.endpoints[self.current];
-        let unreachable = |reason: String| Unreachable::new(format!("{endpoint}: {reason}")).into();
-        let failure = match answer.map(|answer| answer.map_err(|error| meaning(&error))) {
-            Some(Ok(answer)) => {
-                (self.refusals, self.busy) = (0, 0);
-                return Ok(answer);
-            }
-            Some(Err(Meaning::NoLease)) => return Err(Failure::Lost),
-            Some(Err(Meaning::Busy(reason))) => {
-                self.busy += 1;
-                let failure = unreachable(reason);
-                if self.busy < BUSY || self.count() == 1 {
-                    return Err(failure);
-                }
-                failure
-            }
-            Some(Err(Meaning::Useless(reason))) => unreachable(reason),
-            Some(Err(Meaning::NoAccessControl(reason))) => {
-                self.anonymous = true;
-                unreachable(format!("{reason}, going on without credentials"))
-            }
-            Some(Err(Meaning::NoUser(reason))) if self.cluster.credentials.is_some() => {
-                self.anonymous = false;
-                unreachable(format!("{reason}, going on with credentials"))
-            }
-            Some(Err(Meaning::Refused(reason) | Meaning::NoUser(reason))) => {
-                self.refusals += 1;
-                if self.refusals < self.cluster.endpoints.len() {
-                    unreachable(reason)
-                } else {
-                    Failure::Refused(format!("{endpoint}: {reason}"))
-                }
-            }
-            None => {
-                let failure = unreachable(format!("no answer in {} ms", limit.as_millis()));
-                if self.connecting.is_some() {
-                    return Err(failure);
-                }
-                failure
-            }
-        };
-        self.turn();
-        Err(failure)
+    /// Whether that connection is the one on which the next request is sent: what was opened on another one is not to be
+    /// relied on.
+    pub(super) fn is_current(&self, connection: ConnectionNumber) -> bool {
+        self.connections[self.current].as_ref().is_some_and(|it| it.number() == connection)
     }
 
     /// Has another member asked the next time; the same one by a new connection, if there is no other.
     pub(super) fn turn(&mut self) {
-        (self.client, self.busy) = (None, 0);
-        self.turns += 1;
-        if let Some(connecting) = self.connecting.take() {
-            connecting.abort();
+        self.connections[self.current] = None;
+        self.turn_from(self.current);
+    }
+
+    fn turn_from(&mut self, member: usize) {
+        self.busy = 0;
+        self.current = (member + 1) % self.count();
+    }
+
+    fn count(&self) -> usize {
+        self.cluster.endpoints.len()
+    }
+
+    /// Sends a request to the member that answered last, and for a renewal to others while there is no answer. Of what is
+    /// sent to several, nobody knows who carried it out, and when.
+    pub(super) async fn ask<T, R>(
+        &mut self,
+        pace: Pace,
+        request: impl Fn(Connection) -> R,
+    ) -> Result<T, Failure>
+    where
+        R: Future<Output = Result<T, Error>>,
+    {
+        match pace {
+            Pace::Claim => self.ask_one(request).await,
+            Pace::Renewal => self.ask_several(request).await,
         }
-        self.current = (self.current + 1) % self.count();
     }
 
-    async fn connected(&mut self) -> Result<&mut Client, Error> {
-        let client = if let Some(client) = self.client.take() {
-            client
-        } else {
-            let connect = self.connect()?;
-            // This future may be dropped; the next one goes on with the same connection.
-            let connected = self.connecting.get_or_insert_with(|| tokio::spawn(connect)).await;
-            self.connecting = None;
-            connected.map_err(|panic| Error::Internal(panic.to_string()))??
-        };
-        Ok(self.client.insert(client))
-    }
-
-    /// A connection is made with the first request on it, which with credentials is to present them. A channel of our own:
-    /// the client's would balance between members, of which it is given one.
-    fn connect(&self) -> Result<impl Future<Output = Result<Client, Error>> + Send + 'static, Error> {
-        // A member that is cut off from the others then ends the watches that it cannot serve.
-        let options = ConnectOptions::new().with_require_leader(true);
-        let options = match &self.cluster.credentials {
-            Some(Credentials { user, password }) if !self.anonymous => {
-                options.with_user(user, password.reveal()).with_auto_token_refresh(true)
+    async fn ask_one<T, R>(&mut self, request: impl Fn(Connection) -> R) -> Result<T, Failure>
+    where
+        R: Future<Output = Result<T, Error>>,
+    {
+        let (longest, part) = UNHURRIED[usize::from(self.count() == 1)];
+        let patience = longest.min(self.ttl / part) * 2_u32.pow(self.hung.min(DOUBLINGS));
+        let mut pauses = Backoff::new();
+        loop {
+            let (member, since) = (self.current, BootTime::now());
+            let connection = self.connection(member);
+            match within(since.saturating_add(patience), call(connection, &request)).await {
+                Some(Ok(answer)) => return Ok(self.answered(member, answer)),
+                Some(Err(Meaning::Busy(reason))) if self.busy < BUSY => {
+                    log::debug!("{}: {reason}", self.cluster.endpoints[member]);
+                    self.busy += 1;
+                    until(pauses.next()).await;
+                }
+                Some(Err(meaning)) => {
+                    self.hung = 0;
+                    return Err(match self.failed(member, meaning) {
+                        Next::End(failure) => failure,
+                        Next::Other(reason) => {
+                            self.turn_from(member);
+                            reason.into()
+                        }
+                    });
+                }
+                None => return Err(self.hung(&[(member, since)], patience)),
             }
-            Some(_) | None => options,
+        }
+    }
+
+    async fn ask_several<T, R>(&mut self, request: impl Fn(Connection) -> R) -> Result<T, Failure>
+    where
+        R: Future<Output = Result<T, Error>>,
+    {
+        let patience = self.ttl / LIMIT;
+        let late = if self.count() == 1 { patience } else { LATE.0.min(self.ttl / LATE.1) };
+        let due = BootTime::now().saturating_add(patience);
+        let mut calls = FuturesUnordered::new();
+        // Who has not answered, and since when.
+        let mut asked: Vec<(usize, BootTime)> = Vec::new();
+        let (mut member, mut failures) = (self.current, 0);
+        loop {
+            let call = call(self.connection(member), &request);
+            calls.push(async move { (member, call.await) });
+            asked.push((member, BootTime::now()));
+            let mut next =
+                if self.is_logging_in(member) { due } else { BootTime::now().saturating_add(late) };
+            while let Some((answered, answer)) = within(next.min(due), one_of(&mut calls)).await {
+                asked.retain(|(member, _)| *member != answered);
+                let meaning = match answer {
+                    Ok(answer) => {
+                        self.close(&asked, late);
+                        return Ok(self.answered(answered, answer));
+                    }
+                    Err(meaning) => meaning,
+                };
+                let reason = match self.failed(answered, meaning) {
+                    Next::End(failure) => return Err(failure),
+                    Next::Other(reason) => reason,
+                };
+                failures += 1;
+                if calls.is_empty() && failures >= self.count() {
+                    self.hung = 0;
+                    self.turn_from(answered);
+                    return Err(reason.into());
+                }
+                let pause = if failures < self.count() { Duration::ZERO } else { jittered(AGAIN) };
+                next = next.min(BootTime::now().saturating_add(pause));
+            }
+            if due.passed() {
+                return Err(self.hung(&asked, patience));
+            }
+            member = (member + 1) % self.count();
+        }
+    }
+
+    fn answered<T>(&mut self, member: usize, answer: T) -> T {
+        (self.hung, self.refusals, self.busy) = (0, 0, 0);
+        self.current = member;
+        answer
+    }
+
+    /// Nobody answered in that time.
+    fn hung(&mut self, asked: &[(usize, BootTime)], patience: Duration) -> Failure {
+        self.hung = self.hung.saturating_add(1);
+        self.close(asked, Duration::ZERO);
+        let endpoint = &self.cluster.endpoints[self.current];
+        let reason = format!("{endpoint}: no answer in {} ms", patience.as_millis());
+        self.turn_from(self.current);
+        Unreachable::new(reason).into()
+    }
+
+    /// Of those who were asked longer ago than that and have not answered, the next request is sent on new connections; a
+    /// login goes on.
+    fn close(&mut self, asked: &[(usize, BootTime)], late: Duration) {
+        for (member, since) in asked {
+            let connection = &mut self.connections[*member];
+            if connection.as_ref().is_some_and(Connecting::is_made) && since.saturating_add(late).passed() {
+                *connection = None;
+            }
+        }
+    }
+
+    /// What to do when that member has answered that.
+    fn failed(&mut self, member: usize, meaning: Meaning) -> Next {
+        let endpoint = &self.cluster.endpoints[member];
+        let unreachable = |reason: String| Unreachable::new(format!("{endpoint}: {reason}"));
+        let reason = match meaning {
+            Meaning::NoLease => return Next::End(Failure::Lost),
+            Meaning::Busy(reason) | Meaning::NotNow(reason) => return Next::Other(unreachable(reason)),
+            Meaning::Useless(reason) => unreachable(reason),
+            Meaning::NoAccessControl(reason) => {
+                self.anonymous = true;
+                unreachable(format!("{reason}, going on without credentials"))
+            }
+            Meaning::NoUser(reason) if self.cluster.credentials.is_some() => {
+                self.anonymous = false;
+                unreachable(format!("{reason}, going on with credentials"))
+            }
+            Meaning::Refused(reason) | Meaning::NoUser(reason) => {
+                self.refusals += 1;
+                if self.refusals >= self.count() {
+                    self.connections[member] = None;
+                    return Next::End(Failure::Refused(format!("{endpoint}: {reason}")));
+                }
+                unreachable(reason)
+            }
         };
-        let endpoint = self.cluster.endpoint(self.current)?;
-        let endpoint = endpoint.connect_timeout(PATIENCE).tcp_keepalive(Some(REST));
-        let (channel, limit) = (Channel::Tonic(endpoint.connect_lazy()), self.login);
-        Ok(async move {
-            let login = Client::from_channel(channel, Some(options));
-            let late = |_| Error::Internal(format!("no login in {} ms", limit.as_millis()));
-            timeout(limit, login).await.map_err(late)?
-        })
+        self.connections[member] = None;
+        Next::Other(reason)
+    }
+
+    /// Another login would make that one take longer.
+    fn is_logging_in(&self, member: usize) -> bool {
+        let connecting = self.connections[member].as_ref().filter(|_| self.login().is_some());
+        connecting.is_some_and(|connecting| !connecting.is_made())
+    }
+
+    /// How long a login may take; nothing if there is none.
+    fn login(&self) -> Option<Duration> {
+        self.cluster.credentials.as_ref().filter(|_| !self.anonymous)?;
+        Some(if self.count() > 1 { LOGIN.min(self.ttl / RENEWALS) } else { LOGIN })
+    }
+
+    fn connection(&mut self, member: usize) -> Connecting {
+        let login = self.login();
+        let Self { cluster, made, .. } = self;
+        let connection = self.connections[member].get_or_insert_with(|| {
+            *made += 1;
+            Connecting::begin(ConnectionNumber(*made), cluster, member, login)
+        });
+        connection.clone()
+    }
+}
+
+/// On the heap: a call of the client takes kilobytes, which every claim would have to reserve.
+fn call<T, R>(
+    connection: Connecting,
+    request: &impl Fn(Connection) -> R,
+) -> Pin<Box<impl Future<Output = Result<T, Meaning>>>>
+where
+    R: Future<Output = Result<T, Error>>,
+{
+    Box::pin(async move { request(connection.made().await?).await.map_err(|error| meaning(&error)) })
+}
+
+/// The next of them that ends.
+async fn one_of<F: Future>(calls: &mut FuturesUnordered<F>) -> F::Output {
+    match calls.next().await {
+        Some(answer) => answer,
+        None => pending().await,
     }
 }

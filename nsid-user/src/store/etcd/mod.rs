@@ -1,7 +1,7 @@
 //! `etcd://`: the slots of a pool in etcd (3.4 and later), for the nodes that reach it.
 //!
 //! A claimant has one lease, granted by a call of its own, and with it a ticket; a slot's record, which goes with no lease,
-//! says whose ticket has the slot ([`pool`] has the keys, [`order`](super::order) whose turn it is). A slot is taken by one
+//! says whose ticket has the slot ([`keys`] has the keys, [`order`](super::order) whose turn it is). A slot is taken by one
 //! transaction, which fails unless the ticket of who took it last is gone; the revision of that is the fencing token.
 //!
 //! # Why no two have a slot
@@ -38,14 +38,25 @@
 //! fails once that is revoked.
 //!
 //! **Invariant:** no slot is granted and no lease counts while the claimant may have another lease.
+//!
+//! A renewal sends the same to several members while none answers ([`members`]), and goes on with the first answer. All of
+//! them are sent after the clock was read that the lease counts from, and what any member answers holds for the cluster;
+//! what the others carry out later is what is said above of late requests. For that, no two of them ask for the same lease.
 
 mod cluster;
+mod connection;
 mod failure;
+mod members;
+mod session;
+
+mod answers;
+mod keys;
+mod record;
+mod requests;
+mod roll;
+
 #[cfg(feature = "without-transaction")]
 mod get_then_put;
-mod members;
-mod pool;
-mod session;
 
 #[cfg(test)]
 mod tests;
@@ -55,11 +66,12 @@ use std::time::Duration;
 
 use etcd_client::{Txn, TxnResponse};
 
+use self::answers::{Arrived, Counted, Found, Held};
 pub use self::cluster::{Cluster, Credentials, PASSWORD_VARIABLE, Password};
 use self::failure::Failure;
+pub use self::keys::Keys;
 use self::members::{Members, Pace};
-pub use self::pool::Keys;
-use self::pool::{Found, Held};
+use self::record::{FORMAT, SlotRecord, Whole};
 use self::session::{KeptAlive, LeaseId, Leased, Session, incomplete};
 use super::order::{Record, Turn, View};
 use super::{
@@ -69,7 +81,7 @@ use super::{
 use crate::clock::BootTime;
 use crate::pace::{Backoff, jittered, until};
 
-/// How often a lease is renewed in its length.
+/// How often a lease is renewed in its length, at least.
 const RENEWALS: u32 = 3;
 
 /// How long who waits in line relies on being told of departures. A look is at the whole pool, and many may wait.
@@ -79,6 +91,15 @@ const LOOK: Duration = Duration::from_mins(1);
 /// lease, and is told of that by etcd in a few milliseconds.
 const NOTICE: Duration = Duration::from_millis(250);
 
+/// How long a cluster that lives may be without a leader that serves, with the election timeout that is etcd's default, one
+/// second: of a leader that hears nobody, the others hear until it looks whether it is heard, within two of them, and then
+/// wait for up to two for the first of them to stand for election. What is left of a lease when a renewal begins should
+/// last for so long, and a little longer.
+const LEADERLESS: Duration = Duration::from_millis(4300);
+
+/// Into so many parts a lease is divided for that, and no more: each costs etcd two requests.
+const OFTEN: u32 = 8;
+
 /// A claimant of a pool in etcd.
 pub struct Etcd {
     session: Session,
@@ -86,22 +107,45 @@ pub struct Etcd {
     incarnation: Incarnation,
     ttl: Duration,
     held: Option<Held>,
+    /// The slot that an earlier process took at that revision, while that is looked for.
+    resuming: Option<(u32, i64)>,
     /// Its ticket was once found with a lease that is none of its own.
     met_stranger: bool,
+    told_of_unreadable: bool,
+}
+
+/// What came of taking a slot.
+enum Taken {
+    Granted(Grant),
+    /// It has been already, then.
+    ByOurselves {
+        revision: i64,
+    },
+    /// It is not as it was seen.
+    NotAsSeen,
 }
 
 impl Etcd {
     /// A claimant of the pool of that agreement. All of a pool's claimants give the same cluster; their times may differ.
     pub fn new(cluster: Cluster, incarnation: Incarnation, agreement: Agreement, ttl: Duration) -> Self {
         let first = incarnation.nonce.spread(cluster.endpoints.len());
-        let keys = Keys::new(&cluster.prefix, agreement);
+        let keys = Keys::new(&cluster.prefix, agreement.kept_as(FORMAT));
         let session = Session::new(Members::new(cluster, first, ttl), ttl);
-        Self { session, keys, incarnation, ttl, held: None, met_stranger: false }
+        Self {
+            session,
+            keys,
+            incarnation,
+            ttl,
+            held: None,
+            resuming: None,
+            met_stranger: false,
+            told_of_unreadable: false,
+        }
     }
 
     /// Waits for a slot for as long as etcd answers.
     async fn try_to_claim(&mut self, progress: &Progress) -> Result<Grant, Failure> {
-        let who = Holder::new(&self.incarnation, self.ttl);
+        let who = SlotRecord::taken(Holder::new(&self.incarnation, self.ttl));
         // How long an earlier lease still lasts, nobody knows.
         let mut fresh = None;
         let lease = if let Some(lease) = self.session.lease() {
@@ -111,28 +155,25 @@ impl Etcd {
             self.session.adopt(leased);
             leased.id
         };
-        let arrived = self.session.transact(Pace::Claim, self.keys.arrive(&who, lease)).await?;
-        let by_arrival = self.keys.arrived(&arrived).ok_or_else(incomplete)?;
-        let by_arrival = by_arrival.map_err(|(key, disagreement)| Failure::Disagrees(key, disagreement))?;
+        let arrived = self.session.transact(Pace::Claim, self.keys.arrive(&who.holder, lease)).await?;
+        let arrived = self.keys.arrived(&arrived).ok_or_else(incomplete)?;
+        let arrived = arrived.map_err(|(key, disagreement)| Failure::Disagrees(key, disagreement))?;
         progress.claiming();
-        if let Some(lease) = Keys::earlier_lease(&arrived) {
-            self.session.inherit(lease);
-        }
+        let by_arrival = self.slot_by_arrival(arrived).await;
         #[cfg(feature = "without-transaction")]
         if let Some(grant) = self.get_then_put(&who, &mut fresh).await? {
             return Ok(grant);
         }
-        if let Some(slot) = by_arrival.filter(|slot| *slot < self.keys.limit()) {
-            let fresh = self.fresh_lease(&mut fresh).await?;
-            let take = self.keys.take(slot, &who, &View::default(), fresh.1.id);
-            if let Some(grant) = self.take(slot, take, &who, fresh).await? {
-                return Ok(grant);
-            }
+        if let Some((slot, whole)) = by_arrival
+            && let Some(grant) = self.take_by_arrival(slot, whole, &who, &mut fresh).await?
+        {
+            return Ok(grant);
         }
         loop {
             let answer = self.session.transact(Pace::Claim, self.keys.look()).await?;
             let view = self.keys.view(&answer).ok_or_else(incomplete)?;
-            let (slot, fresh, take) = match view.turn(who.nonce, self.keys.limit()) {
+            self.tell_of_unreadable(&view);
+            let (slot, fresh, take) = match view.turn(who.holder.nonce, self.keys.limit()) {
                 Turn::Keep { slot, revision } => {
                     let fresh = self.fresh_lease(&mut fresh).await?;
                     (slot, fresh, self.keys.keep(slot, revision, &who, fresh.1.id))
@@ -148,12 +189,67 @@ impl Etcd {
                 }
                 Turn::Absent => return Err(Failure::Lost),
             };
-            if let Some(grant) = self.take(slot, take, &who, fresh).await? {
-                if view.record(slot).is_some_and(|last| left_without_a_word(last, who.nonce)) {
+            if let Taken::Granted(grant) = self.take(slot, take, &who, fresh).await? {
+                if view.record(slot).is_some_and(|last| left_without_a_word(last, who.holder.nonce)) {
                     until(BootTime::now().saturating_add(NOTICE)).await;
                 }
                 return Ok(grant);
             }
+        }
+    }
+
+    /// The slot of who has arrived, if that can be told without a look at the pool: nobody who ever came has left. And when
+    /// that was found, if it was now.
+    async fn slot_by_arrival(&mut self, arrived: Arrived) -> Option<(u32, Option<Whole>)> {
+        let (before, whole) = match arrived {
+            Arrived::Now { before, nobody_left: true } => (before, None),
+            Arrived::Now { before, nobody_left: false } => (before, Some(self.count(None).await?.whole)),
+            Arrived::Before { lease, since } => {
+                self.session.inherit(lease);
+                let counted = self.count(Some(since)).await?;
+                (counted.before?, Some(counted.whole))
+            }
+        };
+        let slot = before.try_into().ok().filter(|slot| *slot < self.keys.limit())?;
+        Some((slot, whole))
+    }
+
+    /// Nothing: somebody has left, or it cannot be told, etcd having been compacted since then, say.
+    async fn count(&mut self, then: Option<i64>) -> Option<Counted> {
+        let answer = self.session.transact(Pace::Claim, self.keys.count(then)).await.ok()?;
+        Keys::counted(&answer)
+    }
+
+    /// Takes the slot that is this claimant's while nobody leaves, or has taken it before. Nothing: it is another one's.
+    async fn take_by_arrival(
+        &mut self,
+        slot: u32,
+        whole: Option<Whole>,
+        who: &SlotRecord,
+        fresh: &mut Option<(Lease, Leased)>,
+    ) -> Result<Option<Grant>, Failure> {
+        let lease = self.fresh_lease(fresh).await?;
+        let take = self.keys.take_first(slot, who, whole, lease.1.id);
+        let revision = match self.take(slot, take, who, lease).await? {
+            Taken::Granted(grant) => return Ok(Some(grant)),
+            Taken::ByOurselves { revision } => revision,
+            Taken::NotAsSeen => return Ok(None),
+        };
+        let keep = self.keys.keep(slot, revision, who, lease.1.id);
+        match self.take(slot, keep, who, lease).await? {
+            Taken::Granted(grant) => Ok(Some(grant)),
+            Taken::ByOurselves { .. } | Taken::NotAsSeen => Ok(None),
+        }
+    }
+
+    /// Says so once: nobody takes what may be somebody's, and so a name is out of use.
+    fn tell_of_unreadable(&mut self, view: &View) {
+        let unreadable = view.slots.iter().find(|record| record.holder.is_none());
+        if let Some(record) = unreadable.filter(|_| !mem::replace(&mut self.told_of_unreadable, true)) {
+            log::warn!(
+                "{} in etcd is no record of this version, so that nobody takes that slot; delete it if no agent has it",
+                self.keys.slot(record.slot)
+            );
         }
     }
 
@@ -167,24 +263,24 @@ impl Etcd {
         Ok(*fresh.insert(self.session.grant(Pace::Claim).await?))
     }
 
-    /// Nothing: the slot is not as it was seen.
     async fn take(
         &mut self,
         slot: u32,
         take: Txn,
-        who: &Holder,
+        who: &SlotRecord,
         (lease, leased): (Lease, Leased),
-    ) -> Result<Option<Grant>, Failure> {
+    ) -> Result<Taken, Failure> {
         let answer = self.session.transact(Pace::Claim, take).await?;
         let revision = answer.header().ok_or_else(incomplete)?.revision();
         if !answer.succeeded() {
-            return Ok(None);
+            let before = Keys::taken_before(&answer, who.holder.nonce);
+            return Ok(before.map_or(Taken::NotAsSeen, |revision| Taken::ByOurselves { revision }));
         }
         self.session.adopt(leased);
         let held = Held { slot, revision, record: who.to_json().into_bytes() };
         self.held = Some(held.clone());
         self.settle(Pace::Claim, &held).await?;
-        Ok(Some(Grant { slot, token: revision.unsigned_abs(), lease }))
+        Ok(Taken::Granted(Grant { slot, token: revision.unsigned_abs(), lease }))
     }
 
     /// Has no earlier request of this claimant's be carried out from now on, and looks that none was since.
@@ -213,6 +309,18 @@ impl Etcd {
                 return Ok(());
             }
         }
+    }
+
+    /// Goes on with what an earlier process of this claimant took at that revision.
+    async fn take_over(&mut self, slot: u32, revision: i64) -> Result<Held, Failure> {
+        let nonce = self.incarnation.nonce;
+        let answer = self.session.transact(Pace::Renewal, self.keys.find(slot, nonce)).await?;
+        let inherited = Keys::inherited(&answer, slot, revision, nonce)?;
+        self.resuming = None;
+        let (held, lease) = inherited.ok_or(Failure::Lost)?;
+        self.session.take_over(lease);
+        self.held = Some(held.clone());
+        Ok(held)
     }
 
     /// More time for the slot, if it is still ours.
@@ -291,8 +399,12 @@ impl Store for Etcd {
         RENEWALS
     }
 
+    fn rhythm(&self, ttl: Duration) -> Duration {
+        ttl.saturating_sub(LEADERLESS).clamp(ttl / OFTEN, ttl / RENEWALS)
+    }
+
     async fn claim(&mut self, progress: &Progress) -> Result<Grant, ClaimError> {
-        (self.held, self.met_stranger) = (None, false);
+        (self.held, self.resuming, self.met_stranger) = (None, None, false);
         let mut backoff = Backoff::new();
         loop {
             match self.try_to_claim(progress).await {
@@ -325,11 +437,8 @@ impl Store for Etcd {
 
     async fn resume(&mut self, slot: u32, token: u64) -> Result<Lease, RenewError> {
         let revision = token.try_into().map_err(|_| RenewError::Lost)?;
-        let nonce = self.incarnation.nonce;
-        let answer = self.session.transact(Pace::Renewal, self.keys.find(slot, nonce)).await?;
-        let (held, lease) = Keys::inherited(&answer, slot, revision, nonce)?.ok_or(RenewError::Lost)?;
-        self.session.take_over(lease);
-        self.held = Some(held.clone());
+        self.resuming = Some((slot, revision));
+        let held = self.take_over(slot, revision).await?;
         Ok(self.prolong(&held).await?)
     }
 
@@ -342,8 +451,12 @@ impl Store for Etcd {
     }
 
     async fn release(&mut self) -> Result<(), Unreachable> {
-        let nonce = self.incarnation.nonce;
-        if let Some(release) = self.held.take().and_then(|held| self.keys.release(&held, nonce)) {
+        if let Some((slot, revision)) = self.resuming
+            && let Err(Failure::Unreachable(reason)) = self.take_over(slot, revision).await
+        {
+            return Err(reason);
+        }
+        if let Some(release) = self.held.take().and_then(|held| self.keys.release(&held)) {
             // Without its answer, the end of the lease does what it does, and leaves the next one waiting a little longer.
             let _answer = self.session.transact(Pace::Renewal, release).await;
         }

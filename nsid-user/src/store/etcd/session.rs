@@ -1,13 +1,15 @@
 //! A claimant's dealings with etcd. All that it has there goes with its lease.
 
 use std::num::NonZeroU64;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use etcd_client::{
-    Client, Error, LeaseGrantOptions, LeaseKeepAliveStream, LeaseKeeper, ResponseHeader, Txn, TxnResponse,
+    Error, LeaseGrantOptions, LeaseKeepAliveStream, LeaseKeeper, ResponseHeader, Txn, TxnResponse,
     WatchFilterType, WatchOptions, WatchStream,
 };
 
+use super::connection::{Connection, ConnectionNumber};
 use super::failure::Failure;
 use super::members::{Members, Pace};
 use crate::clock::BootTime;
@@ -26,13 +28,20 @@ pub(super) struct Session {
     /// Leases that were asked for to take its place. What was put with one may be there, its answer being lost.
     asked_for: Vec<LeaseId>,
     /// Open while keepalives succeed: the answer to an earlier one must not be taken for that to a later one.
-    keep_alive: Option<(LeaseKeeper, LeaseKeepAliveStream)>,
+    keep_alive: Option<KeepAlive>,
     /// What the last answer told.
     heard: Option<Term>,
     /// Of the last transaction.
     revision: i64,
-    /// What tells of a deletion, and how often another member had been turned to when it was opened.
-    deletion: Option<(u64, WatchStream)>,
+    /// What tells of a deletion, and on which connection it was opened.
+    deletion: Option<(ConnectionNumber, WatchStream)>,
+}
+
+/// A stream of keepalives.
+struct KeepAlive {
+    connection: ConnectionNumber,
+    keeper: LeaseKeeper,
+    answers: LeaseKeepAliveStream,
 }
 
 /// The number that etcd knows a lease by.
@@ -138,38 +147,66 @@ impl Session {
         !self.asked_for.is_empty()
     }
 
-    /// Asks for a new lease, beside the one that there is. Its number is known before the answer, which may get lost.
+    /// Asks for a new lease, beside the one that there is. Its number is known before the answer, which may get lost. No
+    /// two requests ask for the same number: the one that is carried out later, with the lease over by then, would have
+    /// there be one again, and with it what else was to be put with it.
     pub(super) async fn grant(&mut self, pace: Pace) -> Result<(Lease, Leased), Failure> {
-        let id = random_id().map_err(Unreachable::new)?;
-        self.asked_for.push(id);
         let before = self.heard;
         let seconds = self.ttl.as_millis().div_ceil(1000).try_into().unwrap_or(i64::MAX);
-        Lease::ask(self.ttl, |_| async {
-            let options = LeaseGrantOptions::new().with_id(id);
-            let grant = async |etcd: &mut Client| etcd.lease_grant(seconds, Some(options)).await;
-            let answer = self.members.ask(pace, grant).await?;
-            let term = Some(self.hear(answer.header())?).filter(|term| before == Some(*term));
-            Ok::<_, Failure>((as_duration(answer.ttl()), Leased { id, term }))
+        let asked_for = Mutex::new(&mut self.asked_for);
+        // A claim asks one member, again only if nothing was begun, and so for the same.
+        let first = random_id().map_err(Unreachable::new)?;
+        let grant = |etcd: Connection| {
+            let mut asked_for = asked_for.lock().unwrap_or_else(PoisonError::into_inner);
+            let id = match pace {
+                Pace::Claim => Ok(first),
+                Pace::Renewal => random_id().map_err(|error| Error::Internal(error.to_string())),
+            };
+            if let Ok(id) = &id
+                && !asked_for.contains(id)
+            {
+                asked_for.push(*id);
+            }
+            async move {
+                let options = LeaseGrantOptions::new().with_id(id?);
+                etcd.lease_client().grant(seconds, Some(options)).await
+            }
+        };
+        let members = &mut self.members;
+        let (lease, (id, term)) = Lease::ask(self.ttl, |_| async {
+            let answer = members.ask(pace, grant).await?;
+            let term = Term::of(answer.header())?;
+            Ok::<_, Failure>((as_duration(answer.ttl()), (answer.id(), term)))
         })
-        .await
+        .await?;
+        self.heard = Some(term);
+        Ok((lease, Leased { id, term: Some(term).filter(|term| before == Some(*term)) }))
     }
 
     /// Has the lease last longer; how long is not certain yet (see the invariant of [`super`]).
     pub(super) async fn keep_alive(&mut self) -> Result<KeptAlive, Failure> {
         let lease = self.lease().ok_or(Failure::Lost)?;
-        let open = self.keep_alive.take();
-        let keep_alive = async |etcd: &mut Client| {
-            let (mut keeper, mut answers) = match open {
-                Some(open) => open,
-                None => match etcd.lease_keep_alive(lease).await {
-                    // etcd-client's word for a lease that the first answer says is over (src/rpc/lease.rs).
-                    Err(Error::LeaseKeepAliveError(_)) => return Ok(None),
-                    opened => opened?,
-                },
-            };
-            keeper.keep_alive().await?;
-            let answer = answers.message().await?;
-            Ok(answer.map(|answer| (answer, (keeper, answers))))
+        let open = Mutex::new(self.keep_alive.take());
+        let keep_alive = |etcd: Connection| {
+            let connection = etcd.number();
+            let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
+            let open = open.take_if(|open| open.connection == connection);
+            async move {
+                let mut open = match open {
+                    Some(open) => open,
+                    None => match etcd.lease_client().keep_alive(lease).await {
+                        // etcd-client's word for a lease that the first answer says is over (src/rpc/lease.rs).
+                        Err(Error::LeaseKeepAliveError(_)) => return Ok(None),
+                        opened => {
+                            let (keeper, answers) = opened?;
+                            KeepAlive { connection, keeper, answers }
+                        }
+                    },
+                };
+                open.keeper.keep_alive().await?;
+                let answer = open.answers.message().await?;
+                Ok(answer.map(|answer| (answer, open)))
+            }
         };
         match self.members.ask(Pace::Renewal, keep_alive).await? {
             Some((answer, open)) if answer.ttl() > 0 => {
@@ -193,14 +230,13 @@ impl Session {
     }
 
     async fn revoke_one(&mut self, lease: LeaseId) -> Result<(), Unreachable> {
-        // The connection that there is may be dead, and then its member be asked again.
-        let mut others = self.members.count();
+        // The connection that there is may be dead, and its member the only one.
+        let mut again = true;
         loop {
-            let revoke = async |etcd: &mut Client| etcd.lease_revoke(lease).await;
+            let revoke = |etcd: Connection| async move { etcd.lease_client().revoke(lease).await };
             match self.members.ask(Pace::Renewal, revoke).await {
                 Ok(_) | Err(Failure::Lost) => return Ok(()),
-                Err(Failure::Unreachable(reason)) if others == 0 => return Err(reason),
-                Err(Failure::Unreachable(_)) => others -= 1,
+                Err(Failure::Unreachable(_)) if again => again = false,
                 Err(failure) => return Err(failure.into()),
             }
         }
@@ -218,8 +254,7 @@ impl Session {
             .with_prefix()
             .with_filters([WatchFilterType::NoPut])
             .with_start_revision(revision + 1);
-        let watch = async |etcd: &mut Client| etcd.watch(prefix, Some(options)).await;
-        let mut stream = self.members.ask(Pace::Claim, watch).await?;
+        let mut stream = self.open_watch(Pace::Claim, &prefix, &options).await?.1;
         let deleted = deletions(&mut stream, count);
         match within(due, deleted).await {
             Some(Ok(())) => Ok(true),
@@ -233,13 +268,11 @@ impl Session {
 
     /// Waits until that key is deleted, if it was there in the last transaction.
     pub(super) async fn deleted(&mut self, key: &str) -> Result<(), Failure> {
-        let turns = self.members.turns();
-        if self.deletion.as_ref().is_none_or(|(opened, _)| *opened != turns) {
+        if self.deletion.as_ref().is_none_or(|(connection, _)| !self.members.is_current(*connection)) {
             let options = WatchOptions::new()
                 .with_filters([WatchFilterType::NoPut])
                 .with_start_revision(self.revision + 1);
-            let watch = async |etcd: &mut Client| etcd.watch(key, Some(options)).await;
-            self.deletion = Some((turns, self.members.ask(Pace::Renewal, watch).await?));
+            self.deletion = Some(self.open_watch(Pace::Renewal, key, &options).await?);
         }
         // It stays open if this future is dropped.
         let Some((_, stream)) = &mut self.deletion else { return Err(incomplete().into()) };
@@ -248,21 +281,30 @@ impl Session {
         Ok(deleted?)
     }
 
+    async fn open_watch(
+        &mut self,
+        pace: Pace,
+        key: &str,
+        options: &WatchOptions,
+    ) -> Result<(ConnectionNumber, WatchStream), Failure> {
+        let watch = |etcd: Connection| async move {
+            let stream = etcd.watch_client().watch(key, Some(options.clone())).await?;
+            Ok((etcd.number(), stream))
+        };
+        self.members.ask(pace, watch).await
+    }
+
     /// Does all of it or nothing. One that only reads, reads by the word of a majority, not of one member (a linearizable
     /// read).
     pub(super) async fn transact(&mut self, pace: Pace, txn: Txn) -> Result<TxnResponse, Failure> {
-        let transact =
-            async |etcd: &mut Client| etcd.kv_client().max_decoding_message_size(ANSWER).txn(txn).await;
+        let transact = |etcd: Connection| {
+            let txn = txn.clone();
+            async move { etcd.kv_client().max_decoding_message_size(ANSWER).txn(txn).await }
+        };
         let answer = self.members.ask(pace, transact).await?;
-        self.hear(answer.header())?;
+        self.heard = Some(Term::of(answer.header())?);
         self.revision = answer.header().map_or(0, ResponseHeader::revision);
         Ok(answer)
-    }
-
-    fn hear(&mut self, header: Option<&ResponseHeader>) -> Result<Term, Unreachable> {
-        let term = Term::of(header)?;
-        self.heard = Some(term);
-        Ok(term)
     }
 }
 

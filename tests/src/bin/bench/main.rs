@@ -1,5 +1,5 @@
 //! What nsid costs on this machine: `cargo xtask bench [--json] [ROW]`; and what it does for a server that is flooded:
-//! `cargo xtask bench flood`; and how many claims a store takes: `cargo xtask bench claims`.
+//! `cargo xtask bench flood`; and how long crowds take to have names: `cargo xtask bench claims`.
 //!
 //! A row that misses its target says so, and is no failure.
 
@@ -44,8 +44,9 @@ struct Arguments {
 enum Instead {
     /// Flood real DNS servers, and nsid, with queries made in the kernel; write the report
     Flood(flood::Arguments),
-    /// Let crowds of up to 10,000 claim names from a real etcd, beside other ways to do so
-    Claims,
+    /// Let crowds of up to 10,000 claim names from a real etcd and a real ZooKeeper, beside other ways to do so; write the
+    /// report
+    Claims(claims::Arguments),
 }
 
 fn main() -> Result<ExitCode> {
@@ -60,8 +61,8 @@ fn main() -> Result<ExitCode> {
             flood::flood(&arguments)?;
             return Ok(ExitCode::SUCCESS);
         }
-        Some(Instead::Claims) => {
-            table::print(&claims::all()?);
+        Some(Instead::Claims(arguments)) => {
+            claims::claims(&arguments)?;
             return Ok(ExitCode::SUCCESS);
         }
         None => {}

@@ -44,22 +44,44 @@ impl Line {
 
 /// Prints a line of text for each row.
 pub(crate) fn print(tables: &[Table]) {
-    let names = tables.iter().flat_map(|table| &table.lines).map(|line| line.name.len());
-    let width = names.max().unwrap_or(0);
-    let tables = tables.iter().filter(|table| !table.lines.is_empty());
-    for (index, Table { heading, lines }) in tables.enumerate() {
-        if index > 0 {
-            println!();
+    let names = tables.iter().flat_map(|table| &table.lines).map(|line| line.name.clone());
+    let mut printer = Printer::new(names);
+    for Table { heading, lines } in tables {
+        for line in lines {
+            printer.print(heading, line);
         }
-        println!("{:width$}{}", "", cells(heading));
-        for Line { name, cells: figures, holds, .. } in lines {
-            let verdict = match holds {
-                Some(true) => "holds",
-                Some(false) => "MISSED",
-                None => "",
-            };
-            println!("{}", format!("{name:width$}{}  {verdict}", cells(figures)).trim_end());
+    }
+}
+
+/// Prints rows one by one, and the words above them where they change.
+pub(crate) struct Printer {
+    width: usize,
+    heading: &'static [&'static str],
+}
+
+impl Printer {
+    /// For rows of these names.
+    pub(crate) fn new(names: impl Iterator<Item = String>) -> Self {
+        Self { width: names.map(|name| name.len()).max().unwrap_or(0), heading: &[] }
+    }
+
+    /// Prints a line of text for a row.
+    pub(crate) fn print(&mut self, heading: &'static [&'static str], line: &Line) {
+        let width = self.width;
+        if self.heading != heading {
+            if !self.heading.is_empty() {
+                println!();
+            }
+            println!("{:width$}{}", "", cells(heading));
+            self.heading = heading;
         }
+        let Line { name, cells: figures, holds, .. } = line;
+        let verdict = match holds {
+            Some(true) => "holds",
+            Some(false) => "MISSED",
+            None => "",
+        };
+        println!("{}", format!("{name:width$}{}  {verdict}", cells(figures)).trim_end());
     }
 }
 

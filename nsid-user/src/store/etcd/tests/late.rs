@@ -6,7 +6,7 @@ use super::*;
 async fn a_request_that_is_carried_out_late_takes_no_slot_and_moves_no_ticket() {
     let pool = EtcdPool::new(3);
     let mut store = pool.newcomer();
-    let who = Holder::new(&store.incarnation, EtcdPool::TTL);
+    let who = SlotRecord::taken(Holder::new(&store.incarnation, EtcdPool::TTL));
     // With a lease whose grant was answered, and then the requests hung.
     let (_, earlier) = store.session.grant(Pace::Claim).await.unwrap();
     let late = store.keys.take(2, &who, &View::default(), earlier.id);

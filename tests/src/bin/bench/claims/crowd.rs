@@ -9,6 +9,7 @@ use tokio::{
     time::{sleep, timeout_at},
 };
 
+use super::row::{Row, Target, Way};
 use crate::table::Line;
 
 /// A crowd that takes longer, after the last of it has begun, is over, and took so long.
@@ -18,35 +19,35 @@ pub(super) const PATIENCE: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub(super) struct Crowd {
     /// Until the last had its slot, from when the first began.
-    pub(super) time: Duration,
+    time: Duration,
     /// The longest that one of them took.
-    pub(super) longest: Duration,
+    longest: Duration,
     /// Claimants that got a slot in that time.
-    pub(super) granted: usize,
+    granted: usize,
     /// Those of them that got what another one has.
-    pub(super) duplicates: usize,
+    duplicates: usize,
     /// Whether the slots are the lowest, each granted once.
-    pub(super) exact: bool,
+    exact: bool,
 }
 
-/// Lets that many claim one slot each, evenly spread over a time; with what came of it, what has to be kept for the claims
+/// Lets each of these claim one slot, evenly spread over a time; with what came of it, what has to be kept for the claims
 /// to last.
 ///
 /// The claimants are tasks of one thread, each with its connection. That is the agents' claim code without the agents.
-pub(super) async fn crowd<K, F>(
-    count: u32,
+pub(super) async fn crowd<C, K, F>(
+    claimants: Vec<C>,
     spread: Duration,
-    claim: impl Fn() -> Result<F> + Send,
+    claim: impl Fn(C) -> F,
 ) -> Result<(Crowd, Vec<K>)>
 where
     K: Send + 'static,
     F: Future<Output = Result<(u32, K)>> + Send + 'static,
 {
-    let claims = (0..count).map(|_| claim()).collect::<Result<Vec<_>>>()?;
+    let count = u32::try_from(claimants.len())?;
     let start = Instant::now();
     let mut claiming = JoinSet::new();
-    for (number, claim) in (0..).zip(claims) {
-        let begin = spread * number / count;
+    for (number, claimant) in (0..).zip(claimants) {
+        let (begin, claim) = (spread * number / count, claim(claimant));
         claiming.spawn(async move {
             sleep(begin).await;
             let start = Instant::now();
@@ -71,37 +72,24 @@ where
     Ok((Crowd { time, longest, granted, duplicates, exact }, kept))
 }
 
-/// What is a row's figure.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Figure {
-    /// Until all have a slot.
-    All,
-    /// The longest that one claim takes.
-    Each,
-}
-
 /// The words above a row of crowds.
 pub(super) const HEADING: &[&str] = &["median", "max", "target", "granted", "duplicates"];
 
 /// Whatever the target, each of our rounds has to grant the lowest slots, each once.
-pub(super) fn line(name: String, figure: Figure, rounds: &[Crowd], target: Option<Duration>) -> Line {
+pub(super) fn line(row: &Row, rounds: &[Crowd]) -> Line {
     let granted = rounds.iter().map(|round| round.granted).min();
     let duplicates = rounds.iter().map(|round| round.duplicates).max();
     let exact = rounds.iter().all(|round| round.exact);
-    let times = rounds.iter().map(|round| match figure {
-        Figure::All => round.time,
-        Figure::Each => round.longest,
-    });
-    let mut line = Line::timed(name, times.collect(), target);
+    let times =
+        rounds.iter().map(|round| if let Way::Spread(_) = row.way { round.longest } else { round.time });
+    let target = row.target.and_then(Target::time);
+    let mut line = Line::timed(row.to_string(), times.collect(), target);
     line.cells.extend([granted, duplicates].map(|count| count.unwrap_or_default().to_string()));
     line.figures["granted"] = json!(granted);
     line.figures["duplicates"] = json!(duplicates);
     line.figures["exact"] = json!(exact);
+    if row.is_ours() && !exact {
+        line.holds = Some(false);
+    }
     line
-}
-
-/// A row of our claims: one that is not exact misses, whatever its time.
-pub(super) fn exact(line: Line) -> Line {
-    let holds = if line.figures["exact"] == json!(true) { line.holds } else { Some(false) };
-    Line { holds, ..line }
 }

@@ -6,7 +6,6 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use nsid_tests::etcd::Etcd;
 use nsid_user::{
     claim::{Event, Orders, Report, Voice, hold},
     clock::{BootTime, Deadline},
@@ -20,20 +19,14 @@ use tokio::{
     time::{sleep, timeout_at},
 };
 
-use super::crowd::PATIENCE;
+use super::{
+    crowd::PATIENCE,
+    row::{Row, TTL, Target},
+};
 use crate::table::Line;
-
-/// As an agent's by default.
-pub(super) const TTL: Duration = Duration::from_secs(10);
 
 /// For how long the store's work is measured: two leases.
 const STEADY: Duration = Duration::from_secs(20);
-
-/// Cores that a store may work for all holders together.
-const CORES: f64 = 0.15;
-
-/// How long after their leases' end a crowd may be replaced.
-const AFTER_THE_LEASE: Duration = Duration::from_millis(2500);
 
 /// A datapath that nobody looks at.
 struct Mute;
@@ -54,13 +47,13 @@ pub(super) struct Holders {
 
 impl Holders {
     /// Lets each of these claim a name of a pool of that many, and keep it.
-    pub(super) fn begin<S: Store + 'static>(stores: impl Iterator<Item = S>, limit: u32) -> Result<Self> {
+    pub(super) fn begin<S: Store + 'static>(kind: Kind, stores: Vec<S>, limit: u32) -> Result<Self> {
         let pattern = Pattern::parse("worker{id}.held.test", NonZeroU32::new(limit).context("no slots")?)?;
         let (stop, stopped) = watch::channel(false);
         let (sender, events) = mpsc::unbounded_channel();
         let mut tasks = JoinSet::new();
         for store in stores {
-            let (progress, _) = Progress::new(Kind::Etcd, "bench");
+            let (progress, _) = Progress::new(kind, "bench");
             let report = Report { progress, events: sender.clone() };
             let (pattern, stop) = (pattern.clone(), stopped.clone());
             tasks.spawn(async move {
@@ -73,7 +66,7 @@ impl Holders {
     }
 
     /// Waits until so many have a name; when that was.
-    pub(super) async fn ready(&mut self, count: usize) -> Result<Instant> {
+    pub(super) async fn ready(&mut self, count: u32) -> Result<Instant> {
         let due = (Instant::now() + PATIENCE).into();
         for _ in 0..count {
             match timeout_at(due, self.events.recv()).await.context("not all have a name")? {
@@ -92,35 +85,36 @@ impl Holders {
     }
 }
 
-/// The part of a core that etcd works while so many claims are renewed.
-pub(super) async fn steady(name: String, etcd: &Etcd, count: u32, mut holders: Holders) -> Result<Line> {
-    holders.ready(count as usize).await?;
-    let (before, start) = (etcd.cpu_time(), Instant::now());
+/// The cores that the store works on while the claims of all these holders are renewed.
+pub(super) async fn steady(row: &Row, cpu_time: impl Fn() -> Duration, mut holders: Holders) -> Result<Line> {
+    holders.ready(row.count).await?;
+    let (before, start) = (cpu_time(), Instant::now());
     sleep(STEADY).await;
-    let cores = etcd.cpu_time().saturating_sub(before).as_secs_f64() / start.elapsed().as_secs_f64();
+    let cores = cpu_time().saturating_sub(before).as_secs_f64() / start.elapsed().as_secs_f64();
     let lost = holders.events.try_recv().is_ok();
     holders.die();
+    let target = row.target.and_then(Target::cores);
+    let shown = target.map_or(String::new(), |target| format!("{target:.3}"));
     Ok(Line {
-        name,
-        cells: vec![format!("{cores:.3}"), String::new(), format!("{CORES:.3}")],
-        holds: Some(cores <= CORES && !lost),
-        figures: json!({ "unit": "cores", "value": cores, "target": CORES, "lost": lost }),
+        name: row.to_string(),
+        cells: vec![format!("{cores:.3}"), String::new(), shown],
+        holds: if lost { Some(false) } else { target.map(|target| cores <= target) },
+        figures: json!({ "unit": "cores", "value": cores, "target": target, "lost": lost }),
     })
 }
 
 /// How long after the death of all holders those who wait in line have all of their names.
 pub(super) async fn replaced(
-    name: String,
-    count: u32,
+    row: &Row,
     mut holders: Holders,
     line: impl FnOnce() -> Result<Holders>,
 ) -> Result<Line> {
-    holders.ready(count as usize).await?;
+    holders.ready(row.count).await?;
     let mut line = line()?;
     // Until they wait in line.
     sleep(TTL / 2).await;
     let died = holders.die();
-    let took = line.ready(count as usize).await? - died;
+    let took = line.ready(row.count).await? - died;
     line.die();
-    Ok(Line::timed(name, vec![took], Some(TTL + AFTER_THE_LEASE)))
+    Ok(Line::timed(row.to_string(), vec![took], row.target.and_then(Target::time)))
 }

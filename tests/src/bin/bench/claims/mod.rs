@@ -1,198 +1,87 @@
 //! How long it takes until each of many claimants has a name of its own; and what those cost who hold one.
 
+mod row;
+
 mod crowd;
 mod holders;
 mod rivals;
+mod site;
+mod subject;
 
-use std::{net::Ipv4Addr, num::NonZeroU32, time::Duration};
+mod report;
 
-use anyhow::{Context as _, Result};
-use nsid_tests::{etcd, netns::Namespace, unique::Prefix};
-use nsid_user::{
-    name::Pattern,
-    store::{Agreement, Cluster, Etcd, Incarnation, Kind, NodeId, Nonce, Progress, Store as _},
-};
+use std::{fs, path::PathBuf};
+
+use anyhow::{Result, ensure};
+use clap::Args;
+use nsid_tests::{etcd::Etcd, zookeeper::ZooKeeper};
+use nsid_user::store::Kind;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::runtime::{Builder, Runtime};
 
 use self::{
-    crowd::{Crowd, Figure, HEADING, crowd, exact, line},
-    holders::{Holders, replaced, steady},
+    row::{Row, rows},
+    site::Site,
+    subject::Subject,
 };
-use crate::{
-    progress::progress,
-    table::{Line, Table},
-};
+use crate::table::{Line, Printer, Table};
 
-/// How many claimants, how often, and how long it should take at most.
-const AT_ONCE: [(u32, usize, Option<Duration>); 4] = [
-    (100, 5, None),
-    (1000, 5, Some(Duration::from_millis(500))),
-    (5000, 3, Some(Duration::from_secs(2))),
-    (10_000, 3, Some(Duration::from_secs(7))),
-];
+/// Which rows.
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// Where the report is written, once all rows are measured
+    #[arg(long, value_name = "FILE", default_value = "docs/bench/claims.md")]
+    to: PathBuf,
 
-/// Of those, the rows of a bench of everything.
-const SMALL: u32 = 1000;
+    /// Measure only the rows whose name contains this, and write no report
+    #[arg(value_name = "ROW")]
+    filter: Option<String>,
+}
 
-/// Over how long a crowd is spread that does not come at once.
-const SPREADS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(20)];
-
-/// How many those are.
-const SPREAD: [u32; 2] = [1000, 10_000];
-
-/// Of crowds, longer than all rounds: nobody renews, and what runs out is work for etcd.
-const TTL: Duration = Duration::from_mins(5);
-
-/// Measures the small crowds that are wanted, as part of a bench of everything.
+/// Measures the small crowds on etcd that are wanted, as part of a bench of everything.
 pub(crate) fn small(wanted: impl Fn(&str) -> bool) -> Result<Table> {
-    let rows: Vec<_> =
-        AT_ONCE.into_iter().filter(|&(count, ..)| count <= SMALL && wanted(&at_once(count))).collect();
+    let rows: Vec<Row> =
+        rows(Kind::Etcd).into_iter().filter(|row| row.is_small() && wanted(&row.to_string())).collect();
     let mut lines = Vec::new();
-    if !rows.is_empty() {
-        let site = Site::new()?;
-        for (count, rounds, target) in rows {
-            lines.push(site.ours(at_once(count), Figure::All, count, Duration::ZERO, rounds, target)?);
-        }
-    }
-    Ok(Table { heading: HEADING, lines })
+    measure::<Etcd>(&rows, &mut |_, line| lines.push(line))?;
+    Ok(Table { heading: crowd::HEADING, lines })
 }
 
-/// Measures crowds of all sizes, rivals and holders.
-pub(crate) fn all() -> Result<Vec<Table>> {
-    let site = Site::new()?;
-    let mut crowds = Vec::new();
-    for (count, rounds, target) in AT_ONCE {
-        crowds.push(site.ours(at_once(count), Figure::All, count, Duration::ZERO, rounds, target)?);
+/// Measures crowds of all sizes, rivals and holders on each store, and prints each row as soon as it is there.
+pub(crate) fn claims(Arguments { to, filter }: &Arguments) -> Result<()> {
+    let is_wanted = |row: &Row| filter.as_ref().is_none_or(|filter| row.to_string().contains(filter));
+    let of = |store| rows(store).into_iter().filter(is_wanted).collect::<Vec<_>>();
+    let (etcd, zookeeper) = (of(Kind::Etcd), of(Kind::ZooKeeper));
+    let names = || etcd.iter().chain(&zookeeper).map(Row::to_string);
+    ensure!(names().next().is_some(), "no row's name contains `{}`", filter.as_deref().unwrap_or_default());
+    let mut printer = Printer::new(names());
+    let mut lines = Vec::new();
+    let mut add = |heading, line: Line| {
+        printer.print(heading, &line);
+        lines.push(line);
+    };
+    measure::<Etcd>(&etcd, &mut add)?;
+    measure::<ZooKeeper>(&zookeeper, &mut add)?;
+    if filter.is_none() {
+        fs::write(to, report::report(&lines))?;
     }
-    for count in SPREAD {
-        for spread in SPREADS {
-            let name = format!("etcd: {count} claims in {spread:?}, the longest");
-            crowds.push(site.ours(name, Figure::Each, count, spread, 1, None)?);
-        }
-    }
-    let mut rivals = Vec::new();
-    for count in [100, 1000] {
-        let name = format!("etcd: {count} claims at once, by a global lock");
-        rivals.push(site.crowds(name, Figure::All, count, Duration::ZERO, 1, None, |pool| {
-            Ok(rivals::global_lock(site.endpoint(), pool))
-        })?);
-        let name = format!("etcd: {count} claims at once, by Get-then-Put");
-        rivals.push(site.crowds(name, Figure::All, count, Duration::ZERO, 1, None, |pool| {
-            Ok(rivals::get_then_put(site.endpoint(), pool))
-        })?);
-    }
-    let held = vec![site.steady(1000)?, site.replaced(1000)?];
-    Ok(vec![
-        Table { heading: HEADING, lines: crowds },
-        Table { heading: HEADING, lines: rivals },
-        Table { heading: &["measured", "max", "target"], lines: held },
-    ])
+    Ok(())
 }
 
-fn at_once(count: u32) -> String {
-    format!("etcd: {count} claims at once")
-}
-
-/// An etcd, and the thread that asks it.
-struct Site {
-    namespace: Namespace,
-    etcd: etcd::Etcd,
-    runtime: Runtime,
-}
-
-impl Site {
-    fn new() -> Result<Self> {
-        allow_many_connections()?;
-        let namespace = Namespace::new(Prefix::Test, "etcd");
-        let etcd = etcd::Etcd::start(&namespace, Ipv4Addr::LOCALHOST.into());
-        let runtime = namespace.enter(|| Builder::new_current_thread().enable_all().build())?;
-        Ok(Self { namespace, etcd, runtime })
+/// Those rows, on a server of their own.
+fn measure<S: Subject + Sync>(
+    rows: &[Row],
+    add: &mut impl FnMut(&'static [&'static str], Line),
+) -> Result<()> {
+    if rows.is_empty() {
+        return Ok(());
     }
-
-    fn endpoint(&self) -> String {
-        self.etcd.endpoint().to_string()
+    allow_many_connections()?;
+    let site = Site::<S>::new()?;
+    for row in rows {
+        let (heading, line) = site.measure(row)?;
+        add(heading, line);
     }
-
-    /// A claimant that nobody has been before.
-    fn claimant(&self, pool: &str, limit: u32, ttl: Duration) -> Result<Etcd> {
-        let cluster = Cluster::new(vec![self.endpoint()]);
-        let nonce = Nonce::random()?;
-        let who = Incarnation::new(nonce, NodeId::of(&nonce.to_string(), "bench", 0), "bench".to_owned());
-        let pattern = Pattern::parse(pool, NonZeroU32::new(limit).context("no slots")?)?;
-        Ok(Etcd::new(cluster, who, Agreement::new(&pattern), ttl))
-    }
-
-    /// Runs it where etcd is.
-    fn run<T: Send>(&self, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
-        self.namespace.enter(|| self.runtime.block_on(work))
-    }
-
-    fn ours(
-        &self,
-        name: String,
-        figure: Figure,
-        count: u32,
-        spread: Duration,
-        rounds: usize,
-        target: Option<Duration>,
-    ) -> Result<Line> {
-        let claim = |pool: String| {
-            let mut store = self.claimant(&pool, count, TTL)?;
-            Ok(async move {
-                // With its claim the store is kept, and its connection.
-                let (progress, _status) = Progress::new(Kind::Etcd, pool);
-                Ok((store.claim(&progress).await?.slot, store))
-            })
-        };
-        Ok(exact(self.crowds(name, figure, count, spread, rounds, target, claim)?))
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "a row has as many columns")]
-    fn crowds<K, F>(
-        &self,
-        name: String,
-        figure: Figure,
-        count: u32,
-        spread: Duration,
-        rounds: usize,
-        target: Option<Duration>,
-        claim: impl Fn(String) -> Result<F> + Sync,
-    ) -> Result<Line>
-    where
-        K: Send + 'static,
-        F: Future<Output = Result<(u32, K)>> + Send + 'static,
-    {
-        let mut crowds: Vec<Crowd> = Vec::new();
-        for round in 1..=rounds {
-            progress(format_args!("{name}: round {round} of {rounds}"));
-            let pool = format!("worker{{id}}.{count}.{}.{round}.test", spread.as_secs());
-            let (came, _kept) = self.run(crowd(count, spread, || claim(pool.clone())))?;
-            crowds.push(came);
-        }
-        Ok(line(name, figure, &crowds, target))
-    }
-
-    fn holders(&self, pool: &str, count: u32) -> Result<Holders> {
-        let stores =
-            (0..count).map(|_| self.claimant(pool, count, holders::TTL)).collect::<Result<Vec<_>>>()?;
-        Holders::begin(stores.into_iter(), count)
-    }
-
-    fn steady(&self, count: u32) -> Result<Line> {
-        let name = format!("etcd: cores for {count} holders");
-        progress(&name);
-        self.run(async { steady(name, &self.etcd, count, self.holders("steady{id}.test", count)?).await })
-    }
-
-    fn replaced(&self, count: u32) -> Result<Line> {
-        let name = format!("etcd: {count} replacements of {count} dead");
-        progress(&name);
-        self.run(async {
-            let dying = self.holders("replaced{id}.test", count)?;
-            replaced(name, count, dying, || self.holders("replaced{id}.test", count)).await
-        })
-    }
+    Ok(())
 }
 
 /// To this process, and to those that it starts.

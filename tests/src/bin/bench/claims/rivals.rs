@@ -3,13 +3,13 @@
 use anyhow::Result;
 use etcd_client::{Client, GetOptions, LockOptions, PutOptions};
 
-use super::TTL;
+use super::site::LONG;
 
 /// A connection, and with it what was claimed.
 pub(super) type Kept = Client;
 
 /// One lock for the whole pool: who has it takes the lowest free slot.
-pub(super) async fn global_lock(endpoint: String, pool: String) -> Result<(u32, Kept)> {
+pub(super) async fn global_lock((endpoint, pool): (String, String)) -> Result<(u32, Kept)> {
     let (mut client, lease) = connect(&endpoint).await?;
     let lock = client.lock(format!("/lock/{pool}"), Some(LockOptions::new().with_lease(lease))).await?;
     let prefix = format!("/locked/{pool}/");
@@ -22,7 +22,7 @@ pub(super) async fn global_lock(endpoint: String, pool: String) -> Result<(u32, 
 }
 
 /// The first slot that is seen free is put (the method of the `CoreDNS` plugin idetcd): what is seen may be gone by then.
-pub(super) async fn get_then_put(endpoint: String, pool: String) -> Result<(u32, Kept)> {
+pub(super) async fn get_then_put((endpoint, pool): (String, String)) -> Result<(u32, Kept)> {
     let (mut client, lease) = connect(&endpoint).await?;
     let mut slot = 0;
     loop {
@@ -37,6 +37,6 @@ pub(super) async fn get_then_put(endpoint: String, pool: String) -> Result<(u32,
 
 async fn connect(endpoint: &str) -> Result<(Client, i64)> {
     let mut client = Client::connect([endpoint], None).await?;
-    let lease = client.lease_grant(TTL.as_secs().try_into()?, None).await?.id();
+    let lease = client.lease_grant(LONG.as_secs().try_into()?, None).await?.id();
     Ok((client, lease))
 }

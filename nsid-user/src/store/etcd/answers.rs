@@ -1,0 +1,227 @@
+//! What etcd answers about a pool.
+
+use etcd_client::{GetResponse, KeyValue, TxnOpResponse, TxnResponse};
+
+use super::keys::Keys;
+use super::record::{SlotRecord, TicketRecord, Whole, read_whole};
+use super::session::{LeaseId, incomplete};
+use crate::store::order::{Record, Ticket, View};
+use crate::store::{Disagreement, Nonce, Unreachable};
+
+/// A slot that was taken.
+#[derive(Clone, Debug)]
+pub(super) struct Held {
+    pub(super) slot: u32,
+    /// When.
+    pub(super) revision: i64,
+    /// What was put there.
+    pub(super) record: Vec<u8>,
+}
+
+/// How a slot that was taken is found.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// As it was put. The lease of the claimant's ticket.
+    AsPut(LeaseId),
+    /// Somebody else has it, or nobody.
+    Lost,
+    /// Somebody took it who has our nonce.
+    Twin,
+}
+
+/// A claimant that has a ticket.
+#[derive(Debug)]
+pub(super) enum Arrived {
+    /// It has come now.
+    Now {
+        /// How many had come before.
+        before: i64,
+        /// None of them has left, for certain.
+        nobody_left: bool,
+    },
+    /// It had one already.
+    Before {
+        /// With that lease.
+        lease: LeaseId,
+        /// Since that revision.
+        since: i64,
+    },
+}
+
+/// A pool that nobody has left.
+#[derive(Debug)]
+pub(super) struct Counted {
+    pub(super) whole: Whole,
+    /// How many had come before the one that did then, if that was asked.
+    pub(super) before: Option<i64>,
+}
+
+/// Why a claimant may not have a ticket, and the key that says so.
+pub(super) type Refusal = (String, Disagreement);
+
+impl Keys {
+    /// Nothing: no answer to [`arrive`](Keys::arrive).
+    pub(super) fn arrived(&self, answer: &TxnResponse) -> Option<Result<Arrived, Refusal>> {
+        self.arrived_at(answer.header()?.revision(), answer)
+    }
+
+    fn arrived_at(&self, revision: i64, answer: &TxnResponse) -> Option<Result<Arrived, Refusal>> {
+        use TxnOpResponse::{Get, Put};
+        let answers = answer.op_responses();
+        let (arrived, pools) = match &answers[..] {
+            [TxnOpResponse::Txn(inner)] => return self.arrived_at(revision, inner),
+            [Put(arrivals), Put(_), Get(takes), Get(whole), Get(pools), ..] => {
+                let before = arrivals.prev_key().map_or(0, KeyValue::version);
+                let changes = before + 1 + takes.kvs().first().map_or(0, KeyValue::version);
+                let whole = whole.kvs().first().and_then(|whole| when_whole(whole, arrivals.prev_key()?));
+                let nobody_left = before == 0 || whole.is_some_and(|whole| whole.holds_at(revision, changes));
+                (Arrived::Now { before, nobody_left }, pools)
+            }
+            [Put(ticket), Get(pools)] => {
+                let ticket = ticket.prev_key()?;
+                (Arrived::Before { lease: ticket.lease(), since: ticket.create_revision() }, pools)
+            }
+            [Get(pools)] => return self.differs(pools).map(Err),
+            _ => return None,
+        };
+        Some(self.check_pools(pools).map(|()| arrived))
+    }
+
+    /// What is agreed on in the pool is not what this claimant would write.
+    fn differs(&self, pools: &GetResponse) -> Option<Refusal> {
+        let key = self.agreement_key();
+        let own = pools.kvs().iter().find(|kv| kv.key() == key.as_bytes())?;
+        // Equal and yet not the same, it was written by hand.
+        let checked = self.agreement.check(own.value());
+        Some((key, checked.err().unwrap_or_else(|| Disagreement::by_hand(own.value()))))
+    }
+
+    /// Of two pools that make the same name, the younger one gives way.
+    fn check_pools(&self, pools: &GetResponse) -> Result<(), Refusal> {
+        let own = self.agreement_key();
+        let is_own = |kv: &&KeyValue| kv.key() == own.as_bytes();
+        let since = pools.kvs().iter().find(is_own).map_or(i64::MAX, KeyValue::create_revision);
+        let mut older = pools.kvs().iter().filter(|kv| kv.create_revision() < since);
+        older.try_for_each(|other| {
+            let key = || String::from_utf8_lossy(other.key()).into_owned();
+            self.agreement.check_beside(other.value()).map_err(|disagreement| (key(), disagreement))
+        })
+    }
+
+    /// Of an answer to [`count`](Keys::count); nothing if somebody has left.
+    pub(super) fn counted(answer: &TxnResponse) -> Option<Counted> {
+        let answers = answer.op_responses();
+        let [TxnOpResponse::Get(arrivals), TxnOpResponse::Get(tickets), TxnOpResponse::Get(takes), then @ ..] =
+            &answers[..]
+        else {
+            return None;
+        };
+        let version = |answer: &GetResponse| answer.kvs().first().map_or(0, KeyValue::version);
+        let (came, revision) = (version(arrivals), answer.header()?.revision());
+        let before = match then {
+            [TxnOpResponse::Get(then)] => Some(version(then) - 1),
+            _ => None,
+        };
+        let whole = Whole { revision, changes: came + version(takes) };
+        (tickets.count() == came).then_some(Counted { whole, before })
+    }
+
+    /// When this claimant took the slot that it could not take now.
+    pub(super) fn taken_before(answer: &TxnResponse, nonce: Nonce) -> Option<i64> {
+        let [TxnOpResponse::Get(slot)] = &answer.op_responses()[..] else { return None };
+        let slot = slot.kvs().first()?;
+        let is_ours = SlotRecord::read(slot.value()).is_some_and(|record| record.is_taken_by(nonce));
+        is_ours.then_some(slot.mod_revision())
+    }
+
+    /// How a slot was found. Nothing: no answer to [`find`](Keys::find).
+    pub(super) fn found(answer: &TxnResponse, held: &Held, nonce: Nonce) -> Option<Found> {
+        let (record, ticket) = record_and_ticket(answer)?;
+        let is_ours =
+            |record: &KeyValue| SlotRecord::read(record.value()).is_some_and(|it| it.is_taken_by(nonce));
+        Some(match (record, ticket) {
+            (Some(record), ticket)
+                if record.mod_revision() == held.revision && record.value() == held.record =>
+            {
+                ticket.map_or(Found::Lost, |ticket| Found::AsPut(ticket.lease()))
+            }
+            (Some(record), _) if is_ours(&record) => Found::Twin,
+            _ => Found::Lost,
+        })
+    }
+
+    /// The slot that an earlier process of a claimant took at that revision, and the lease of its ticket; nothing if it has
+    /// it no more.
+    pub(super) fn inherited(
+        answer: &TxnResponse,
+        slot: u32,
+        revision: i64,
+        nonce: Nonce,
+    ) -> Result<Option<(Held, LeaseId)>, Unreachable> {
+        let (record, ticket) = record_and_ticket(answer).ok_or_else(incomplete)?;
+        let took = |record: &KeyValue| {
+            record.mod_revision() == revision
+                && SlotRecord::read(record.value()).is_some_and(|it| it.holder.nonce == nonce)
+        };
+        Ok(record.filter(took).zip(ticket).map(|(record, ticket)| {
+            (Held { slot, revision, record: record.value().to_vec() }, ticket.lease())
+        }))
+    }
+
+    /// The pool as [`look`](Keys::look) found it.
+    pub(super) fn view(&self, answer: &TxnResponse) -> Option<View> {
+        let [TxnOpResponse::Get(tickets), TxnOpResponse::Get(slots), _] = &answer.op_responses()[..] else {
+            return None;
+        };
+        let mut tickets: Vec<_> = tickets.kvs().iter().collect();
+        tickets.sort_by_key(|ticket| ticket.create_revision());
+        Some(View {
+            revision: answer.header()?.revision(),
+            tickets: tickets
+                .into_iter()
+                .filter_map(|ticket| self.present(ticket.key(), ticket.value()))
+                .collect(),
+            slots: slots
+                .kvs()
+                .iter()
+                .filter_map(|slot| self.record(slot.key(), slot.value(), slot.mod_revision()))
+                .collect(),
+        })
+    }
+
+    /// Whose ticket a key is; nothing for a key that is none of ours.
+    pub fn present(&self, key: &[u8], value: &[u8]) -> Option<Ticket> {
+        let nonce = self.nonce_of(key)?;
+        let (node, slot) =
+            TicketRecord::read(value).map_or((None, None), |ticket| (Some(ticket.node), ticket.slot));
+        Some(Ticket { nonce, node, slot })
+    }
+
+    /// Which slot a key is, and who took it last by its value; nothing for a key that is none of ours.
+    pub fn record(&self, key: &[u8], value: &[u8], revision: i64) -> Option<Record> {
+        let slot = self.slot_of(key)?;
+        Some(match SlotRecord::read(value) {
+            Some(SlotRecord { holder, released }) => {
+                Record { slot, holder: Some(holder), released, revision }
+            }
+            None => Record { slot, holder: None, released: false, revision },
+        })
+    }
+}
+
+/// Of an answer to [`Keys::find`].
+fn record_and_ticket(answer: &TxnResponse) -> Option<(Option<KeyValue>, Option<KeyValue>)> {
+    let [TxnOpResponse::Get(record), TxnOpResponse::Get(ticket)] = &answer.op_responses()[..] else {
+        return None;
+    };
+    Some((record.kvs().first().cloned(), ticket.kvs().first().cloned()))
+}
+
+/// When the pool was found whole, by that key and the one that counts arrivals, as it was before.
+fn when_whole(key: &KeyValue, arrivals: &KeyValue) -> Option<Whole> {
+    read_whole(key.value()).ok()?.or_else(|| {
+        // In the revision in which the first came.
+        let revision = key.mod_revision();
+        (arrivals.create_revision() == revision).then_some(Whole { revision, changes: 1 })
+    })
+}

@@ -1,0 +1,127 @@
+//! What stands in a pool's keys.
+
+use serde::{Deserialize, Serialize};
+
+use crate::store::{Holder, NodeId, Nonce};
+
+/// The version of how a pool is kept in etcd: which keys there are, and what is in them.
+pub(super) const FORMAT: u32 = 1;
+
+/// What stands in a slot: who took it last.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub(super) struct SlotRecord {
+    #[serde(flatten)]
+    pub(super) holder: Holder,
+    /// Its holder gave it back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) released: bool,
+}
+
+/// What stands in a ticket.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct TicketRecord {
+    pub(super) node: NodeId,
+    /// The slot that it has.
+    pub(super) slot: Option<u32>,
+}
+
+/// That nobody of all who had ever come had left at a revision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub(super) struct Whole {
+    pub(super) revision: i64,
+    /// How many had arrived and taken slots by then: each has made a revision.
+    pub(super) changes: i64,
+}
+
+impl Whole {
+    /// Whether nobody can have left since, by a revision at which there had been so many changes: there was no other
+    /// revision, and so no lease ended.
+    pub(super) fn holds_at(self, revision: i64, changes: i64) -> bool {
+        revision - self.revision == changes - self.changes
+    }
+}
+
+impl SlotRecord {
+    /// Of a slot that is being taken.
+    pub(super) fn taken(holder: Holder) -> Self {
+        Self { holder, released: false }
+    }
+
+    /// Of the same slot, given back.
+    pub(super) fn given_back(&self) -> Self {
+        Self { released: true, ..self.clone() }
+    }
+
+    /// Whether its holder has that nonce, and has not given it back.
+    pub(super) fn is_taken_by(&self, nonce: Nonce) -> bool {
+        !self.released && self.holder.nonce == nonce
+    }
+
+    /// From etcd; nothing if it is not what [`to_json`](Self::to_json) writes. What a later version adds is ignored.
+    pub(super) fn read(json: &[u8]) -> Option<Self> {
+        serde_json::from_slice(json).ok()
+    }
+
+    /// As it stands in etcd.
+    pub(super) fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("numbers and text are JSON")
+    }
+}
+
+impl TicketRecord {
+    /// From etcd; nothing if it is not what [`to_json`](Self::to_json) writes.
+    pub(super) fn read(json: &[u8]) -> Option<Self> {
+        serde_json::from_slice(json).ok()
+    }
+
+    /// As it stands in etcd.
+    pub(super) fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("numbers and text are JSON")
+    }
+}
+
+/// As it stands in etcd; nothing: since the first came.
+pub(super) fn whole_json(whole: Option<Whole>) -> String {
+    serde_json::to_string(&whole).expect("numbers are JSON")
+}
+
+/// From etcd; an error if it is not what [`whole_json`] writes.
+pub(super) fn read_whole(json: &[u8]) -> serde_json::Result<Option<Whole>> {
+    serde_json::from_slice(json)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_revision_that_is_no_change_of_the_pool_may_be_a_departure() {
+        let whole = Whole { revision: 10, changes: 3 };
+        assert!(whole.holds_at(12, 5));
+        assert!(!whole.holds_at(13, 5));
+        // The keys that count were deleted.
+        assert!(!whole.holds_at(12, 1));
+    }
+
+    #[test]
+    fn a_slot_and_a_ticket_are_kept_as_documented_and_what_others_add_is_ignored() {
+        let nonce: Nonce = "0123456789abcdef0123456789abcdef".parse().unwrap();
+        let node = NodeId::of("machine", "default", 0);
+        let holder = Holder { nonce, node: node.clone(), host: "ns1".to_owned(), since: 7, ttl: 10_000 };
+        let json = format!(r#"{{"nonce":"{nonce}","node":"{node}","host":"ns1","since":7,"ttl":10000}}"#);
+        let taken = SlotRecord::taken(holder);
+        assert_eq!(taken.to_json(), json);
+        let given_back = json.replace('}', r#","released":true}"#);
+        assert_eq!(taken.given_back().to_json(), given_back);
+        for (json, record) in [(json, taken.clone()), (given_back, taken.given_back())] {
+            assert_eq!(SlotRecord::read(json.replace('{', r#"{"zone":"b","#).as_bytes()), Some(record));
+        }
+        assert_eq!(SlotRecord::read(b"0123456789abcdef0123456789abcdef"), None);
+        for slot in [None, Some(3)] {
+            let told = slot.map_or("null".to_owned(), |slot: u32| slot.to_string());
+            let ticket = TicketRecord { node: node.clone(), slot };
+            assert_eq!(ticket.to_json(), format!(r#"{{"node":"{node}","slot":{told}}}"#));
+            assert_eq!(TicketRecord::read(ticket.to_json().as_bytes()).unwrap().slot, slot);
+        }
+    }
+}

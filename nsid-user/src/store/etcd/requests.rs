@@ -1,0 +1,171 @@
+//! What is asked of etcd about a pool: transactions, each of which can be sent again.
+
+use etcd_client::{Compare, CompareOp, GetOptions, PutOptions, Txn, TxnOp};
+
+use super::answers::Held;
+use super::keys::Keys;
+use super::record::{SlotRecord, TicketRecord, Whole, whole_json};
+use super::session::LeaseId;
+use crate::store::order::View;
+use crate::store::{Holder, Incarnation, NodeId, Nonce};
+
+impl Keys {
+    /// Takes a ticket, if the pool is what this claimant takes it for; the first to come says what it is. A ticket that is
+    /// there already, of an earlier claim or of an arrival whose answer was lost, keeps its place in line and lives as
+    /// long as this lease from now on.
+    ///
+    /// It reads what is agreed on in all pools of the prefix, which are few.
+    pub(super) fn arrive(&self, who: &Holder, lease: LeaseId) -> Txn {
+        let (agreement, ticket) = (self.agreement_key(), self.ticket(who.nonce));
+        let agreed = || Compare::value(agreement.as_str(), CompareOp::Equal, self.agreement.to_json());
+        let all_agreements = || TxnOp::get(self.agreements(), Some(GetOptions::new().with_prefix()));
+        let put_ticket = || {
+            let options = PutOptions::new().with_lease(lease).with_prev_key();
+            TxnOp::put(ticket.as_str(), ticket_json(&who.node, None), Some(options))
+        };
+        let arrive = || {
+            let before = PutOptions::new().with_prev_key();
+            let arrive = TxnOp::put(self.arrivals(), who.nonce.to_string(), Some(before));
+            let takes = TxnOp::get(self.takes(), Some(GetOptions::new().with_keys_only()));
+            [arrive, put_ticket(), takes, TxnOp::get(self.whole(), None), all_agreements()]
+        };
+        let again = Txn::new()
+            .when([agreed()])
+            .and_then([put_ticket(), all_agreements()])
+            .or_else([all_agreements()]);
+        let found = [
+            TxnOp::put(agreement.as_str(), self.agreement.to_json(), None),
+            // From this revision on, at which the first arrives.
+            TxnOp::put(self.whole(), whole_json(None), None),
+        ];
+        let first = Txn::new()
+            .when([Compare::create_revision(agreement.as_str(), CompareOp::Equal, 0)])
+            .and_then(arrive().into_iter().chain(found).collect::<Vec<_>>())
+            .or_else([TxnOp::txn(again)]);
+        Txn::new()
+            .when([agreed(), Compare::create_revision(ticket.as_str(), CompareOp::Equal, 0)])
+            .and_then(arrive())
+            .or_else([TxnOp::txn(first)])
+    }
+
+    /// Counts who has come, who is still there, and who has taken a slot; and who had come at that revision.
+    pub(super) fn count(&self, then: Option<i64>) -> Txn {
+        let keys = || GetOptions::new().with_keys_only();
+        let tickets = GetOptions::new().with_prefix().with_count_only();
+        let now = [
+            TxnOp::get(self.arrivals(), Some(keys())),
+            TxnOp::get(self.tickets(), Some(tickets)),
+            TxnOp::get(self.takes(), Some(keys())),
+        ];
+        let then = then.map(|then| TxnOp::get(self.arrivals(), Some(keys().with_revision(then))));
+        Txn::new().and_then(now.into_iter().chain(then).collect::<Vec<_>>())
+    }
+
+    /// Takes a slot, if it stands as it was seen, and lives as long as that lease from now on; or reads it.
+    pub(super) fn take(&self, slot: u32, who: &SlotRecord, seen: &View, lease: LeaseId) -> Txn {
+        let key = self.slot(slot);
+        let Some(last) = seen.record(slot) else { return self.take_first(slot, who, None, lease) };
+        let unchanged = Compare::mod_revision(key, CompareOp::Equal, last.revision);
+        // Who took another one since and is there has left this one for good.
+        let gone = last.holder.as_ref().map(|holder| holder.nonce).filter(|nonce| !seen.is_present(*nonce));
+        let gone = gone.map(|nonce| Compare::create_revision(self.ticket(nonce), CompareOp::Equal, 0));
+        self.put(slot, who, gone.into_iter().chain([unchanged]).collect::<Vec<_>>(), None, lease)
+    }
+
+    /// Takes a slot that nobody has taken yet, and says when the pool was found whole; or reads the slot.
+    pub(super) fn take_first(
+        &self,
+        slot: u32,
+        who: &SlotRecord,
+        whole: Option<Whole>,
+        lease: LeaseId,
+    ) -> Txn {
+        let nobodys = Compare::create_revision(self.slot(slot), CompareOp::Equal, 0);
+        self.put(slot, who, [nobodys], whole, lease)
+    }
+
+    /// Takes a slot again that this claimant took at that revision; or reads it.
+    pub(super) fn keep(&self, slot: u32, revision: i64, who: &SlotRecord, lease: LeaseId) -> Txn {
+        let unchanged = Compare::mod_revision(self.slot(slot), CompareOp::Equal, revision);
+        self.put(slot, who, [unchanged], None, lease)
+    }
+
+    /// Puts a slot and the claimant's ticket, which lives as long as that lease, if all that holds; or reads the slot.
+    pub(super) fn put(
+        &self,
+        slot: u32,
+        who: &SlotRecord,
+        when: impl Into<Vec<Compare>>,
+        whole: Option<Whole>,
+        lease: LeaseId,
+    ) -> Txn {
+        let Holder { nonce, node, .. } = &who.holder;
+        let puts = [
+            TxnOp::put(self.slot(slot), who.to_json(), None),
+            self.put_ticket(*nonce, node, slot, lease),
+            TxnOp::put(self.takes(), nonce.to_string(), None),
+        ];
+        let whole = whole.map(|whole| TxnOp::put(self.whole(), whole_json(Some(whole)), None));
+        Txn::new()
+            .when(when)
+            .and_then(puts.into_iter().chain(whole).collect::<Vec<_>>())
+            .or_else([TxnOp::get(self.slot(slot), None)])
+    }
+
+    fn put_ticket(&self, nonce: Nonce, node: &NodeId, slot: u32, lease: LeaseId) -> TxnOp {
+        let options = PutOptions::new().with_lease(lease);
+        TxnOp::put(self.ticket(nonce), ticket_json(node, Some(slot)), Some(options))
+    }
+
+    /// Gives a slot back, and the ticket with it, if the slot is still the claimant's.
+    pub(super) fn release(&self, held: &Held) -> Option<Txn> {
+        let record = SlotRecord::read(&held.record)?;
+        let leave = [
+            TxnOp::put(self.slot(held.slot), record.given_back().to_json(), None),
+            TxnOp::delete(self.ticket(record.holder.nonce), None),
+        ];
+        Some(Txn::new().when(self.is_as_put(held)).and_then(leave))
+    }
+
+    /// Has the claimant's ticket live as long as another lease, if the slot is still the claimant's.
+    pub(super) fn live_on(&self, held: &Held, who: &Incarnation, lease: LeaseId) -> Txn {
+        let [revision, value] = self.is_as_put(held);
+        let ticket = Compare::create_revision(self.ticket(who.nonce), CompareOp::Greater, 0);
+        Txn::new()
+            .when([revision, value, ticket])
+            .and_then([self.put_ticket(who.nonce, &who.node, held.slot, lease)])
+            .or_else(self.find_ops(held.slot, who.nonce))
+    }
+
+    fn is_as_put(&self, held: &Held) -> [Compare; 2] {
+        let key = self.slot(held.slot);
+        [
+            Compare::mod_revision(key.as_str(), CompareOp::Equal, held.revision),
+            // An etcd that was restored from a snapshot counts revisions again that it had counted already.
+            Compare::value(key, CompareOp::Equal, held.record.clone()),
+        ]
+    }
+
+    /// Reads a slot and the claimant's ticket at one revision.
+    pub(super) fn find(&self, slot: u32, nonce: Nonce) -> Txn {
+        Txn::new().and_then(self.find_ops(slot, nonce))
+    }
+
+    fn find_ops(&self, slot: u32, nonce: Nonce) -> [TxnOp; 2] {
+        [TxnOp::get(self.slot(slot), None), TxnOp::get(self.ticket(nonce), None)]
+    }
+
+    /// Reads the pool at one revision.
+    pub(super) fn look(&self) -> Txn {
+        let all = || Some(GetOptions::new().with_prefix());
+        Txn::new().and_then([
+            TxnOp::get(self.tickets(), all()),
+            TxnOp::get(self.slots(), all()),
+            TxnOp::get(self.agreement_key(), None),
+        ])
+    }
+}
+
+fn ticket_json(node: &NodeId, slot: Option<u32>) -> String {
+    TicketRecord { node: node.clone(), slot }.to_json()
+}

@@ -1,0 +1,109 @@
+//! What is measured, in order.
+
+use std::{fmt, time::Duration};
+
+use nsid_user::store::Kind;
+
+/// How long after their leases' end a crowd may be replaced.
+const AFTER_THE_LEASE: Duration = Duration::from_millis(2500);
+
+/// What an agent asks for by default.
+pub(super) const TTL: Duration = Duration::from_secs(10);
+
+/// So many claimants of one pool.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Row {
+    pub(super) store: Kind,
+    pub(super) count: u32,
+    pub(super) way: Way,
+    /// How often.
+    pub(super) rounds: usize,
+    pub(super) target: Option<Target>,
+}
+
+/// What they do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Claim as agents do, all at once.
+    AtOnce,
+    /// The same, evenly spread over that time.
+    Spread(Duration),
+    /// Claim by a global lock, all at once.
+    GlobalLock,
+    /// Claim by a look and a put, all at once.
+    GetThenPut,
+    /// Hold their names.
+    Hold,
+    /// Wait in line for as many holders to die.
+    Replace,
+}
+
+/// What a row's figure should be at most.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Target {
+    Time(Duration),
+    /// Of the store's work.
+    Cores(f64),
+}
+
+impl Target {
+    pub(super) fn time(self) -> Option<Duration> {
+        if let Self::Time(time) = self { Some(time) } else { None }
+    }
+
+    pub(super) fn cores(self) -> Option<f64> {
+        if let Self::Cores(cores) = self { Some(cores) } else { None }
+    }
+}
+
+/// All that are measured of a store.
+pub(super) fn rows(store: Kind) -> Vec<Row> {
+    let within = |millis| Some(Target::Time(Duration::from_millis(millis)));
+    let second = |target| if store == Kind::Etcd { target } else { None };
+    let mut rows = Vec::new();
+    let mut add = |count, way, rounds, target| rows.push(Row { store, count, way, rounds, target });
+    add(100, Way::AtOnce, 5, None);
+    add(1000, Way::AtOnce, 5, within(500));
+    add(5000, Way::AtOnce, 3, second(within(2000)));
+    add(10_000, Way::AtOnce, 3, second(within(7000)));
+    for count in [1000, 10_000] {
+        for seconds in [1, 5, 20] {
+            add(count, Way::Spread(Duration::from_secs(seconds)), 1, None);
+        }
+    }
+    if store == Kind::Etcd {
+        for count in [100, 1000] {
+            add(count, Way::GlobalLock, 1, None);
+            add(count, Way::GetThenPut, 1, None);
+        }
+    }
+    add(1000, Way::Hold, 1, second(Some(Target::Cores(0.15))));
+    add(1000, Way::Replace, 1, second(Some(Target::Time(TTL + AFTER_THE_LEASE))));
+    rows
+}
+
+impl Row {
+    /// Whether it is our claims that are measured.
+    pub(super) fn is_ours(&self) -> bool {
+        !matches!(self.way, Way::GlobalLock | Way::GetThenPut)
+    }
+
+    /// Whether it is one of a bench of everything.
+    pub(super) fn is_small(&self) -> bool {
+        self.way == Way::AtOnce && self.count <= 1000
+    }
+}
+
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { store, count, .. } = self;
+        match self.way {
+            Way::AtOnce => write!(f, "{store}: {count} claims at once"),
+            Way::Spread(time) => write!(f, "{store}: {count} claims in {time:?}, the longest"),
+            Way::GlobalLock => write!(f, "{store}: {count} claims at once, by a global lock"),
+            Way::GetThenPut => write!(f, "{store}: {count} claims at once, by Get-then-Put"),
+            Way::Hold => write!(f, "{store}: cores for {count} holders"),
+            Way::Replace => write!(f, "{store}: {count} replacements of {count} dead"),
+        }
+    }
+}

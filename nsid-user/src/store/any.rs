@@ -120,6 +120,7 @@ impl Store for AnyStore {
             Self::Local(store) => store.rhythm(ttl),
             Self::Etcd(store) => store.rhythm(ttl),
             Self::ZooKeeper(store) => store.rhythm(ttl),
+            Self::Peers(store) => store.rhythm(ttl),
         }
     }
 

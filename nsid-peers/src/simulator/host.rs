@@ -1,0 +1,189 @@
+//! One simulated host: an agent that claims a name, and is a witness if it is one of the list.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::clock::Clock;
+use super::names::Names;
+use crate::{
+    Beginning, Claim, Claimant, Epoch, Id, List, Message, Order, Outgoing, Record, Rules, Speech, Standing,
+    State, Time, Who, Witness,
+};
+
+/// What all hosts are given alike.
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    pub(super) rules: Rules,
+    pub(super) list: List,
+    pub(super) lease: Duration,
+    pub(super) limit: u32,
+    pub(super) expected: u32,
+}
+
+/// How long who waits for others waits for them.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long before a name that was silenced is off the wire for certain.
+const SILENCE: Duration = Duration::from_millis(24);
+
+pub(super) struct Host {
+    pub(super) index: usize,
+    pub(super) address: SocketAddr,
+    pub(super) clock: Clock,
+    /// Which node it is, over reboots.
+    pub(super) node: Id,
+    /// Which claimant it is, until the next reboot.
+    nonce: Id,
+    /// What an earlier witness left, until the next reboot.
+    record: Option<Record>,
+    pub(super) agent: Option<Agent>,
+    /// The process does nothing until then.
+    pub(super) frozen_until: u64,
+}
+
+/// A process.
+pub(super) struct Agent {
+    claimant: Claimant,
+    renew_at: Time,
+    /// When what was said is off the wire and is given back.
+    release_at: Option<Time>,
+    witness: Option<(Standing, Witness)>,
+}
+
+impl Host {
+    pub(super) fn new(index: usize, address: SocketAddr, clock: Clock, node: Id, nonce: Id) -> Self {
+        Self { index, address, clock, node, nonce, record: None, agent: None, frozen_until: 0 }
+    }
+
+    /// Starts the agent.
+    pub(super) fn start(&mut self, at: u64, settings: &Settings, epoch: u64) {
+        let now = self.clock.read(at);
+        let Settings { rules, list, lease, limit, expected } = settings.clone();
+        let terms: Arc<str> = "worker{id}.n5.test".into();
+        let wall = self.clock.wall(at);
+        let who = Who {
+            order: Order { start: wall / 1000, node: self.node, nonce: self.nonce },
+            host: format!("host{}", self.index).into(),
+        };
+        let claim = Claim {
+            list: list.clone(),
+            who,
+            terms: Arc::clone(&terms),
+            lease,
+            expected,
+            patience: PATIENCE,
+            number: now.as_nanos(),
+        };
+        let mut claimant = Claimant::new(rules, claim);
+        claimant.claim(now);
+        let epoch = Epoch(epoch);
+        let standing = list.place(self.address).map(|_| {
+            Standing::new(rules, now, (list.clone(), self.address), epoch, lease, self.record.as_ref())
+                .expect("the list does not change")
+        });
+        let beginning = Beginning { list, epoch, lease, terms, limit, highest: wall };
+        let witness = standing.map(|standing| (standing, Witness::new(rules, beginning)));
+        self.agent = Some(Agent { claimant, renew_at: now, release_at: None, witness });
+    }
+
+    /// Starts the host anew: nothing is left but what it was installed with.
+    pub(super) fn reboot(&mut self, at: u64, nonce: Id, names: &mut Names) {
+        self.agent = None;
+        self.clock = self.clock.rebooted(at);
+        self.nonce = nonce;
+        self.record = None;
+        names.silence(self.index);
+    }
+
+    /// Begins to stop the agent: the name is silenced, and then given back.
+    pub(super) fn stop(&mut self, at: u64, names: &mut Names) {
+        if let Some(agent) = &mut self.agent {
+            names.silence(self.index);
+            agent.release_at = Some(self.clock.read(at).after(SILENCE));
+        }
+    }
+
+    pub(super) fn receive(
+        &mut self,
+        at: u64,
+        (from, message): (SocketAddr, &Message),
+        settings: &Settings,
+        out: &mut Vec<Outgoing>,
+    ) {
+        let now = self.clock.read(at);
+        let Some(agent) = &mut self.agent else { return };
+        match (message, &mut agent.witness) {
+            (Message::Request(request), Some((standing, witness))) => {
+                let speech = standing.speech(now);
+                if speech == Speech::Speaks {
+                    self.record = Some(standing.record());
+                }
+                witness.receive(now, from, request, speech, out);
+            }
+            (Message::Call(call), Some((standing, _))) => {
+                if let Some(echo) = standing.called(from, call) {
+                    out.push(Outgoing { to: from, message: Message::Echo(echo) });
+                }
+            }
+            (Message::Echo(echo), Some((standing, _))) => standing.echoed(now, from, echo),
+            (Message::Reply(reply), _) => {
+                if let Some(witness) = settings.list.place(from) {
+                    agent.claimant.receive(now, witness, reply);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Does what is due, as the driver of claims does.
+    pub(super) fn act(&mut self, at: u64, settings: &Settings, names: &mut Names, out: &mut Vec<Outgoing>) {
+        let now = self.clock.read(at);
+        let Some(agent) = &mut self.agent else { return };
+        let claimant = &mut agent.claimant;
+        claimant.tick(now, out);
+        match claimant.state() {
+            State::Held(hold) if agent.release_at.is_none() => {
+                let until = hold.counted.from.after(settings.rules.relied_on(hold.counted.lease));
+                names.say(at, self.index, (hold.slot, hold.token), self.clock.at(until));
+                if now >= agent.renew_at {
+                    claimant.renew(now);
+                    agent.renew_at = now.after(settings.lease / 5);
+                }
+            }
+            State::Ended(_) if agent.release_at.is_none() => {
+                names.silence(self.index);
+                claimant.claim(now);
+            }
+            _ => {}
+        }
+        match agent.release_at {
+            Some(then) if now >= then && claimant.state() == State::Released => {
+                self.agent = None;
+                return;
+            }
+            Some(then) if now >= then && claimant.state() != State::Releasing => claimant.release(now),
+            _ => {}
+        }
+        claimant.tick(now, out);
+        if let Some((standing, witness)) = &mut agent.witness {
+            standing.tick(now, out);
+            witness.tick(now, standing.speech(now), out);
+        }
+    }
+
+    /// When it has something to do next.
+    pub(super) fn wake(&self, at: u64) -> Option<u64> {
+        let now = self.clock.read(at);
+        let agent = self.agent.as_ref()?;
+        let witness = agent.witness.iter().flat_map(|(standing, witness)| [standing.wake(), witness.wake()]);
+        let renew = matches!(agent.claimant.state(), State::Held(_)).then_some(agent.renew_at);
+        let own = [agent.claimant.wake(now), renew, agent.release_at];
+        let next = witness.chain(own.into_iter().flatten()).filter(|wake| *wake > now).min()?;
+        Some(self.clock.at(next))
+    }
+
+    pub(super) fn state(&self) -> Option<State> {
+        self.agent.as_ref().map(|agent| agent.claimant.state())
+    }
+}

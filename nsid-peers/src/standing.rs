@@ -1,0 +1,223 @@
+//! When a witness may grant anything: it has no memory of what it granted before it was started.
+//!
+//! It is silent for as long as that may last, and then speaks; or it speaks at once, where no earlier incarnation can have
+//! granted anything: its host keeps no record of one and is up for longer than a lease, and every other witness of the
+//! list answers that neither itself nor this address has had an earlier incarnation.
+//!
+//! **Invariant:** it grants nothing before a majority of the list, itself included, has heard of its incarnation; so
+//! whoever comes after it at its address is told of it by one of them, or by one that has no memory of it either.
+//!
+//! The list may be changed, a minority at a time. A witness that was one of another list, or hears that another one still
+//! is, grants nothing before all others have answered with its list for one lease, in one incarnation each: whatever was
+//! granted by the old list needed one of them, and is over.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::list::TooMany;
+use crate::message::{Call, Echo, Epoch, Message, Outgoing};
+use crate::{List, Rules, Time};
+
+/// Between two calls of a witness that is not heard.
+const CALLS: Duration = Duration::from_millis(250);
+
+/// Between two calls of one that is.
+const CALLS_AT_EASE: Duration = Duration::from_secs(2);
+
+/// What a witness leaves on its host before it grants anything.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Record {
+    /// Its list.
+    pub list: List,
+    /// The longest lease that it granted.
+    pub lease: Duration,
+}
+
+/// Whether a witness grants anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Speech {
+    /// It does.
+    Speaks,
+    /// Not yet.
+    Silent {
+        /// For at least so long.
+        left: Duration,
+    },
+}
+
+/// One witness among those of its list.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Standing {
+    rules: Rules,
+    list: List,
+    epoch: Epoch,
+    /// The longest that a lease lasts.
+    lease: Duration,
+    first: bool,
+    /// All others have to answer with its list for one lease.
+    needs_all: bool,
+    silent_until: Time,
+    speaks: bool,
+    others: Vec<Other>,
+    due: Time,
+}
+
+/// Another witness of the list.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Other {
+    address: SocketAddr,
+    /// The first incarnation that was heard from there.
+    met: Option<Epoch>,
+    /// Another one was, too.
+    met_another: bool,
+    /// The incarnation that answers, and since when it has done so with this list.
+    answers: Option<(Epoch, Time)>,
+    /// It has done so for one lease.
+    has_settled: bool,
+    /// It says that no earlier incarnation was anywhere.
+    vouches: bool,
+}
+
+impl Standing {
+    /// That of the witness at `address`, which is one of the list. `record` is what an earlier incarnation left on this
+    /// host; [`record`](Standing::record) says what is to be left before the first answer is sent.
+    pub fn new(
+        rules: Rules,
+        now: Time,
+        (list, address): (List, SocketAddr),
+        epoch: Epoch,
+        lease: Duration,
+        record: Option<&Record>,
+    ) -> Result<Self, TooMany> {
+        if let Some(record) = record {
+            list.may_follow(&record.list)?;
+        }
+        let longest = record.map_or(lease, |record| record.lease.max(lease));
+        let other = |address: &SocketAddr| Other {
+            address: *address,
+            met: None,
+            met_another: false,
+            answers: None,
+            has_settled: false,
+            vouches: false,
+        };
+        let others: Vec<_> = list.witnesses().iter().filter(|other| **other != address).map(other).collect();
+        let first = record.is_none() && now >= Time::default().after(rules.silence(lease));
+        let mut standing = Self {
+            rules,
+            needs_all: record.is_some_and(|record| record.list != list),
+            list,
+            epoch,
+            lease,
+            first,
+            silent_until: now.after(rules.silence(longest)),
+            speaks: false,
+            others,
+            due: now,
+        };
+        standing.look(now);
+        Ok(standing)
+    }
+
+    /// Whether it grants anything now.
+    pub fn speech(&mut self, now: Time) -> Speech {
+        self.look(now);
+        if self.speaks { Speech::Speaks } else { Speech::Silent { left: self.silent_until.since(now) } }
+    }
+
+    /// What has to be on the host for the next incarnation while this one [speaks](Speech::Speaks).
+    pub fn record(&self) -> Record {
+        Record { list: self.list.clone(), lease: self.lease }
+    }
+
+    /// Why it is silent, for people. Nothing: it speaks, or will when its time is up.
+    pub fn missing(&self) -> Vec<SocketAddr> {
+        let missing = |other: &&Other| {
+            if self.needs_all { !other.has_settled } else { other.answers.is_none() }
+        };
+        if self.speaks || (!self.needs_all && self.is_heard_of()) {
+            return Vec::new();
+        }
+        self.others.iter().filter(missing).map(|other| other.address).collect()
+    }
+
+    /// When it has something to do without being asked.
+    pub fn wake(&self) -> Time {
+        self.due
+    }
+
+    /// Calls the others, if it is time to.
+    pub fn tick(&mut self, now: Time, out: &mut Vec<Outgoing>) {
+        self.look(now);
+        if now < self.due {
+            return;
+        }
+        self.due = now.after(if self.speaks { CALLS_AT_EASE } else { CALLS });
+        for other in &self.others {
+            let call = Call { list: self.list.clone(), epoch: self.epoch, sent: now };
+            out.push(Outgoing { to: other.address, message: Message::Call(call) });
+        }
+    }
+
+    /// Answers the call of another witness.
+    pub fn called(&mut self, from: SocketAddr, call: &Call) -> Option<Echo> {
+        let other = self.others.iter_mut().find(|other| other.address == from)?;
+        match other.met {
+            None => other.met = Some(call.epoch),
+            Some(met) => other.met_another |= met != call.epoch,
+        }
+        Some(Echo {
+            list: self.list.clone(),
+            epoch: self.epoch,
+            caller: call.epoch,
+            sent: call.sent,
+            first: self.first,
+            knows_another: other.met_another,
+        })
+    }
+
+    /// Learns from the answer to a call.
+    pub fn echoed(&mut self, now: Time, from: SocketAddr, echo: &Echo) {
+        if echo.caller != self.epoch {
+            return;
+        }
+        let lease = self.rules.silence(self.lease);
+        let Some(other) = self.others.iter_mut().find(|other| other.address == from) else { return };
+        match other.met {
+            None => other.met = Some(echo.epoch),
+            Some(met) => other.met_another |= met != echo.epoch,
+        }
+        if echo.list != self.list {
+            // Both lists are in use.
+            self.needs_all |= !self.speaks;
+            (other.answers, other.has_settled, other.vouches) = (None, false, false);
+            return;
+        }
+        match other.answers {
+            Some((epoch, since)) if epoch == echo.epoch => {
+                other.has_settled |= echo.sent >= since.after(lease);
+            }
+            Some(_) | None => {
+                other.answers = Some((echo.epoch, now));
+                other.has_settled = false;
+            }
+        }
+        other.vouches = echo.first && !echo.knows_another;
+        self.look(now);
+    }
+
+    fn look(&mut self, now: Time) {
+        if self.speaks {
+            return;
+        }
+        let knows_better = self.first && self.others.iter().all(|other| other.vouches);
+        let is_past = now >= self.silent_until && self.is_heard_of();
+        let all_settled = self.others.iter().all(|other| other.has_settled);
+        self.speaks = if self.needs_all { is_past && all_settled } else { is_past || knows_better };
+    }
+
+    fn is_heard_of(&self) -> bool {
+        let heard = self.others.iter().filter(|other| other.answers.is_some()).count();
+        heard + 1 >= self.list.witnesses().len() / 2 + 1
+    }
+}

@@ -27,6 +27,9 @@ const YIELDS_AFTER: Duration = Duration::from_millis(300);
 /// A lease that another still has for no longer than this is waited for.
 const NEARLY_OVER: Duration = Duration::from_millis(600);
 
+/// How long who had to yield rests: first, and at most.
+const RESTS: (Duration, Duration) = (Duration::from_millis(15), Duration::from_millis(240));
+
 /// Between two tries at a slot that another may yield.
 const AGAIN: Duration = Duration::from_millis(60);
 
@@ -60,7 +63,6 @@ pub struct Claimant {
     lease: Duration,
     expected: u32,
     patience: Duration,
-    number: u64,
     /// The greatest token that it had or tried to have.
     token: u64,
     links: Vec<Link>,
@@ -84,33 +86,29 @@ struct Search {
     since: Time,
     /// The witness whose offer is taken, if it answers; else the next.
     guide: usize,
-    /// A slot was tried, and not had.
-    yields: bool,
+    /// How many slots were tried, and not had.
+    failures: u8,
+    /// No other is tried before.
+    rests_until: Time,
+}
+
+impl Search {
+    fn begin(now: Time, guide: usize) -> Self {
+        Self { since: now, guide, failures: 0, rests_until: now }
+    }
 }
 
 impl Claimant {
     /// One that wants nothing yet.
     pub fn new(rules: Rules, claim: Claim) -> Self {
         let Claim { list, who, terms, lease, expected, patience, number } = claim;
-        let links = vec![Link::default(); list.witnesses().len()];
-        Self {
-            rules,
-            list,
-            who,
-            terms,
-            lease,
-            expected,
-            patience,
-            number,
-            token: 0,
-            links,
-            phase: Phase::Idle,
-        }
+        let links = vec![Link::new(number); list.witnesses().len()];
+        Self { rules, list, who, terms, lease, expected, patience, token: 0, links, phase: Phase::Idle }
     }
 
     /// Begins to look for a slot, whatever was before.
     pub fn claim(&mut self, now: Time) {
-        self.seek(now, Search { since: now, guide: 0, yields: false });
+        self.seek(now, Search::begin(now, 0));
     }
 
     /// Asks for more time for what is held.
@@ -160,6 +158,7 @@ impl Claimant {
         let own = match self.phase {
             Phase::Taking { since, .. } => [Some(since.after(YIELDS_AFTER)), Some(since.after(PATIENCE))],
             Phase::Holding { .. } => [self.said_until(), None],
+            Phase::Seeking(search) => [Some(search.rests_until), None],
             _ => [None, None],
         };
         due.chain(own.into_iter().flatten()).filter(|wake| *wake > now).min()
@@ -194,7 +193,7 @@ impl Claimant {
                     Verdict::Silent { left } => POLL.min(Duration::from_millis(left.into()) + AGAIN),
                     _ => POLL,
                 };
-                let spread = self.spread();
+                let spread = self.spread(reply.number);
                 self.links[witness].ask_again(now.after(pause + pause / 1024 * spread.into()));
             }
             Phase::Taking { .. } => self.ask_for_it_again(now, witness),
@@ -263,6 +262,7 @@ impl Claimant {
     /// Goes on, if there is enough to go on.
     fn look(&mut self, now: Time) {
         match self.phase {
+            Phase::Seeking(search) if now < search.rests_until => {}
             Phase::Seeking(search) => {
                 if let Some((slot, highest)) = self.next_slot(search) {
                     self.take(now, slot, highest, search);
@@ -277,7 +277,11 @@ impl Claimant {
                     self.take(now, slot, highest, search);
                 } else if self.has_failed(now, since) {
                     let guide = self.who_refuses().unwrap_or(search.guide + 1) % self.links.len();
-                    self.seek(now, Search { guide, yields: true, ..search });
+                    let rest = (RESTS.0 * 2_u32.saturating_pow(search.failures.into())).min(RESTS.1);
+                    let rests_until =
+                        now.after(rest + rest / 256 * self.spread(search.failures.into()).into());
+                    let failures = search.failures.saturating_add(1);
+                    self.seek(now, Search { guide, failures, rests_until, ..search });
                 }
             }
             Phase::Holding { .. } => {
@@ -310,7 +314,7 @@ impl Claimant {
         }
         let highest = places.iter().map(|(highest, _)| *highest).max()?;
         let own = |(_, place): &(u64, Place)| match place {
-            Place::Has { slot, token } if !search.yields => Some((*token, *slot)),
+            Place::Has { slot, token } if search.failures == 0 => Some((*token, *slot)),
             _ => None,
         };
         if let Some((_, slot)) = places.iter().filter_map(own).max() {
@@ -418,21 +422,20 @@ impl Claimant {
         let wish = match self.phase {
             Phase::Taking { slot, token, .. } => Wish::Take { slot, token },
             Phase::Holding { slot, token, .. } => Wish::Keep { slot, token, unbroken: self.held().is_some() },
-            Phase::Seeking(Search { since, yields, .. }) => {
+            Phase::Seeking(Search { since, failures, .. }) => {
                 let expected = if now.since(since) < self.patience { self.expected } else { 0 };
-                Wish::Seek { expected, yields }
+                Wish::Seek { expected, yields: failures > 0 }
             }
             Phase::Releasing | Phase::Idle | Phase::Ended(_) => Wish::Release { token: self.token },
         };
-        self.number += 1;
-        let spread = self.spread();
+        let spread = self.spread(self.links[index].number());
         let link = &mut self.links[index];
-        link.sent(self.number, now, spread);
+        let number = link.sent(now, spread);
         Request {
             list: self.list.clone(),
             epoch: link.epoch,
             stamp: link.stamp,
-            number: self.number,
+            number,
             who: self.who.clone(),
             terms: Arc::clone(&self.terms),
             lease: self.lease.as_millis().try_into().unwrap_or(u32::MAX),
@@ -449,10 +452,40 @@ impl Claimant {
     }
 
     /// As good as drawn by chance, so that those who were refused together do not try again together.
-    fn spread(&self) -> u8 {
+    fn spread(&self, time: u64) -> u8 {
         let own = u64::from_le_bytes(self.who.order.nonce.0[..8].try_into().unwrap_or_default());
         // The constant is that of Fibonacci hashing.
-        ((own ^ self.number).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8
+        ((own ^ time).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8
+    }
+}
+
+#[cfg(test)]
+impl Claimant {
+    /// As [`claim`](Claimant::claim), and follows that witness.
+    pub(crate) fn claim_by(&mut self, now: Time, guide: usize) {
+        self.seek(now, Search::begin(now, guide));
+    }
+
+    /// Sends what is due to that witness.
+    pub(crate) fn tick_only(&mut self, now: Time, witness: usize, out: &mut Vec<Outgoing>) {
+        let first = out.len();
+        let before = self.links.clone();
+        self.tick(now, out);
+        let to = self.list.witnesses()[witness];
+        let kept: Vec<_> = out.drain(first..).filter(|outgoing| outgoing.to == to).collect();
+        out.extend(kept);
+        for (index, link) in before.into_iter().enumerate().filter(|(index, _)| *index != witness) {
+            self.links[index] = link;
+        }
+    }
+
+    /// Whether an answer to that request would matter.
+    pub(crate) fn awaits(&self, witness: usize, number: u64) -> bool {
+        self.links[witness].awaits(number)
+    }
+
+    pub(crate) fn token(&self) -> u64 {
+        self.token
     }
 }
 

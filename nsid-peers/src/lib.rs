@@ -54,6 +54,8 @@ mod time;
 mod witness;
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod simulator;
 
 pub use claimant::{Claim, Claimant};

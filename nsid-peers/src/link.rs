@@ -15,11 +15,13 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(150), Duration::from
 const DEAF: u32 = 2;
 
 /// One witness, as a claimant sees it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Link {
     /// Its incarnation, and its time as it told it last.
     pub(crate) epoch: Epoch,
     pub(crate) stamp: Time,
+    /// The number of the last request.
+    number: u64,
     /// Numbers of requests, and when they were sent.
     asked: Vec<(u64, Time)>,
     /// How often it was asked since it answered.
@@ -42,6 +44,16 @@ pub struct Counted {
 }
 
 impl Link {
+    /// To a witness that was not asked yet; requests are numbered from after `number` on.
+    pub(crate) fn new(number: u64) -> Self {
+        let (epoch, stamp) = Default::default();
+        Self { epoch, stamp, number, asked: Vec::new(), tries: 0, due: None, says: None, counted: None }
+    }
+
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
     /// The claimant wants something else from now on: answers to earlier requests are no matter.
     pub(crate) fn begin(&mut self, now: Time) {
         self.asked.clear();
@@ -70,15 +82,17 @@ impl Link {
         self.due
     }
 
-    /// A request is sent now; without an answer it is sent again.
-    pub(crate) fn sent(&mut self, number: u64, now: Time, spread: u8) {
+    /// A request is sent now, of that number; without an answer it is sent again.
+    pub(crate) fn sent(&mut self, now: Time, spread: u8) -> u64 {
+        self.number += 1;
         if self.asked.len() == OUTSTANDING {
             self.asked.remove(0);
         }
-        self.asked.push((number, now));
+        self.asked.push((self.number, now));
         let pause = (PAUSES.0 * 2_u32.saturating_pow(self.tries)).min(PAUSES.1);
         self.tries += 1;
         self.due = Some(now.after(pause + pause / 1024 * spread.into()));
+        self.number
     }
 
     /// When the request was sent that this answers. Nothing: none that matters.
@@ -91,6 +105,11 @@ impl Link {
         self.tries = 0;
         self.due = None;
         Some(sent)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn awaits(&self, number: u64) -> bool {
+        self.asked.iter().any(|(asked, _)| *asked == number)
     }
 
     pub(crate) fn says(&self) -> Option<&Verdict> {

@@ -6,6 +6,9 @@
 //!
 //! **Invariant:** what is decoded is bounded by the length of a datagram before anything is allocated for it.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,10 +24,10 @@ pub const MAX_BYTES: usize = 1152;
 const MAX_HOST: usize = 64;
 
 /// The longest text of an agreement: pattern, limit and format.
-const MAX_TERMS: usize = 512;
+const MAX_TERMS: usize = 384;
 
 /// The most holders that are told at a time.
-pub const MAX_ENTRIES: usize = 6;
+pub(crate) const MAX_ENTRIES: usize = 4;
 
 /// What a datagram starts with. Of another version nothing else is certain.
 const VERSION: u8 = 1;
@@ -96,7 +99,7 @@ pub struct Request {
     pub epoch: Epoch,
     /// The witness's time, as it told it last.
     pub stamp: Time,
-    /// Greater than those of all earlier requests of the claimant.
+    /// Greater than those of all earlier requests of the claimant to this witness.
     pub number: u64,
     /// Who asks.
     pub who: Who,

@@ -52,6 +52,9 @@ pub(crate) enum Kept {
     /// For half of the lease.
     #[cfg(test)]
     HalfOfIt,
+    /// For exactly as long as the lease is by its own clock.
+    #[cfg(test)]
+    NoLonger,
 }
 
 /// What a witness does after a restart.
@@ -103,12 +106,20 @@ impl Rules {
             Kept::PastTheLease => lease + lease / DRIFT + SPARE,
             #[cfg(test)]
             Kept::HalfOfIt => lease / 2,
+            #[cfg(test)]
+            Kept::NoLonger => lease,
         }
     }
 
     /// How long a claimant relies on a lease of that length, by its own clock.
     pub fn relied_on(self, lease: Duration) -> Duration {
-        lease - lease / DRIFT
+        match self.kept {
+            Kept::PastTheLease => lease - lease / DRIFT,
+            #[cfg(test)]
+            Kept::HalfOfIt => lease - lease / DRIFT,
+            #[cfg(test)]
+            Kept::NoLonger => lease,
+        }
     }
 
     /// How long a witness is silent that may have granted leases of that length before it was started.
@@ -128,16 +139,18 @@ pub(crate) enum Mutant {
     NoSilenceAfterRestart,
     DeadlineFromTheReply,
     WitnessLeaseTooShort,
+    NoMargin,
     NoMajority,
     GossipOnly,
 }
 
 #[cfg(test)]
 impl Mutant {
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::NoSilenceAfterRestart,
         Self::DeadlineFromTheReply,
         Self::WitnessLeaseTooShort,
+        Self::NoMargin,
         Self::NoMajority,
         Self::GossipOnly,
     ];
@@ -148,6 +161,7 @@ impl Mutant {
             Self::NoSilenceAfterRestart => Rules { silence: Silence::None, ..rules },
             Self::DeadlineFromTheReply => Rules { counted_from: CountedFrom::Reply, ..rules },
             Self::WitnessLeaseTooShort => Rules { kept: Kept::HalfOfIt, ..rules },
+            Self::NoMargin => Rules { kept: Kept::NoLonger, ..rules },
             Self::NoMajority => Rules { needed: Needed::One, ..rules },
             Self::GossipOnly => Rules { needed: Needed::Nobody, ..rules },
         }

@@ -11,6 +11,9 @@
 //! is, grants nothing before all others have answered with its list for one lease, in one incarnation each: whatever was
 //! granted by the old list needed one of them, and is over.
 
+#[cfg(test)]
+mod tests;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -153,27 +156,32 @@ impl Standing {
             return;
         }
         self.due = now.after(if self.speaks { CALLS_AT_EASE } else { CALLS });
+        self.call_all(now, out);
+    }
+
+    pub(crate) fn call_all(&self, now: Time, out: &mut Vec<Outgoing>) {
         for other in &self.others {
             let call = Call { list: self.list.clone(), epoch: self.epoch, sent: now };
             out.push(Outgoing { to: other.address, message: Message::Call(call) });
         }
     }
 
-    /// Answers the call of another witness.
-    pub fn called(&mut self, from: SocketAddr, call: &Call) -> Option<Echo> {
-        let other = self.others.iter_mut().find(|other| other.address == from)?;
-        match other.met {
-            None => other.met = Some(call.epoch),
-            Some(met) => other.met_another |= met != call.epoch,
-        }
-        Some(Echo {
+    /// Answers the call of another witness, which need not be one of this list.
+    pub fn called(&mut self, from: SocketAddr, call: &Call) -> Echo {
+        let other = self.others.iter_mut().find(|other| other.address == from);
+        let knows_another = other.is_some_and(|other| {
+            self.needs_all |= call.list != self.list && !self.speaks;
+            other.meet(call.epoch);
+            other.met_another
+        });
+        Echo {
             list: self.list.clone(),
             epoch: self.epoch,
             caller: call.epoch,
             sent: call.sent,
             first: self.first,
-            knows_another: other.met_another,
-        })
+            knows_another,
+        }
     }
 
     /// Learns from the answer to a call.
@@ -183,10 +191,7 @@ impl Standing {
         }
         let lease = self.rules.silence(self.lease);
         let Some(other) = self.others.iter_mut().find(|other| other.address == from) else { return };
-        match other.met {
-            None => other.met = Some(echo.epoch),
-            Some(met) => other.met_another |= met != echo.epoch,
-        }
+        other.meet(echo.epoch);
         if echo.list != self.list {
             // Both lists are in use.
             self.needs_all |= !self.speaks;
@@ -219,5 +224,13 @@ impl Standing {
     fn is_heard_of(&self) -> bool {
         let heard = self.others.iter().filter(|other| other.answers.is_some()).count();
         heard + 1 >= self.list.witnesses().len() / 2 + 1
+    }
+}
+
+impl Other {
+    /// It is, or was, of that incarnation.
+    fn meet(&mut self, epoch: Epoch) {
+        let met = *self.met.get_or_insert(epoch);
+        self.met_another |= met != epoch;
     }
 }

@@ -6,6 +6,9 @@
 //! **Invariant:** of a claimant it knows one lease at most, and what it wanted last: an earlier request that comes later
 //! changes nothing.
 
+#[cfg(test)]
+mod tests;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -123,6 +126,12 @@ impl Witness {
             next: leases.next().map(|entry| entry.slot),
             waiting: self.line.without_a_slot().try_into().unwrap_or(u32::MAX),
         }
+    }
+
+    /// Whether a request of that number would change nothing.
+    #[cfg(test)]
+    pub(crate) fn heard_later(&self, nonce: Id, number: u64) -> bool {
+        self.line.known(nonce).is_some_and(|known| known.number > number)
     }
 
     /// Nothing: a later request of the claimant was there before.

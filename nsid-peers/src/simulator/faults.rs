@@ -193,7 +193,8 @@ impl Trial {
             }
             Fault::Replace => {
                 // What a majority loses within a lease is more than is promised.
-                if now < self.replaced + 2 * self.lease && self.replaced > 0 {
+                let is_majority = self.plan.witnesses == 1 && host == 0;
+                if is_majority || (now < self.replaced + 2 * self.lease && self.replaced > 0) {
                     return;
                 }
                 self.replaced = now;
@@ -201,9 +202,7 @@ impl Trial {
                 self.world.reboot(host);
                 self.world.hosts[host].clock = super::clock::Clock::new(-(1000 * SECOND).cast_signed(), 0);
                 let pause = self.up_to(self.lease);
-                // The one witness is a majority by itself.
-                let lease = if self.plan.witnesses == 1 { 2 * self.lease } else { 0 };
-                self.starts.push((now + lease + pause, host));
+                self.starts.push((now + pause, host));
             }
             Fault::Freeze => {
                 let pause = self.up_to(3 * self.lease);

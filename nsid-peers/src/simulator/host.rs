@@ -122,9 +122,8 @@ impl Host {
                 witness.receive(now, from, request, speech, out);
             }
             (Message::Call(call), Some((standing, _))) => {
-                if let Some(echo) = standing.called(from, call) {
-                    out.push(Outgoing { to: from, message: Message::Echo(echo) });
-                }
+                let echo = standing.called(from, call);
+                out.push(Outgoing { to: from, message: Message::Echo(echo) });
             }
             (Message::Echo(echo), Some((standing, _))) => standing.echoed(now, from, echo),
             (Message::Reply(reply), _) => {

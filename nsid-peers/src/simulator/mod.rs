@@ -7,5 +7,6 @@ mod faults;
 mod host;
 mod names;
 mod network;
+mod promises;
 mod scale;
 mod world;

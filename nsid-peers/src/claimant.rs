@@ -48,6 +48,9 @@ pub struct Claim {
     pub expected: u32,
     /// How long it expects them.
     pub patience: Duration,
+    /// Until when a name may be said that an earlier process of the claimant had: until then, what that one has may not be
+    /// given up.
+    pub said_until: Time,
     /// Its requests' numbers are greater. To be greater than those of all earlier processes of the claimant: nanoseconds
     /// since its host was started.
     pub number: u64,
@@ -63,6 +66,7 @@ pub struct Claimant {
     lease: Duration,
     expected: u32,
     patience: Duration,
+    said_until: Time,
     /// The greatest token that it had or tried to have.
     token: u64,
     links: Vec<Link>,
@@ -73,7 +77,7 @@ pub struct Claimant {
 enum Phase {
     Idle,
     Seeking(Search),
-    Taking { slot: u32, token: u64, since: Time, search: Search },
+    Taking { attempt: Attempt, token: u64, since: Time, search: Search },
     Holding { slot: u32, token: u64, round: Time },
     Ended(End),
     Releasing,
@@ -86,24 +90,46 @@ struct Search {
     since: Time,
     /// The witness whose offer is taken, if it answers; else the next.
     guide: usize,
-    /// How many slots were tried, and not had.
+    /// How often a slot was tried, and not had.
     failures: u8,
+    /// What was tried is given up.
+    yields: bool,
     /// No other is tried before.
     rests_until: Time,
 }
 
+/// A slot to try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Attempt {
+    slot: u32,
+    /// A witness says that the claimant has it: by an earlier process, whose name may still be said.
+    own: bool,
+}
+
 impl Search {
     fn begin(now: Time, guide: usize) -> Self {
-        Self { since: now, guide, failures: 0, rests_until: now }
+        Self { since: now, guide, failures: 0, yields: false, rests_until: now }
     }
 }
 
 impl Claimant {
     /// One that wants nothing yet.
     pub fn new(rules: Rules, claim: Claim) -> Self {
-        let Claim { list, who, terms, lease, expected, patience, number } = claim;
+        let Claim { list, who, terms, lease, expected, patience, said_until, number } = claim;
         let links = vec![Link::new(number); list.witnesses().len()];
-        Self { rules, list, who, terms, lease, expected, patience, token: 0, links, phase: Phase::Idle }
+        Self {
+            rules,
+            list,
+            who,
+            terms,
+            lease,
+            expected,
+            patience,
+            said_until,
+            token: 0,
+            links,
+            phase: Phase::Idle,
+        }
     }
 
     /// Begins to look for a slot, whatever was before.
@@ -264,24 +290,19 @@ impl Claimant {
         match self.phase {
             Phase::Seeking(search) if now < search.rests_until => {}
             Phase::Seeking(search) => {
-                if let Some((slot, highest)) = self.next_slot(search) {
-                    self.take(now, slot, highest, search);
+                if let Some((attempt, highest)) = self.next_attempt(search) {
+                    self.take(now, attempt, highest, search);
                 }
             }
-            Phase::Taking { slot, token, since, search } => {
+            Phase::Taking { attempt, token, since, search } => {
                 let counted = self.links.iter().filter(|link| link.counted.is_some()).count();
                 if counted >= self.needed() {
-                    self.phase = Phase::Holding { slot, token, round: since };
+                    self.phase = Phase::Holding { slot: attempt.slot, token, round: since };
                     self.look(now);
                 } else if let Some(highest) = self.too_low() {
-                    self.take(now, slot, highest, search);
+                    self.take(now, attempt, highest, search);
                 } else if self.has_failed(now, since) {
-                    let guide = self.who_refuses().unwrap_or(search.guide + 1) % self.links.len();
-                    let rest = (RESTS.0 * 2_u32.saturating_pow(search.failures.into())).min(RESTS.1);
-                    let rests_until =
-                        now.after(rest + rest / 256 * self.spread(search.failures.into()).into());
-                    let failures = search.failures.saturating_add(1);
-                    self.seek(now, Search { guide, failures, rests_until, ..search });
+                    self.rest(now, attempt, search);
                 }
             }
             Phase::Holding { .. } => {
@@ -296,29 +317,41 @@ impl Claimant {
         }
     }
 
+    /// Goes on looking after an attempt that failed.
+    fn rest(&mut self, now: Time, attempt: Attempt, search: Search) {
+        let guide = self.who_refuses().unwrap_or(search.guide + 1) % self.links.len();
+        let rest = (RESTS.0 * 2_u32.saturating_pow(search.failures.into())).min(RESTS.1);
+        let rests_until = now.after(rest + rest / 256 * self.spread(search.failures.into()).into());
+        // Whose name may be said could not have been refused by a majority.
+        let is_refused = |says: &Verdict| matches!(says, Verdict::Refused { .. });
+        let may_yield = !attempt.own || now >= self.said_until || self.saying(is_refused) >= self.majority();
+        let (failures, yields) = (search.failures.saturating_add(1), search.yields || may_yield);
+        self.seek(now, Search { guide, failures, yields, rests_until, ..search });
+    }
+
     /// Tries to take the slot, under a token that is greater than the greatest that was heard of.
-    fn take(&mut self, now: Time, slot: u32, highest: u64, search: Search) {
+    fn take(&mut self, now: Time, attempt: Attempt, highest: u64, search: Search) {
         self.token = self.token.max(highest).saturating_add(1);
         for link in &mut self.links {
             link.counted = None;
         }
-        self.begin(now, Phase::Taking { slot, token: self.token, since: now, search });
+        self.begin(now, Phase::Taking { attempt, token: self.token, since: now, search });
         self.look(now);
     }
 
     /// The slot to try, and the greatest token that a majority knows of.
-    fn next_slot(&self, search: Search) -> Option<(u32, u64)> {
+    fn next_attempt(&self, search: Search) -> Option<(Attempt, u64)> {
         let places: Vec<(u64, Place)> = self.links.iter().filter_map(place).collect();
         if places.len() < self.needed() {
             return None;
         }
         let highest = places.iter().map(|(highest, _)| *highest).max()?;
         let own = |(_, place): &(u64, Place)| match place {
-            Place::Has { slot, token } if search.failures == 0 => Some((*token, *slot)),
+            Place::Has { slot, token } if !search.yields => Some((*token, *slot)),
             _ => None,
         };
         if let Some((_, slot)) = places.iter().filter_map(own).max() {
-            return Some((slot, highest));
+            return Some((Attempt { slot, own: true }, highest));
         }
         let (before, from) = self.links.split_at(search.guide);
         let guide = from.iter().chain(before).find(|link| match link.says() {
@@ -326,7 +359,9 @@ impl Claimant {
             Some(_) => false,
         })?;
         match place(guide)?.1 {
-            Place::Offered { slot } | Place::Has { slot, .. } => Some((slot, highest)),
+            Place::Offered { slot } | Place::Has { slot, .. } => {
+                Some((Attempt { slot, own: false }, highest))
+            }
             Place::Early { .. } | Place::Waits { .. } => None,
         }
     }
@@ -420,11 +455,11 @@ impl Claimant {
 
     fn request(&mut self, now: Time, index: usize) -> Request {
         let wish = match self.phase {
-            Phase::Taking { slot, token, .. } => Wish::Take { slot, token },
+            Phase::Taking { attempt, token, .. } => Wish::Take { slot: attempt.slot, token },
             Phase::Holding { slot, token, .. } => Wish::Keep { slot, token, unbroken: self.held().is_some() },
-            Phase::Seeking(Search { since, failures, .. }) => {
+            Phase::Seeking(Search { since, yields, .. }) => {
                 let expected = if now.since(since) < self.patience { self.expected } else { 0 };
-                Wish::Seek { expected, yields: failures > 0 }
+                Wish::Seek { expected, yields }
             }
             Phase::Releasing | Phase::Idle | Phase::Ended(_) => Wish::Release { token: self.token },
         };

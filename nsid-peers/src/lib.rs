@@ -21,8 +21,9 @@
 //!    Requests are numbered, and an earlier one changes nothing where a later one was before. A witness that no longer
 //!    knows C's number has not heard of it for as long as a request counts that was made with the witness's time in it; and
 //!    one that was made for an earlier incarnation never counts.
-//! 3. *Another process under C's nonce*, after a crash. Its tokens are greater, and the witness takes orders for what has
-//!    the greater token from that process alone.
+//! 3. *Another process under C's nonce*, after a crash, while C's name is still being said. It tries nothing but what C had,
+//!    as long as that may last, unless a majority says that it is another's: a majority of those that it asks has one in it
+//!    that C relies on. Its tokens are greater, and the witness takes orders for what has the greater token from that process alone.
 //! 4. *Another list of witnesses*: [`standing`].
 //!
 //! # Tokens

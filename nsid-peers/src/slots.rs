@@ -10,6 +10,8 @@ use crate::{Rules, Time};
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Slots {
     limit: u32,
+    /// The greatest token that any can have had before.
+    floor: u64,
     /// Those that anybody ever had.
     records: BTreeMap<u32, Record>,
     /// Those that are held or offered.
@@ -66,8 +68,15 @@ pub(crate) enum End {
 }
 
 impl Slots {
-    pub(crate) fn new(limit: u32) -> Self {
-        Self { limit, records: BTreeMap::new(), busy: BTreeSet::new(), full_below: 0, last: BTreeMap::new() }
+    pub(crate) fn new(limit: u32, floor: u64) -> Self {
+        Self {
+            limit,
+            floor,
+            records: BTreeMap::new(),
+            busy: BTreeSet::new(),
+            full_below: 0,
+            last: BTreeMap::new(),
+        }
     }
 
     pub(crate) fn limit(&self) -> u32 {
@@ -78,9 +87,9 @@ impl Slots {
         self.records.get(&slot)?.lease.as_ref()
     }
 
-    /// Whether the slot had a token as great as that.
-    pub(crate) fn had(&self, slot: u32, token: u64) -> bool {
-        self.records.get(&slot).is_some_and(|record| record.highest >= token)
+    /// Whether the slot may have had a token as great as that.
+    pub(crate) fn may_have_had(&self, slot: u32, token: u64) -> bool {
+        token <= self.floor || self.records.get(&slot).is_some_and(|record| token <= record.highest)
     }
 
     /// Whether that claimant gave it back under that token, or a greater one.

@@ -59,7 +59,7 @@ impl Witness {
     /// One that knows nothing yet.
     pub fn new(rules: Rules, beginning: Beginning) -> Self {
         let Beginning { list, epoch, lease, terms, limit, highest } = beginning;
-        let (slots, line) = (Slots::new(limit), Line::default());
+        let (slots, line) = (Slots::new(limit, highest), Line::default());
         Self { rules, list, epoch, lease, terms, highest, slots, line, sweep: Time::default() }
     }
 
@@ -192,7 +192,7 @@ impl Witness {
             // By a later process of this claimant.
             Some(lease) if lease.token > token => return Verdict::Gone,
             Some(lease) if lease.token == token => {}
-            Some(_) | None if self.slots.had(slot, token) => {
+            Some(_) | None if self.slots.may_have_had(slot, token) => {
                 return Verdict::TooLow { highest: self.highest };
             }
             Some(_) | None => self.leave(nonce),

@@ -27,6 +27,8 @@ enum Fault {
     Replace,
     /// The process stands still, for up to three leases.
     Freeze,
+    /// It does, between a request and its answers.
+    FreezeWhenAsking,
     /// All witnesses are killed, and started again at once.
     KillWitnesses,
     /// From some hosts nothing comes to some others.
@@ -41,7 +43,7 @@ enum Fault {
     Weather,
 }
 
-const FAULTS: [Fault; 16] = [
+const FAULTS: [Fault; 17] = [
     Fault::Kill,
     Fault::Kill,
     Fault::Stop,
@@ -50,7 +52,8 @@ const FAULTS: [Fault; 16] = [
     Fault::Reboot,
     Fault::Replace,
     Fault::Freeze,
-    Fault::Freeze,
+    Fault::FreezeWhenAsking,
+    Fault::FreezeWhenAsking,
     Fault::KillWitnesses,
     Fault::CutOneWay,
     Fault::CutBothWays,
@@ -127,6 +130,7 @@ impl Trial {
 
     /// Everything is well from now on: everybody has a name soon, as far as there are names.
     fn heal(&mut self) -> Result<Healed, String> {
+        self.world.hosts.iter_mut().for_each(|host| host.freezes_when_asking = 0);
         let thaws = self.world.hosts.iter().map(|host| host.frozen_until).max().unwrap_or(0);
         let begin = self.world.now.max(thaws) + SECOND;
         for (at, _) in &mut self.starts {
@@ -207,6 +211,9 @@ impl Trial {
             Fault::Freeze => {
                 let pause = self.up_to(3 * self.lease);
                 self.world.freeze(host, pause);
+            }
+            Fault::FreezeWhenAsking => {
+                self.world.hosts[host].freezes_when_asking = self.up_to(3 * self.lease);
             }
             Fault::KillWitnesses => {
                 for witness in 0..self.plan.witnesses {

@@ -40,6 +40,8 @@ pub(super) struct Host {
     pub(super) agent: Option<Agent>,
     /// The process does nothing until then.
     pub(super) frozen_until: u64,
+    /// It will do nothing for so long once it has asked for something.
+    pub(super) freezes_when_asking: u64,
 }
 
 /// A process.
@@ -53,7 +55,17 @@ pub(super) struct Agent {
 
 impl Host {
     pub(super) fn new(index: usize, address: SocketAddr, clock: Clock, node: Id, nonce: Id) -> Self {
-        Self { index, address, clock, node, nonce, record: None, agent: None, frozen_until: 0 }
+        Self {
+            index,
+            address,
+            clock,
+            node,
+            nonce,
+            record: None,
+            agent: None,
+            frozen_until: 0,
+            freezes_when_asking: 0,
+        }
     }
 
     /// Starts the agent.
@@ -73,6 +85,7 @@ impl Host {
             lease,
             expected,
             patience: PATIENCE,
+            said_until: now.after(lease),
             number: now.as_nanos(),
         };
         let mut claimant = Claimant::new(rules, claim);

@@ -112,7 +112,7 @@ impl World {
     /// The process stands still for so long; its name is said on.
     pub(super) fn freeze(&mut self, host: usize, time: u64) {
         self.hosts[host].frozen_until = self.now + time;
-        self.wake_at(host, self.now + time);
+        self.wake_at(host, self.now + time + 1);
     }
 
     /// Has everything happen until that point.
@@ -174,12 +174,16 @@ impl World {
 
     fn act(&mut self, host: usize) {
         if self.hosts[host].frozen_until > self.now {
-            self.wake_at(host, self.hosts[host].frozen_until);
+            // After what has come meanwhile.
+            self.wake_at(host, self.hosts[host].frozen_until + 1);
             return;
         }
         let mut out = Vec::new();
         self.hosts[host].act(self.now, &self.settings, &mut self.names, &mut out);
         self.send(host, out);
+        if self.hosts[host].frozen_until > self.now {
+            return;
+        }
         if let Some(wake) = self.hosts[host].wake(self.now) {
             self.wake_at(host, wake.max(self.now + 1));
         }
@@ -191,6 +195,11 @@ impl World {
     }
 
     fn send(&mut self, from: usize, out: Vec<Outgoing>) {
+        let freeze = self.hosts[from].freezes_when_asking;
+        if freeze > 0 && out.iter().any(|outgoing| matches!(outgoing.message, Message::Request(_))) {
+            self.hosts[from].freezes_when_asking = 0;
+            self.freeze(from, freeze);
+        }
         for Outgoing { to, message } in out {
             if self.weighs {
                 let bytes = message.encode().expect("bounded").len();

@@ -174,6 +174,11 @@ fn an_earlier_request_that_comes_later_changes_nothing() {
 #[test]
 fn a_slot_never_has_a_token_that_is_not_greater_than_all_that_it_had() {
     let mut setting = Setting::new();
+    assert_eq!(
+        setting.take(1, 0, 100),
+        Verdict::TooLow { highest: 100 },
+        "an earlier incarnation may have granted it"
+    );
     assert_eq!(setting.take(1, 0, 150), GRANTED);
     setting.ask(1, Wish::Release { token: 150 });
     assert_eq!(setting.take(2, 0, 150), Verdict::TooLow { highest: 150 });

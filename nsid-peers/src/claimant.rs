@@ -519,10 +519,6 @@ impl Claimant {
     pub(crate) fn awaits(&self, witness: usize, number: u64) -> bool {
         self.links[witness].awaits(number)
     }
-
-    pub(crate) fn token(&self) -> u64 {
-        self.token
-    }
 }
 
 fn place(link: &Link) -> Option<(u64, Place)> {

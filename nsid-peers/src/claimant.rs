@@ -157,9 +157,11 @@ impl Claimant {
         self.begin(now, Phase::Holding { slot, token, round: now });
     }
 
-    /// Gives back whatever it has, or may have.
+    /// Gives back whatever it has, or may have. Who never wanted anything stays idle.
     pub fn release(&mut self, now: Time) {
-        self.begin(now, Phase::Releasing);
+        if self.phase != Phase::Idle {
+            self.begin(now, Phase::Releasing);
+        }
     }
 
     /// Sends what is due.
@@ -226,8 +228,7 @@ impl Claimant {
             Phase::Taking { .. } => self.ask_for_it_again(now, witness),
             // The answer to this round is still to come.
             Phase::Holding { round, .. } if sent < round => self.links[witness].ask_again(now),
-            Phase::Holding { .. } => {}
-            Phase::Idle | Phase::Ended(_) | Phase::Releasing => {}
+            Phase::Holding { .. } | Phase::Idle | Phase::Ended(_) | Phase::Releasing => {}
         }
         self.look(now);
     }
@@ -524,10 +525,6 @@ impl Claimant {
     /// Whether an answer to that request would matter.
     pub(crate) fn awaits(&self, witness: usize, number: u64) -> bool {
         self.links[witness].awaits(number)
-    }
-
-    pub(crate) fn token(&self) -> u64 {
-        self.token
     }
 }
 

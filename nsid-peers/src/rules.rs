@@ -114,9 +114,9 @@ impl Rules {
     /// How long a claimant relies on a lease of that length, by its own clock.
     pub fn relied_on(self, lease: Duration) -> Duration {
         match self.kept {
-            Kept::PastTheLease => lease - lease / DRIFT,
+            Kept::PastTheLease => lease.saturating_sub(lease / DRIFT),
             #[cfg(test)]
-            Kept::HalfOfIt => lease - lease / DRIFT,
+            Kept::HalfOfIt => lease.saturating_sub(lease / DRIFT),
             #[cfg(test)]
             Kept::NoLonger => lease,
         }

@@ -223,7 +223,8 @@ impl Standing {
 
     fn is_heard_of(&self) -> bool {
         let heard = self.others.iter().filter(|other| other.answers.is_some()).count();
-        heard + 1 >= self.list.witnesses().len() / 2 + 1
+        let with_itself = heard + 1;
+        with_itself > self.list.witnesses().len() / 2
     }
 }
 

@@ -162,8 +162,8 @@ impl Trial {
                 let nameless = self.world.nameless();
                 let states: Vec<_> =
                     nameless.iter().map(|host| (host, self.world.hosts[*host].state())).take(5).collect();
-                let named = self.world.slots().len();
-                return Err(self.told(&format!("{named} of {names} are named: {states:?}")));
+                let said = self.world.slots().len();
+                return Err(self.told(&format!("{said} of {names} names are said: {states:?}")));
             }
         }
         Ok(Healed { needed, allowed })

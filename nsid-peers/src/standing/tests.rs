@@ -46,8 +46,8 @@ impl Witnesses {
                 let called = self.0.iter_mut().find(|(host, _)| address(*host) == to);
                 let Some((_, called)) = called else { continue };
                 let echo = called.called(address(caller), &call);
-                let caller = self.0.iter_mut().find(|(host, _)| *host == caller).unwrap();
-                caller.1.echoed(now, to, &echo);
+                let (_, standing) = self.0.iter_mut().find(|(host, _)| *host == caller).unwrap();
+                standing.echoed(now, to, &echo);
             }
         }
     }
@@ -98,7 +98,9 @@ fn two_of_three_speak_after_a_lease_and_one_of_three_never() {
     witnesses.talk(100, 105);
     assert_eq!((witnesses.speaking(110), witnesses.speaking(111)), (vec![], vec![1, 2]));
     let mut alone = started(&[1, 2, 3], 100);
-    (alone.stop(2), alone.stop(3));
+    for other in [2, 3] {
+        alone.stop(other);
+    }
     alone.talk(100, 200);
     assert!(alone.speaking(200).is_empty());
     assert_eq!(alone.0[0].1.missing(), [address(2), address(3)]);
@@ -119,7 +121,7 @@ fn one_that_is_back_is_silent_for_a_lease_whether_or_not_it_has_a_record() {
 
 #[test]
 fn one_is_silent_for_as_long_as_the_lease_that_its_last_incarnation_granted() {
-    let record = Record { list: list(&[1]), lease: Duration::from_secs(60) };
+    let record = Record { list: list(&[1]), lease: Duration::from_mins(1) };
     let mut witnesses = Witnesses(Vec::new());
     witnesses.start(1, &[1], at(100), Some(&record));
     assert_eq!((witnesses.speaking(161), witnesses.speaking(162)), (vec![], vec![1]));

@@ -110,9 +110,10 @@ fn is_refused(verdict: &Verdict, by: u8) -> bool {
 fn a_slot_is_one_claimants_for_as_long_as_its_lease_is_kept() {
     let mut setting = Setting::new();
     assert_eq!(setting.take(1, 0, 101), GRANTED);
-    setting.pass(Rules::default().kept(LEASE) - Duration::from_nanos(1));
+    let instant = Duration::from_nanos(1);
+    setting.pass(Rules::default().kept(LEASE).saturating_sub(instant));
     assert!(is_refused(&setting.take(2, 0, 102), 1));
-    setting.pass(Duration::from_nanos(1));
+    setting.pass(instant);
     assert_eq!(setting.take(2, 0, 102), GRANTED);
     assert!(is_refused(&setting.keep(1, 0, 101, true), 2));
 }

@@ -111,7 +111,11 @@ fn a_wrong_value_of_a_flag_is_refused() {
         (
             &["run", "--iface", "eth0", "--store", "http://h:1"],
             NO_FILE,
-            &["--store", "\"http://h:1\"", "etcd:// or etcds://HOST:PORT,... and zk://HOST:PORT"],
+            &[
+                "--store",
+                "\"http://h:1\"",
+                "etcd:// or etcds://HOST:PORT,..., and zk:// or zks://HOST:PORT,...",
+            ],
         ),
         (&["run", "--iface", "eth0", "--store", "etcd://h:1"], NO_FILE, &["--store", "--pattern"]),
         (

@@ -68,7 +68,7 @@ impl Subject for zookeeper::ZooKeeper {
 
     fn claimant(&self, who: Incarnation, agreement: Agreement, ttl: Duration) -> ZooKeeper {
         let endpoints = vec![Subject::endpoint(self)];
-        let ensemble = Ensemble { endpoints, path: "/nsid".to_owned(), credentials: None };
+        let ensemble = Ensemble { endpoints, path: "/nsid".to_owned(), credentials: None, tls: None };
         ZooKeeper::new(ensemble, who, agreement, ttl)
     }
 

@@ -7,7 +7,6 @@
 //!
 //! **Invariant:** what is held is counted by no later time than when those requests were sent that a majority granted.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -247,12 +246,6 @@ impl Claimant {
             Phase::Releasing if self.saying(has_nothing) >= self.majority() => State::Released,
             Phase::Releasing => State::Releasing,
         }
-    }
-
-    /// The witnesses that have not answered what it asked last.
-    pub fn unheard(&self) -> Vec<SocketAddr> {
-        let unheard = self.links.iter().enumerate().filter(|(_, link)| link.says().is_none());
-        unheard.map(|(index, _)| self.list.witnesses()[index]).collect()
     }
 
     /// The lease that a majority has granted.

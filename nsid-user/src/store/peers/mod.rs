@@ -30,7 +30,7 @@ use self::wire::{Wire, boot_time, now};
 pub use self::witness::{Witness, WitnessError};
 use super::{Agreement, ClaimError, Grant, Incarnation, Lease, Progress, RenewError, Store, Unreachable};
 use crate::clock::{self, BootTime};
-use crate::pace::{until, within};
+use crate::pace::until;
 
 /// How often a lease is renewed in its length: each time in a datagram that may be lost.
 const RENEWALS: u32 = 5;
@@ -48,7 +48,6 @@ const MAX_HOST: usize = 64;
 pub struct Peers {
     quorum: Quorum,
     agreement: Agreement,
-    ttl: Duration,
     claimant: Claimant,
     wire: Option<Wire>,
     /// Witnesses that say that they cannot open what this node sends, or whose messages it cannot open.
@@ -59,7 +58,7 @@ impl Peers {
     /// A claimant of the pool of that agreement. All of a pool's claimants give the same list; their times may differ.
     pub fn new(quorum: Quorum, incarnation: Incarnation, agreement: Agreement, ttl: Duration) -> Self {
         let claimant = claimant(&quorum, &incarnation, &agreement, ttl);
-        Self { quorum, agreement, ttl, claimant, wire: None, sealed_otherwise: None }
+        Self { quorum, agreement, claimant, wire: None, sealed_otherwise: None }
     }
 
     /// Sends and receives until `what` the claimant is at yields something.
@@ -101,17 +100,12 @@ impl Peers {
 
     /// Until a majority has granted more time, counted from `since` or later; nothing if it says that there is none.
     async fn lease(&mut self, since: nsid_peers::Time) -> Result<Option<Lease>, Unreachable> {
-        // Sooner than who asks gives up, and does not know why.
-        let patience = boot_time(since.after(self.ttl / RENEWALS / 10 * 9));
         let ended = self.drive(|own| match own.claimant.state() {
             State::Held(hold) if hold.counted.from >= since => Some(Ok(hold)),
             State::Ended(end) => Some(Err(end)),
             _ => None,
         });
-        let Some(ended) = within(patience, ended).await else {
-            return Err(Unreachable::new(self.no_majority(&self.claimant.unheard())));
-        };
-        match ended? {
+        match ended.await? {
             Ok(hold) => Ok(Some(lease(&hold))),
             // After it has lapsed, the slot may be somebody else's.
             Err(End::Lost | End::Lapsed) => Ok(None),

@@ -14,7 +14,6 @@ use tokio::time::timeout;
 
 use self::server::Server;
 use super::*;
-use crate::store::authority::Authority;
 use crate::store::behaviour::{PATTERN, Pool, agreement, claim, claiming};
 use crate::store::{Kind, NodeId, Nonce, State, Tls};
 

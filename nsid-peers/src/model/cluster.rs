@@ -233,7 +233,7 @@ impl Cluster {
                 expected: 0,
                 patience: Duration::ZERO,
                 said_until: Time::default(),
-                number: 0,
+                process: 0,
             },
         )
     }

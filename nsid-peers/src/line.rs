@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::Time;
-use crate::message::{Id, Order, Place, Who};
+use crate::message::{Id, Number, Order, Place, Who};
 use crate::slots::Slots;
 
 /// How long a slot is held for who is offered it: until it has asked for it, more than once if need be.
@@ -40,7 +40,7 @@ pub(crate) struct Known {
     pub(crate) who: Who,
     pub(crate) address: SocketAddr,
     /// The number of its last request.
-    pub(crate) number: u64,
+    pub(crate) number: Number,
     heard: Time,
     at: At,
 }
@@ -58,20 +58,24 @@ pub(crate) enum At {
     Holds(u32),
 }
 
-/// There are too many.
-pub(crate) struct Full;
+/// When a request came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// Before all that are later.
+    InTime,
+    /// After a later one.
+    Late,
+    /// After one of a later process of the claimant.
+    OfEarlierProcess,
+    /// When there were more claimants than can be known.
+    TooMany,
+}
 
 impl Line {
-    /// A request came from that claimant. Nothing: a later one came before.
-    pub(crate) fn hear(
-        &mut self,
-        who: &Who,
-        address: SocketAddr,
-        number: u64,
-        now: Time,
-    ) -> Result<Option<&Known>, Full> {
+    /// A request came from that claimant.
+    pub(crate) fn hear(&mut self, who: &Who, address: SocketAddr, number: Number, now: Time) -> Heard {
         if self.known.len() >= MOST && !self.known.contains_key(&who.order.nonce) {
-            return Err(Full);
+            return Heard::TooMany;
         }
         let known = self.known.entry(who.order.nonce).or_insert_with(|| Known {
             who: who.clone(),
@@ -80,8 +84,11 @@ impl Line {
             heard: now,
             at: At::Nowhere,
         });
+        if number.process < known.number.process {
+            return Heard::OfEarlierProcess;
+        }
         if number < known.number {
-            return Ok(None);
+            return Heard::Late;
         }
         if known.who != *who {
             // Of a process that was started anew under its nonce: it is in line as itself.
@@ -93,7 +100,7 @@ impl Line {
             known.who = who.clone();
         }
         (known.address, known.number, known.heard) = (address, number, now);
-        Ok(Some(known))
+        Heard::InTime
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::Time;
-use crate::message::{Epoch, Reply, Verdict};
+use crate::message::{Epoch, Number, Reply, Verdict};
 
 /// Requests that may still be answered: more than are sent while a datagram can be under way.
 const OUTSTANDING: usize = 8;
@@ -21,9 +21,9 @@ pub(crate) struct Link {
     pub(crate) epoch: Epoch,
     pub(crate) stamp: Time,
     /// The number of the last request.
-    number: u64,
+    number: Number,
     /// Numbers of requests, and when they were sent.
-    asked: Vec<(u64, Time)>,
+    asked: Vec<(Number, Time)>,
     /// How often it was asked since it answered.
     tries: u32,
     /// When to ask next.
@@ -44,14 +44,16 @@ pub struct Counted {
 }
 
 impl Link {
-    /// To a witness that was not asked yet; requests are numbered from after `number` on.
-    pub(crate) fn new(number: u64) -> Self {
+    /// From that process to a witness that was not asked yet.
+    pub(crate) fn new(process: u64) -> Self {
+        let number = Number { process, count: 0 };
         let (epoch, stamp) = Default::default();
         Self { epoch, stamp, number, asked: Vec::new(), tries: 0, due: None, says: None, counted: None }
     }
 
-    pub(crate) fn number(&self) -> u64 {
-        self.number
+    /// How many requests were sent.
+    pub(crate) fn count(&self) -> u32 {
+        self.number.count
     }
 
     /// The claimant wants something else from now on: answers to earlier requests are no matter.
@@ -83,8 +85,8 @@ impl Link {
     }
 
     /// A request is sent now, of that number; without an answer it is sent again.
-    pub(crate) fn sent(&mut self, now: Time, spread: u8) -> u64 {
-        self.number += 1;
+    pub(crate) fn sent(&mut self, now: Time, spread: u8) -> Number {
+        self.number.count = self.number.count.saturating_add(1);
         if self.asked.len() == OUTSTANDING {
             self.asked.remove(0);
         }
@@ -108,7 +110,7 @@ impl Link {
     }
 
     #[cfg(test)]
-    pub(crate) fn awaits(&self, number: u64) -> bool {
+    pub(crate) fn awaits(&self, number: Number) -> bool {
         self.asked.iter().any(|(asked, _)| *asked == number)
     }
 

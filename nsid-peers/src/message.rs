@@ -100,7 +100,7 @@ pub struct Request {
     /// The witness's time, as it told it last.
     pub stamp: Time,
     /// Greater than those of all earlier requests of the claimant to this witness.
-    pub number: u64,
+    pub number: Number,
     /// Who asks.
     pub who: Who,
     /// What all claimants of the pool are given alike.
@@ -109,6 +109,15 @@ pub struct Request {
     pub lease: u32,
     /// What for.
     pub wish: Wish,
+}
+
+/// Which request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Number {
+    /// Of which process of the claimant: a later one has the greater number.
+    pub process: u64,
+    /// Which one of it.
+    pub count: u32,
 }
 
 /// What a claimant wants.
@@ -155,7 +164,7 @@ pub struct Reply {
     /// Its time.
     pub stamp: Time,
     /// That of the request.
-    pub number: u64,
+    pub number: Number,
     /// What became of it.
     pub verdict: Verdict,
 }
@@ -189,7 +198,7 @@ pub enum Verdict {
         /// The greatest that the witness knows of.
         highest: u64,
     },
-    /// The slot is not held under that token.
+    /// The slot is not held under that token, or a later process of the claimant has asked since.
     Gone,
     /// Nothing is held.
     Released,

@@ -80,6 +80,11 @@ pub enum Problem {
         /// Their terms.
         terms: Arc<str>,
     },
+    /// A later process claims under this one's nonce.
+    OtherProcess {
+        /// By which witness.
+        witness: SocketAddr,
+    },
     /// There are too many claimants.
     Full {
         /// For that witness.

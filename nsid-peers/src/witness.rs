@@ -13,9 +13,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::line::{At, Line};
+use crate::line::{At, Heard, Line};
 use crate::message::{
-    Ask, Entry, Epoch, Id, MAX_ENTRIES, Message, Outgoing, Page, Reply, Request, Verdict, Wish,
+    Ask, Entry, Epoch, Id, MAX_ENTRIES, Message, Number, Outgoing, Page, Reply, Request, Verdict, Wish,
 };
 use crate::slots::{End, Lease, Slots};
 use crate::standing::Speech;
@@ -135,7 +135,7 @@ impl Witness {
 
     /// Whether a request of that number would change nothing.
     #[cfg(test)]
-    pub(crate) fn heard_later(&self, nonce: Id, number: u64) -> bool {
+    pub(crate) fn heard_later(&self, nonce: Id, number: Number) -> bool {
         self.line.known(nonce).is_some_and(|known| known.number > number)
     }
 
@@ -151,8 +151,13 @@ impl Witness {
             return Some(Verdict::OtherTerms(Arc::clone(&self.terms)));
         }
         match self.line.hear(&request.who, from, request.number, now) {
-            Ok(known) => _ = known?,
-            Err(_full) => return Some(Verdict::Full),
+            Heard::InTime => {}
+            Heard::Late => return None,
+            Heard::OfEarlierProcess if matches!(request.wish, Wish::Release { .. }) => {
+                return Some(Verdict::Released);
+            }
+            Heard::OfEarlierProcess => return Some(Verdict::Gone),
+            Heard::TooMany => return Some(Verdict::Full),
         }
         self.sweep = self.sweep.min(now.after(FIRST_SWEEP));
         Some(match request.wish {
@@ -297,7 +302,7 @@ impl Witness {
         }
     }
 
-    fn reply(&self, now: Time, nonce: Id, to: SocketAddr, number: u64, verdict: Verdict) -> Outgoing {
+    fn reply(&self, now: Time, nonce: Id, to: SocketAddr, number: Number, verdict: Verdict) -> Outgoing {
         let reply = Reply { to: nonce, epoch: self.epoch, stamp: now, number, verdict };
         Outgoing { to, message: Message::Reply(reply) }
     }

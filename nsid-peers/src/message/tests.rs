@@ -14,6 +14,7 @@ fn who() -> Who {
 fn longest() -> Vec<Message> {
     let end = Time::from_nanos(u64::MAX);
     let (epoch, number) = (Epoch(u64::MAX), u64::MAX);
+    let last = Number { process: u64::MAX, count: u32::MAX };
     let terms: Arc<str> = "t".repeat(MAX_TERMS).into();
     let wish = Wish::Keep { slot: u32::MAX, token: u64::MAX, unbroken: true };
     let entry = Entry { slot: u32::MAX, token: u64::MAX, who: who(), lease: u32::MAX, age: u64::MAX };
@@ -21,13 +22,14 @@ fn longest() -> Vec<Message> {
         list: list(),
         epoch,
         stamp: end,
-        number,
+        number: last,
         who: who(),
         terms: Arc::clone(&terms),
         lease: u32::MAX,
         wish,
     };
-    let reply = |verdict| Message::Reply(Reply { to: Id([0xff; 16]), epoch, stamp: end, number, verdict });
+    let reply =
+        |verdict| Message::Reply(Reply { to: Id([0xff; 16]), epoch, stamp: end, number: last, verdict });
     vec![
         Message::Request(request),
         reply(Verdict::OtherTerms(Arc::clone(&terms))),

@@ -121,6 +121,7 @@ impl Model for Cluster {
             Begins::Meeting => course.have_both_try(),
             Begins::Held => course.have_the_first_hold_it(),
         }
+        course.seal();
         vec![course]
     }
 
@@ -183,6 +184,7 @@ impl Model for Cluster {
         }
         next.tidy();
         next.look();
+        next.seal();
         Some(next)
     }
 
@@ -233,7 +235,7 @@ impl Cluster {
                 expected: 0,
                 patience: Duration::ZERO,
                 said_until: Time::default(),
-                number: 0,
+                process: 0,
             },
         )
     }
@@ -433,6 +435,11 @@ impl Course {
         if self.flying.get(at) != Some(&flight) {
             self.flying.insert(at, flight);
         }
+    }
+
+    fn seal(&mut self) {
+        self.seats.iter_mut().for_each(Part::seal);
+        self.claimants.iter_mut().for_each(Part::seal);
     }
 
     /// Forgets messages that can do nothing any more.

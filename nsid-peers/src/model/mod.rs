@@ -30,9 +30,10 @@ const MEETING: Budget = Budget {
 const HELD: Budget = Budget { begins: Begins::Held, ..MEETING };
 
 /// What is followed to its end.
-const CLUSTERS: [Budget; 5] = [
-    // Two of three witnesses are started anew.
-    Budget { restarts: 2, flying: 6, ..MEETING },
+const CLUSTERS: [Budget; 6] = [
+    // One or two of three witnesses are started anew.
+    Budget { restarts: 1, ..MEETING },
+    Budget { restarts: 2, flying: 6, prompt: true, ..MEETING },
     // Until after what was granted first is over.
     Budget { steps: 2, flying: 6, prompt: true, ..MEETING },
     Budget { steps: 2, restarts: 1, renewals: 1, flying: 5, prompt: true, ..HELD },

@@ -6,24 +6,30 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Deref;
 use std::sync::Arc;
 
-/// A value that is copied when it changes.
+/// A value that is copied when it changes, and has to be sealed before it is compared or hashed.
 #[derive(Clone)]
 pub(super) struct Part<T> {
     value: Arc<T>,
     fingerprint: u64,
+    sealed: bool,
 }
 
 impl<T: Clone + Hash> Part<T> {
     pub(super) fn new(value: T) -> Self {
         let fingerprint = fingerprint(&value);
-        Self { value: Arc::new(value), fingerprint }
+        Self { value: Arc::new(value), fingerprint, sealed: true }
     }
 
     pub(super) fn change<R>(&mut self, change: impl FnOnce(&mut T) -> R) -> R {
-        let value = Arc::make_mut(&mut self.value);
-        let result = change(value);
-        self.fingerprint = fingerprint(value);
-        result
+        self.sealed = false;
+        change(Arc::make_mut(&mut self.value))
+    }
+
+    /// No change follows.
+    pub(super) fn seal(&mut self) {
+        if !self.sealed {
+            (self.fingerprint, self.sealed) = (fingerprint(&*self.value), true);
+        }
     }
 
     /// By which equal values come to stand in one order.

@@ -86,7 +86,7 @@ impl Host {
             expected,
             patience: PATIENCE,
             said_until: now.after(lease),
-            number: now.as_nanos(),
+            process: now.as_nanos(),
         };
         let mut claimant = Claimant::new(rules, claim);
         claimant.claim(now);

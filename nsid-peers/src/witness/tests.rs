@@ -20,7 +20,8 @@ fn nonce(claimant: u8) -> Id {
 struct Setting {
     witness: Witness,
     now: Time,
-    numbers: u64,
+    process: u64,
+    count: u32,
     /// What it sent unasked.
     told: Vec<(SocketAddr, Verdict)>,
 }
@@ -36,17 +37,23 @@ impl Setting {
             highest: 100,
         };
         let now = Time::from_nanos(1_000_000_000_000);
-        Self { witness: Witness::new(Rules::default(), beginning), now, numbers: 0, told: Vec::new() }
+        Self {
+            witness: Witness::new(Rules::default(), beginning),
+            now,
+            process: 1,
+            count: 0,
+            told: Vec::new(),
+        }
     }
 
     fn request(&mut self, claimant: u8, wish: Wish) -> Request {
-        self.numbers += 1;
+        self.count += 1;
         let order = Order { start: u64::from(claimant), node: nonce(claimant), nonce: nonce(claimant) };
         Request {
             list: list(),
             epoch: Epoch(1),
             stamp: self.now,
-            number: self.numbers,
+            number: Number { process: self.process, count: self.count },
             who: Who { order, host: "".into() },
             terms: TERMS.into(),
             lease: 10_000,
@@ -229,6 +236,21 @@ fn a_later_process_of_the_claimant_has_the_greater_token_and_the_earlier_one_not
     assert_eq!(setting.take(1, 2, 101), Verdict::Gone);
     setting.ask(1, Wish::Release { token: 101 });
     assert!(is_refused(&setting.take(2, 2, 103), 1));
+}
+
+#[test]
+fn who_was_followed_by_a_later_process_is_told_so_whatever_it_wants() {
+    let mut setting = Setting::new();
+    setting.take(1, 0, 101);
+    setting.process = 2;
+    assert_eq!(setting.keep(1, 0, 101, false), GRANTED);
+    setting.process = 1;
+    assert_eq!(setting.keep(1, 0, 101, true), Verdict::Gone);
+    assert_eq!(setting.take(1, 1, 102), Verdict::Gone);
+    assert_eq!(setting.ask(1, Wish::Seek { expected: 0, yields: true }), Verdict::Gone);
+    assert_eq!(setting.ask(1, Wish::Release { token: 102 }), Verdict::Released);
+    setting.process = 2;
+    assert_eq!(setting.keep(1, 0, 101, true), GRANTED);
 }
 
 #[test]

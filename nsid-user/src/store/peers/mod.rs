@@ -47,7 +47,9 @@ const MAX_HOST: usize = 64;
 /// A claimant of a pool that witnesses keep.
 pub struct Peers {
     quorum: Quorum,
+    incarnation: Incarnation,
     agreement: Agreement,
+    ttl: Duration,
     claimant: Claimant,
     wire: Option<Wire>,
     /// Witnesses that say that they cannot open what this node sends, or whose messages it cannot open.
@@ -58,7 +60,7 @@ impl Peers {
     /// A claimant of the pool of that agreement. All of a pool's claimants give the same list; their times may differ.
     pub fn new(quorum: Quorum, incarnation: Incarnation, agreement: Agreement, ttl: Duration) -> Self {
         let claimant = claimant(&quorum, &incarnation, &agreement, ttl);
-        Self { quorum, agreement, claimant, wire: None, sealed_otherwise: None }
+        Self { quorum, incarnation, agreement, ttl, claimant, wire: None, sealed_otherwise: None }
     }
 
     /// Sends and receives until `what` the claimant is at yields something.
@@ -112,6 +114,18 @@ impl Peers {
         }
     }
 
+    /// Goes on under another nonce: a later process has this one's.
+    fn be_another(&mut self) {
+        log::warn!(
+            "another process has this one's nonce; going on under another one (was this machine copied while it ran?)"
+        );
+        if let Err(error) = self.incarnation.draw_anew() {
+            log::warn!("{error}");
+        }
+        self.claimant = claimant(&self.quorum, &self.incarnation, &self.agreement, self.ttl);
+        self.claimant.claim(now());
+    }
+
     /// Tells why it has no slot yet.
     fn report(&self, waits: &Waits, since: BootTime, progress: &Progress) {
         match waits {
@@ -157,6 +171,9 @@ impl Peers {
             ),
             Waits::Problem(Problem::Full { witness }) => format!("{witness} takes no more claimants"),
             Waits::Problem(Problem::OtherTerms { witness, .. }) => format!("{witness} has another pool"),
+            Waits::Problem(Problem::OtherProcess { witness, .. }) => {
+                format!("{witness} knows another process under this one's nonce")
+            }
         }
     }
 
@@ -175,6 +192,16 @@ impl Peers {
             disagreement,
         })
     }
+}
+
+/// Why a claim has come to no slot.
+enum Why {
+    /// What it had is over.
+    Over,
+    /// A later process has its nonce.
+    Twin,
+    /// For good.
+    Ends(ClaimError),
 }
 
 /// One that wants nothing yet. Its place in the line is that of when this process was started.
@@ -199,7 +226,7 @@ fn claimant(quorum: &Quorum, incarnation: &Incarnation, agreement: &Agreement, t
         expected: quorum.expected,
         patience: EXPECTS,
         said_until: now.after(ttl),
-        number: now.as_nanos(),
+        process: now.as_nanos(),
     };
     Claimant::new(Rules::default(), claim)
 }
@@ -219,9 +246,10 @@ impl Store for Peers {
         loop {
             let claimed = self.drive(|own| match own.claimant.state() {
                 State::Held(hold) => Some(Ok(hold)),
-                State::Ended(_) => Some(Err(None)),
+                State::Ended(_) => Some(Err(Why::Over)),
+                State::Seeking(Waits::Problem(Problem::OtherProcess { .. })) => Some(Err(Why::Twin)),
                 State::Seeking(Waits::Problem(Problem::OtherTerms { witness, terms })) => {
-                    own.disagrees(witness, &terms).map(|error| Err(Some(error)))
+                    own.disagrees(witness, &terms).map(|error| Err(Why::Ends(error)))
                 }
                 State::Seeking(waits) => {
                     own.report(&waits, since, progress);
@@ -233,8 +261,9 @@ impl Store for Peers {
                 Ok(Ok(hold)) => {
                     return Ok(Grant { slot: hold.slot, token: hold.token, lease: lease(&hold) });
                 }
-                Ok(Err(None)) => self.claimant.claim(now()),
-                Ok(Err(Some(error))) => return Err(error),
+                Ok(Err(Why::Over)) => self.claimant.claim(now()),
+                Ok(Err(Why::Twin)) => self.be_another(),
+                Ok(Err(Why::Ends(error))) => return Err(error),
                 Err(reason) => {
                     progress.unreachable(&reason);
                     until(BootTime::now().saturating_add(PATIENCE)).await;

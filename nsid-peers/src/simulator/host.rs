@@ -27,6 +27,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long before a name that was silenced is off the wire for certain.
 const SILENCE: Duration = Duration::from_millis(24);
 
+/// How long who stops waits for its witnesses.
+const RELEASE_LIMIT: Duration = Duration::from_secs(2);
+
 pub(super) struct Host {
     pub(super) index: usize,
     pub(super) address: SocketAddr,
@@ -170,7 +173,10 @@ impl Host {
             _ => {}
         }
         match agent.release_at {
-            Some(then) if now >= then && claimant.state() == State::Released => {
+            Some(then)
+                if now >= then.after(RELEASE_LIMIT)
+                    || (now >= then && claimant.state() == State::Released) =>
+            {
                 self.agent = None;
                 return;
             }
@@ -190,7 +196,8 @@ impl Host {
         let agent = self.agent.as_ref()?;
         let witness = agent.witness.iter().flat_map(|(standing, witness)| [standing.wake(), witness.wake()]);
         let renew = matches!(agent.claimant.state(), State::Held(_)).then_some(agent.renew_at);
-        let own = [agent.claimant.wake(now), renew, agent.release_at];
+        let gives_up = agent.release_at.map(|then| then.after(RELEASE_LIMIT));
+        let own = [agent.claimant.wake(now), renew, agent.release_at, gives_up];
         let next = witness.chain(own.into_iter().flatten()).filter(|wake| *wake > now).min()?;
         Some(self.clock.at(next))
     }

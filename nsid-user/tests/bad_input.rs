@@ -108,15 +108,6 @@ fn a_wrong_value_of_a_flag_is_refused() {
         (&["set", "iface=eth1"], NO_FILE, &["iface cannot change"]),
         (&["run", "--iface", "eth0", "--ingress", "xdp"], NO_FILE, &["--ingress", "auto, native, generic"]),
         (&["run", "--iface", "eth0", "--instance", "A"], NO_FILE, &["--instance", "\"A\"", "a-z, 0-9"]),
-        (
-            &["run", "--iface", "eth0", "--store", "http://h:1"],
-            NO_FILE,
-            &[
-                "--store",
-                "\"http://h:1\"",
-                "etcd:// or etcds://HOST:PORT,..., and zk:// or zks://HOST:PORT,...",
-            ],
-        ),
         (&["run", "--iface", "eth0", "--store", "etcd://h:1"], NO_FILE, &["--store", "--pattern"]),
         (
             &["run", "--iface", "eth0", "--store", "etcd://h:0", "--pattern", "w{id}"],
@@ -173,6 +164,41 @@ fn a_wrong_value_of_a_flag_is_refused() {
         (&["probe", "192.0.2.1:0"], NO_FILE, &["port 0", "write 192.0.2.1 "]),
         (&["probe", "192.0.2.1", "--timeout", "2"], NO_FILE, &["--timeout", "unit", "2s"]),
         (&["probe", "192.0.2.1", "--timeout", "0s"], NO_FILE, &["--timeout", "choose 10ms to 1m"]),
+    ]);
+}
+
+#[test]
+fn an_unknown_store_is_refused_with_those_that_there_are() {
+    every_row_is_refused(&[(
+        &["run", "--iface", "eth0", "--store", "http://h:1"],
+        NO_FILE,
+        &[
+            "--store",
+            "\"http://h:1\"",
+            "etcds://HOST:PORT,..., zk:// or zks://HOST:PORT,... and peers://ADDRESS:PORT",
+        ],
+    )]);
+}
+
+#[test]
+fn a_wrong_address_of_a_witness_is_refused() {
+    every_row_is_refused(&[
+        (&["run", "--iface", "eth0", "--store", "peers://10.0.0.1"], NO_FILE, &["--store", "--pattern"]),
+        (
+            &["run", "--iface", "eth0", "--store", "peers://ns1"],
+            NO_FILE,
+            &["--store", "\"ns1\"", "by numbers"],
+        ),
+        (
+            &["run", "--iface", "eth0", "--store", "peers://10.0.0.1,10.0.0.2"],
+            NO_FILE,
+            &["--store", "2 witnesses; give 1, 3 or 5"],
+        ),
+        (
+            &["run", "--iface", "eth0", "--store", "peers://192.0.2.1", "--pattern", "w{id}"],
+            NO_FILE,
+            &["--store", "192.0.2.1:7400 is no private address", "--cluster-key-file"],
+        ),
     ]);
 }
 

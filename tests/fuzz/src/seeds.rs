@@ -6,7 +6,7 @@ use std::{
 };
 
 use nsid_packets::table;
-use nsid_peers::{Ask, Call, Epoch, Id, List, Message, Order, Request, Time, Who, Wish};
+use nsid_peers::{Ask, Call, Epoch, Id, List, Message, Number, Order, Request, Time, Who, Wish};
 use nsid_user::probe::Question;
 
 use crate::frame::Input;
@@ -48,13 +48,13 @@ pub fn write(below: &Path) -> io::Result<()> {
 /// What a claimant sends from its first request to its last, and what others do; each behind its length.
 fn peers() -> Vec<(&'static str, Vec<u8>)> {
     let list = List::new(vec!["10.0.0.1:7400".parse().expect("an address")]).expect("one witness");
-    let request = |(number, wish): (u64, Wish)| {
+    let request = |(count, wish): (u32, Wish)| {
         let order = Order { start: 1, node: Id([1; 16]), nonce: Id([2; 16]) };
         Message::Request(Request {
             list: list.clone(),
             epoch: Epoch(7),
             stamp: Time::default(),
-            number,
+            number: Number { process: 1, count },
             who: Who { order, host: "ns1".into() },
             terms: "worker{id}.n5.test".into(),
             lease: 5000,

@@ -117,6 +117,11 @@ fn place_kept(place: &Place) {
             let Ok(Store::Etcd(etcd)) = address.parse() else { panic!("{address}") };
             assert_eq!(etcd.endpoints, cluster.endpoints);
         }
+        Place::Peers(quorum) => {
+            let address = format!("peers://{}", quorum.list);
+            let Ok(Store::Peers(peers)) = address.parse() else { panic!("{address}") };
+            assert_eq!(peers.list, quorum.list);
+        }
         Place::ZooKeeper(ensemble) => {
             let address = format!("zk://{}{}", ensemble.endpoints.join(","), ensemble.path);
             let Ok(Store::ZooKeeper(zookeeper)) = address.parse() else { panic!("{address}") };

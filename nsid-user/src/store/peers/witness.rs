@@ -43,8 +43,8 @@ pub struct Witness {
     pools: BTreeMap<String, Kept>,
     rates: Rates,
     has_left_record: bool,
-    /// What was said last of whether it speaks.
-    told: Option<Vec<SocketAddr>>,
+    /// Whether it was said last to speak, and whom it waits for.
+    told: Option<(bool, Vec<SocketAddr>)>,
     warned: Option<BootTime>,
 }
 
@@ -189,9 +189,11 @@ impl Witness {
     /// Says for people, once, whether it speaks, and what for it does not.
     fn tell(&mut self, speech: Speech) {
         let missing = self.standing.missing();
-        if self.told.as_ref() == Some(&missing) && !(speech == Speech::Speaks && !self.has_left_record) {
+        let told = (speech == Speech::Speaks, missing.clone());
+        if self.told.as_ref() == Some(&told) {
             return;
         }
+        self.told = Some(told);
         match speech {
             Speech::Speaks => log::info!("witness {}: grants names", self.address),
             Speech::Silent { left } if missing.is_empty() => {
@@ -202,7 +204,6 @@ impl Witness {
                 log::info!("witness {}: grants nothing until {} answer", self.address, missing.join(" and "));
             }
         }
-        self.told = Some(missing);
     }
 
     async fn take(

@@ -30,7 +30,7 @@ struct Thread {
     stop: Option<oneshot::Sender<()>>,
     /// Locked, it does nothing.
     frozen: Arc<Mutex<()>>,
-    thread: Option<JoinHandle<()>>,
+    handle: Option<JoinHandle<()>>,
 }
 
 impl Site {
@@ -87,15 +87,15 @@ impl Site {
                 }
             });
         });
-        Thread { stop: Some(stop), frozen, thread: Some(thread) }
+        Thread { stop: Some(stop), frozen, handle: Some(thread) }
     }
 }
 
 impl Drop for Thread {
     fn drop(&mut self) {
         drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            let ended = thread.join();
+        if let Some(handle) = self.handle.take() {
+            let ended = handle.join();
             assert!(ended.is_ok() || thread::panicking(), "a witness panicked");
         }
     }

@@ -8,9 +8,16 @@ use nsid_tests::{
 
 const NODES: u8 = 50;
 
+/// One crowd after the other: in one test, since tests run beside each other.
 #[test]
 fn fifty_agents_started_at_once_get_the_first_fifty_names() {
-    let cluster = Cluster::new(Store::Etcd, NODES);
+    for store in [Store::Etcd, Store::Peers] {
+        all_get_a_name(store);
+    }
+}
+
+fn all_get_a_name(store: Store) {
+    let cluster = Cluster::new(store, NODES);
     let nodes = 0..usize::from(NODES);
     let mut agents: Vec<Agent> = nodes.map(|node| cluster.spawn(node, &["--limit", "64"])).collect();
     let mut names: Vec<String> = agents.iter_mut().map(Agent::ready).collect();

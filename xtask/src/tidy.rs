@@ -12,9 +12,10 @@ use crate::setup::say;
 /// A longer file holds more than one idea.
 const MAX_LINES: usize = 500;
 
-/// What nsid-common must not depend on, however indirectly: it is the same code in the kernel and in
-/// tests.
-const STRANGERS_TO_COMMON: [&str; 2] = ["aya-ebpf", "tokio"];
+/// What a crate must not depend on, however indirectly: nsid-common is the same code in the kernel and in tests, and
+/// nsid-peers is told the time, and given messages and random numbers.
+const STRANGERS: [(&str, &[&str]); 2] =
+    [("nsid-common", &["aya-ebpf", "tokio"]), ("nsid-peers", &["getrandom", "rand", "rustix", "tokio"])];
 
 /// Words that a path may hold only in some places. The rest of this file is tested with them, so they are not
 /// written out here.
@@ -51,7 +52,10 @@ struct Rule {
 /// Whether the sources keep the rules; says which do not.
 pub(crate) fn tidy() -> Result<bool> {
     let root = workspace()?;
-    let mut broken = strangers_of_common()?;
+    let mut broken = Vec::new();
+    for (package, strangers) in STRANGERS {
+        broken.extend(strangers_of(package, strangers)?);
+    }
     for file in files(&root)? {
         let text = fs::read_to_string(&file).with_context(|| format!("{} cannot be read", file.display()))?;
         let path = file.strip_prefix(&root)?.display().to_string();
@@ -103,16 +107,16 @@ fn holds_word(code: &str, word: &str) -> bool {
     })
 }
 
-fn strangers_of_common() -> Result<Vec<String>> {
+fn strangers_of(package: &str, strangers: &[&str]) -> Result<Vec<String>> {
     let tree = cargo()?
-        .args(["tree", "--package=nsid-common", "--edges=normal,build", "--prefix=none", "--format={p}"])
+        .args(["tree", "--package", package, "--edges=normal,build", "--prefix=none", "--format={p}"])
         .output()
         .context("cargo does not start")?;
     ensure!(tree.status.success(), "`cargo tree` failed: {}", String::from_utf8_lossy(&tree.stderr));
     let tree = String::from_utf8(tree.stdout).context("cargo's tree is no UTF-8")?;
     let packages: Vec<_> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
-    let strangers = STRANGERS_TO_COMMON.into_iter().filter(|stranger| packages.contains(stranger));
-    Ok(strangers.map(|stranger| format!("nsid-common/Cargo.toml: depends on {stranger}")).collect())
+    let found = strangers.iter().filter(|stranger| packages.contains(stranger));
+    Ok(found.map(|stranger| format!("{package}/Cargo.toml: depends on {stranger}")).collect())
 }
 
 /// The manifests and Rust files below `directory`, but not of what cargo, git or an editor keeps there.

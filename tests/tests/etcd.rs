@@ -1,6 +1,6 @@
 //! Names from a real etcd: who gets which, who waits, and whom etcd refuses.
 
-use std::{fs, process::Command, thread, time::Duration};
+use std::{fs, thread, time::Duration};
 
 use nsid_tests::{
     agent::{Agent, Instance, binary, run_command, run_refused},
@@ -10,7 +10,6 @@ use nsid_tests::{
     etcd::Etcd,
     patience::{until, within},
     pool::Pool,
-    process::run,
     star::Star,
     unique::Prefix,
     wire::INTERFACE,
@@ -210,29 +209,11 @@ fn the_right_credentials_are_taken_and_the_password_is_told_to_nobody() {
     assert_eq!(agent.ready(), cluster.pool.name(0));
     // The log is written beside.
     until(Duration::from_secs(1), "the log to tell of the slot", || agent.stderr().contains("is ours"));
-    for text in told(&agent) {
+    for text in agent.told() {
         assert!(!text.contains(PASSWORD), "{text}");
     }
     let (ended, _instance) = agent.terminate();
     assert!(ended.success(), "{ended}");
-}
-
-/// All that an agent tells whoever asks, and what it keeps on the host.
-fn told(agent: &Agent) -> Vec<String> {
-    let instance = agent.instance().name();
-    let status = |arguments: &[&str]| {
-        run(Command::new(binary()).args(["status", "--instance", instance]).args(arguments))
-    };
-    let mut told = vec![agent.stdout(), agent.stderr(), status(&[]), status(&["--json"])];
-    told.push(run(Command::new("ps").args(["-e", "-o", "args", "-ww"])));
-    assert!(told.last().is_some_and(|processes| processes.contains("://nsid@")), "{told:?}");
-    for entry in fs::read_dir(format!("/run/nsid/{instance}")).expect("the instance's directory") {
-        let path = entry.expect("an entry").path();
-        if path.is_file() {
-            told.push(String::from_utf8_lossy(&fs::read(&path).expect("a file")).into_owned());
-        }
-    }
-    told
 }
 
 /// An etcd that speaks TLS alone, wants certificates of its clients, and has access control.
@@ -283,7 +264,7 @@ fn over_tls_with_a_certificate_and_a_password_from_a_file_an_agent_gets_its_name
     until(Duration::from_secs(1), "the log to tell of the slot", || agent.stderr().contains("is ours"));
     let key = fs::read_to_string(authority.key()).expect("a key");
     let secret = key.lines().nth(1).expect("a line of the key");
-    for text in told(&agent) {
+    for text in agent.told() {
         assert!(!text.contains(PASSWORD) && !text.contains(secret), "{text}");
     }
     let (ended, _instance) = agent.terminate();

@@ -63,8 +63,8 @@ pub use claimant::{Claim, Claimant};
 pub use link::Counted;
 pub use list::{List, ListError, TooMany};
 pub use message::{
-    Ask, Call, DecodeError, Echo, Entry, Epoch, Id, MAX_BYTES, Message, Number, Order, Outgoing, Page, Place,
-    Reply, Request, Verdict, Who, Wish,
+    Ask, Call, DecodeError, Echo, Entry, Epoch, Id, MAX_BYTES, MAX_HOST, Message, Number, Order, Outgoing,
+    Page, Place, Reply, Request, Verdict, Who, Wish,
 };
 pub use rules::Rules;
 pub use standing::{Record, Speech, Standing};

@@ -20,8 +20,8 @@ use crate::{List, Time};
 /// The longest message: it fits into one datagram on any link (RFC 8200 section 5), with what encrypts it.
 pub const MAX_BYTES: usize = 1152;
 
-/// The longest name of a host that is told.
-const MAX_HOST: usize = 64;
+/// The longest name of a host that is told: bytes.
+pub const MAX_HOST: usize = 64;
 
 /// The longest text of an agreement: pattern, limit and format.
 const MAX_TERMS: usize = 384;

@@ -107,6 +107,11 @@ impl Witness {
         self.line.is_empty() && self.slots.leases(0).next().is_none()
     }
 
+    /// What the pool's claimants are given alike.
+    pub fn terms(&self) -> &Arc<str> {
+        &self.terms
+    }
+
     /// When it has something to do without being asked.
     pub fn wake(&self) -> Time {
         self.sweep

@@ -1,7 +1,10 @@
 //! `CLOCK_BOOTTIME`, the one clock that deadlines are told in: the kernel programs read the same one
 //! (`bpf_ktime_get_boot_ns`), it is the same in every network namespace, and it goes on during suspend.
 
-use std::{fs, io, time::Duration};
+use std::{
+    fs, io,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use rustix::time::{ClockId, Timespec, clock_gettime};
 use serde::{Deserialize, Serialize};
@@ -91,6 +94,17 @@ pub enum Deadline {
     Never,
     /// A lease: past this point the kernel is silent by itself.
     At(BootTime),
+}
+
+/// What the wall clock tells, for people and for who was started first: no deadline is read from it. Zero by one that
+/// nobody set.
+pub fn since_1970() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// The same in milliseconds.
+pub fn millis_since_1970() -> u64 {
+    since_1970().as_millis().try_into().unwrap_or(u64::MAX)
 }
 
 /// The length of one jiffy, the kernel's tick (`1/CONFIG_HZ`).

@@ -3,16 +3,14 @@
 mod wait;
 mod watch;
 
-use std::{
-    fmt,
-    time::{Duration, SystemTime},
-};
+use std::{fmt, time::Duration};
 
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
 pub use self::{wait::wait, watch::watch};
 use crate::{
+    clock,
     config::InstanceName,
     host::{
         control::{self, Answer},
@@ -120,8 +118,7 @@ fn ask(name: &InstanceName, pool: Option<&str>) -> Result<Told> {
 impl HeldName {
     /// For how long, as far as clocks agree.
     fn age(&self) -> Duration {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Duration::from_secs(now.saturating_sub(Duration::from_millis(self.since_ms)).as_secs())
+        Duration::from_secs(clock::millis_since_1970().saturating_sub(self.since_ms) / 1000)
     }
 }
 
@@ -158,8 +155,7 @@ mod tests {
     use super::*;
 
     fn held(slot: u32, host: &str, age: i64) -> HeldName {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis();
-        let since_ms = u64::try_from(now).unwrap().checked_add_signed(-age * 1000).unwrap();
+        let since_ms = clock::millis_since_1970().checked_add_signed(-age * 1000).unwrap();
         let name = format!("worker{slot}.tf.local");
         HeldName { name, slot, token: 7, host: host.to_owned(), since_ms, ours: slot == 1 }
     }

@@ -7,7 +7,10 @@ use crate::{agent, unique::is_of_a_dead_run};
 /// A file system in memory, for what must not wait for a disk (POSIX shared memory, `shm_overview(7)`).
 pub const MEMORY: &str = "/dev/shm";
 
-/// Removes all of it: namespaces, what agents pinned, slots of the `local` store, and temporary files.
+/// Where the records of witnesses are.
+const WITNESSES: &str = "/run/nsid/witnesses";
+
+/// Removes all of it: namespaces, what agents pinned, slots of the `local` store, records of witnesses, and temporary files.
 pub fn sweep() {
     for instance in dead_in("/run/nsid").into_iter().chain(dead_in("/sys/fs/bpf/nsid")) {
         agent::detach(&instance);
@@ -15,6 +18,9 @@ pub fn sweep() {
     }
     for namespace in dead_in("/run/netns") {
         let _best_effort = Command::new("ip").args(["netns", "del", &namespace]).output();
+    }
+    for record in dead_in(WITNESSES) {
+        let _already_gone = fs::remove_file(Path::new(WITNESSES).join(record));
     }
     let scratch = env::temp_dir().display().to_string();
     for directory in ["/run/nsid/local", &scratch, MEMORY] {

@@ -48,7 +48,7 @@ use self::{
 use crate::{
     clock,
     config::{Config, Source},
-    datapath::{AttachError, Datapath, Options, PacketLog, Pins, Rules, fits},
+    datapath::{Datapath, Options, PacketLog, Pins, Rules, fits},
     host::{
         addresses::Address,
         bpffs,
@@ -319,10 +319,15 @@ impl Agent {
 
     /// Follows changes of links and addresses; whether all could be followed. The same trouble is told once.
     async fn look_around(&mut self) -> bool {
-        let attached = self.follow_links().await;
-        let served = self.serve().await;
-        let witnessed = self.witness().await;
-        let errors = [attached.err().map(Into::into), served.err(), witnessed.err()];
+        let errors = match self.netlink.addresses().await {
+            Ok(addresses) => {
+                let attached = self.interfaces.follow(&addresses, &mut self.datapath, &self.netlink).await;
+                let served = self.serve(&addresses);
+                let witnessed = self.witnesses.follow(&addresses);
+                [attached.err().map(Into::into), served.err(), witnessed.err().map(Into::into)]
+            }
+            Err(error) => [Some(error.into()), None, None],
+        };
         let trouble: Vec<_> =
             errors.iter().flatten().map(|error: &anyhow::Error| format!("{error:#}")).collect();
         let (trouble, followed) = (trouble.join("; "), trouble.is_empty());
@@ -335,21 +340,10 @@ impl Agent {
         followed
     }
 
-    async fn follow_links(&mut self) -> Result<(), AttachError> {
-        let addresses = self.netlink.addresses().await?;
-        self.interfaces.follow(&addresses, &mut self.datapath, &self.netlink).await
-    }
-
-    async fn witness(&mut self) -> Result<()> {
-        let addresses = self.netlink.addresses().await?;
-        Ok(self.witnesses.follow(&addresses)?)
-    }
-
-    async fn serve(&mut self) -> Result<()> {
-        let addresses = self.netlink.addresses().await?;
-        let kept = self.keep_to(rules(&self.config.policies, &addresses));
+    fn serve(&mut self, addresses: &[Address]) -> Result<()> {
+        let kept = self.keep_to(rules(&self.config.policies, addresses));
         let maps = &self.datapath.maps;
-        let endpoints = endpoints(&self.config.services, &addresses);
+        let endpoints = endpoints(&self.config.services, addresses);
         maps.serve(endpoints.as_ref().unwrap_or(&BTreeMap::new()))?;
         endpoints?;
         Ok(kept?)

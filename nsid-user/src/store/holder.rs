@@ -1,10 +1,11 @@
 //! What stands in a slot: who has it, or had it last.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::{Incarnation, NodeId, Nonce};
+use crate::clock;
 
 /// Who has a slot. What a later version of nsid adds is ignored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,9 +26,8 @@ impl Holder {
     /// Who claims, from now on.
     pub fn new(incarnation: &Incarnation, ttl: Duration) -> Self {
         let Incarnation { nonce, node, host, .. } = incarnation.clone();
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let millis = |time: Duration| time.as_millis().try_into().unwrap_or(u64::MAX);
-        Self { nonce, node, host, since: millis(since), ttl: millis(ttl) }
+        let ttl = ttl.as_millis().try_into().unwrap_or(u64::MAX);
+        Self { nonce, node, host, since: clock::millis_since_1970(), ttl }
     }
 
     /// As it stands in a store.

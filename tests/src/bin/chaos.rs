@@ -62,7 +62,7 @@ fn main() -> Result<ExitCode> {
         Store::Zk => Software::ZooKeeper,
         Store::Peers => Software::Peers,
     };
-    let plan = Plan { seed, faults, only: software.kinds(), lasts: (SHORTEST.min(longest), longest), ttl };
+    let plan = Plan { seed, faults, kinds: software.kinds(), lasts: (SHORTEST.min(longest), longest), ttl };
     let outcome = chaos(&plan, software, binary(), &mut progress);
     let text = report(&outcome, &binary());
     fs::write(&file, text).with_context(|| format!("{} cannot be written", file.display()))?;

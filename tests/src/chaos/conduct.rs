@@ -94,7 +94,7 @@ pub fn chaos(plan: &Plan, software: Software, binary: PathBuf, tell: &mut dyn Fn
     stage.wait_until_all_is_well();
     let end = boot_clock::now();
     let Stage { site, done, problems, .. } = stage;
-    Outcome::new(*plan, (software, version), (start, end), done, site.end(), problems)
+    Outcome::new(plan.clone(), (software, version), (start, end), done, site.end(), problems)
 }
 
 impl Lane {

@@ -87,39 +87,18 @@ impl Kind {
         Self::Spare(Harm::CutOff),
     ];
 
-    /// Those of witnesses and their claimants: no witness leads, and nobody has a hand in what is in their memory.
-    pub const OF_PEERS: [Self; 23] = [
-        Self::Leader(Harm::Killed),
-        Self::Leader(Harm::Frozen),
-        Self::Leader(Harm::CutOff),
-        Self::Leader(Harm::Deaf),
-        Self::Leader(Harm::Mute),
-        Self::Leader(Harm::Lossy),
-        Self::Follower(Harm::Killed),
-        Self::Follower(Harm::Frozen),
-        Self::Follower(Harm::CutOff),
-        Self::AllKilled,
-        Self::AllFrozen,
-        Self::LeaderApart,
-        Self::Holder(Harm::Killed),
-        Self::Holder(Harm::Frozen),
-        Self::Holder(Harm::CutOff),
-        Self::Holder(Harm::Deaf),
-        Self::Holder(Harm::Mute),
-        Self::Holder(Harm::Lossy),
-        Self::HolderCrashed,
-        Self::HolderTerminated,
-        Self::HolderUpgraded,
-        Self::Spare(Harm::Killed),
-        Self::Spare(Harm::CutOff),
-    ];
-
     /// How many there are.
     pub const COUNT: usize = Self::OF_MEMBERS.len() + Self::OF_AGENTS.len();
 
     /// Each of them.
     pub fn all() -> impl Iterator<Item = Self> {
         Self::OF_MEMBERS.into_iter().chain(Self::OF_AGENTS)
+    }
+
+    /// Whether it can befall witnesses and their claimants: no witness is told to lead, and nobody has a hand in what is in
+    /// their memory.
+    pub fn is_of_peers(self) -> bool {
+        !matches!(self, Self::LeaderMoved | Self::LeaseRevoked | Self::SlotDeleted)
     }
 
     /// Between which times it lasts, of these two if it can last for any time, and with leases of that length. What is

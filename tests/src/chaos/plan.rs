@@ -5,14 +5,14 @@ use std::{collections::VecDeque, time::Duration};
 use super::{fault::Kind, random::Random};
 
 /// What is to happen.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Plan {
     /// What the rest is drawn from.
     pub seed: u64,
     /// How many faults.
     pub faults: usize,
-    /// Each kind comes once before one comes again; these are all there are, if not every kind.
-    pub only: Option<&'static [Kind]>,
+    /// Each of these comes once before one comes again.
+    pub kinds: Vec<Kind>,
     /// How long a fault lasts, at least and at most.
     pub lasts: (Duration, Duration),
     /// The lease that agents ask for.
@@ -36,10 +36,9 @@ impl Plan {
     /// Those of the members, and those of the agents: each in its own order, and the two beside each other.
     pub(super) fn lanes(&self) -> [VecDeque<Fault>; 2] {
         let mut random = Random::new(self.seed);
-        let all: Vec<Kind> = self.only.map_or_else(|| Kind::all().collect(), <[Kind]>::to_vec);
         let mut kinds = Vec::new();
         while kinds.len() < self.faults {
-            let mut round = all.clone();
+            let mut round = self.kinds.clone();
             random.shuffle(&mut round);
             kinds.extend(round);
         }
@@ -72,7 +71,7 @@ mod tests {
         Plan {
             seed,
             faults,
-            only: None,
+            kinds: Kind::all().collect(),
             lasts: (Duration::from_secs(1), Duration::from_secs(30)),
             ttl: Duration::from_secs(5),
         }

@@ -19,9 +19,11 @@ mod tests;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use nsid_peers::{Claim, Claimant, End, Hold, Id, Message, Order, Problem, Rules, State, Waits, Who};
+use nsid_peers::{
+    Claim, Claimant, End, Hold, Id, MAX_HOST, Message, Order, Problem, Rules, State, Waits, Who,
+};
 
 pub use self::quorum::{List, Quorum, is_near};
 use self::seal::OpenError;
@@ -40,9 +42,6 @@ const EXPECTS: Duration = Duration::from_secs(30);
 
 /// Witnesses that have not answered for so long are said not to.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// The longest name of a host that is told to the others.
-const MAX_HOST: usize = 64;
 
 /// A claimant of a pool that witnesses keep.
 pub struct Peers {
@@ -128,18 +127,17 @@ impl Peers {
 
     /// Tells why it has no slot yet.
     fn report(&self, waits: &Waits, since: BootTime, progress: &Progress) {
-        match waits {
-            Waits::Slot(_) => progress.waiting(),
-            Waits::Grants => progress.claiming(),
-            Waits::Claimants(seen) => {
+        match (waits, self.hindrance(waits)) {
+            (_, Some(why)) if since.saturating_add(PATIENCE).passed() => {
+                progress.unreachable(&Unreachable::new(why));
+            }
+            (_, Some(_)) => {}
+            (Waits::Slot(_), None) => progress.waiting(),
+            (Waits::Claimants(seen), None) => {
                 log::debug!("{progress}: {seen} of {} nodes are there", self.quorum.expected);
                 progress.claiming();
             }
-            Waits::Silence(_) | Waits::Answers(_) | Waits::Problem(_) => {
-                if since.saturating_add(PATIENCE).passed() {
-                    progress.unreachable(&Unreachable::new(self.hindrance(waits)));
-                }
-            }
+            (_, None) => progress.claiming(),
         }
     }
 
@@ -155,38 +153,38 @@ impl Peers {
         }
     }
 
-    /// What keeps it from having a slot, for people.
-    fn hindrance(&self, waits: &Waits) -> String {
-        match waits {
-            Waits::Slot(_) | Waits::Grants | Waits::Claimants(_) => "it is not its turn".to_owned(),
+    /// What keeps it from having a slot, for people; nothing if it has only to wait for its turn.
+    fn hindrance(&self, waits: &Waits) -> Option<String> {
+        let problem = match waits {
+            Waits::Slot(_) | Waits::Grants | Waits::Claimants(_) => return None,
             Waits::Silence(left) => {
-                format!(
+                return Some(format!(
                     "a majority of the witnesses was started lately, and grants nothing for about {left:.0?}"
-                )
+                ));
             }
-            Waits::Answers(deaf) => self.no_majority(deaf),
-            Waits::Problem(Problem::OtherList { witness, list }) => format!(
+            Waits::Answers(deaf) => return Some(self.no_majority(deaf)),
+            Waits::Problem(problem) => problem,
+        };
+        Some(match problem {
+            Problem::OtherList { witness, list } => format!(
                 "{witness} was given other witnesses: {list} there, {} here; give all nodes the same list",
                 self.quorum.list
             ),
-            Waits::Problem(Problem::Full { witness }) => format!("{witness} takes no more claimants"),
-            Waits::Problem(Problem::OtherTerms { witness, .. }) => format!("{witness} has another pool"),
-            Waits::Problem(Problem::OtherProcess { witness, .. }) => {
+            Problem::Full { witness } => format!("{witness} takes no more claimants"),
+            Problem::OtherTerms { witness, .. } => format!("{witness} has another pool"),
+            Problem::OtherProcess { witness, .. } => {
                 format!("{witness} knows another process under this one's nonce")
             }
-        }
+        })
     }
 
     /// What the terms that a witness has are against those of this claimant.
     fn disagrees(&self, witness: SocketAddr, terms: &str) -> Option<ClaimError> {
         let stored = terms.as_bytes();
-        let disagreement =
-            self.agreement.check(stored).and_then(|()| self.agreement.check_beside(stored)).err()?;
-        let is_same_pool = Agreement::read(stored).is_ok_and(|other| other.pool() == self.agreement.pool());
-        let disagreement = match self.agreement.check_beside(stored) {
-            Err(entangled) if !is_same_pool => entangled,
-            _ => disagreement,
-        };
+        let is_other_pool = Agreement::read(stored).is_ok_and(|other| other.pool() != self.agreement.pool());
+        let checked =
+            if is_other_pool { self.agreement.check_beside(stored) } else { self.agreement.check(stored) };
+        let disagreement = checked.err()?;
         Some(ClaimError::Disagrees {
             store: format!("what the witness {witness} was told first"),
             disagreement,
@@ -206,8 +204,7 @@ enum Why {
 
 /// One that wants nothing yet. Its place in the line is that of when this process was started.
 fn claimant(quorum: &Quorum, incarnation: &Incarnation, agreement: &Agreement, ttl: Duration) -> Claimant {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let since = since.saturating_sub(clock::age_of_process());
+    let since = clock::since_1970().saturating_sub(clock::age_of_process());
     let order = Order {
         start: since.as_millis().try_into().unwrap_or(u64::MAX),
         node: Id(incarnation.node.to_bytes()),

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::time::Duration;
 
 use nsid_peers::{
     Beginning, Epoch, Message, Outgoing, Reply, Request, Rules, Speech, Standing, Time, TooMany, Verdict,
@@ -16,7 +17,7 @@ use super::rate::Rates;
 use super::record::Records;
 use super::seal::OpenError;
 use super::wire::{Wire, boot_time, now};
-use crate::clock::BootTime;
+use crate::clock::{self, BootTime};
 use crate::pace::until;
 use crate::store::Agreement;
 
@@ -40,17 +41,12 @@ pub struct Witness {
     lease: Duration,
     standing: Standing,
     /// By what tells a pool from the others.
-    pools: BTreeMap<String, Kept>,
+    pools: BTreeMap<String, Pool>,
     rates: Rates,
     has_left_record: bool,
     /// Whether it was said last to speak, and whom it waits for.
     told: Option<(bool, Vec<SocketAddr>)>,
     warned: Option<BootTime>,
-}
-
-struct Kept {
-    terms: String,
-    pool: Pool,
 }
 
 /// Why there is no witness.
@@ -142,11 +138,12 @@ impl Witness {
             tokio::select! {
                 biased;
                 received = self.wire.receive() => {
-                    self.take(received, &mut out).await;
-                    for _ in 1..BATCH {
-                        let Some(received) = self.wire.try_receive() else { break };
-                        self.take(received, &mut out).await;
+                    let mut received = Some(received);
+                    for _ in 0..BATCH {
+                        let Some(next) = received else { break };
+                        self.take(next, &mut out).await;
                         self.wire.send(out.drain(..)).await;
+                        received = self.wire.try_receive();
                     }
                 }
                 () = until(boot_time(wake)) => {}
@@ -160,11 +157,11 @@ impl Witness {
         self.standing.tick(now, out);
         let speech = self.speech(now);
         self.tell(speech);
-        self.pools.retain(|_, kept| {
-            kept.pool.tick(now, speech, out);
-            !kept.pool.is_idle()
+        self.pools.retain(|_, pool| {
+            pool.tick(now, speech, out);
+            !pool.is_idle()
         });
-        self.pools.values().map(|kept| kept.pool.wake()).fold(self.standing.wake(), Time::min)
+        self.pools.values().map(Pool::wake).fold(self.standing.wake(), Time::min)
     }
 
     /// Whether it grants anything. It does not before its record is left, by which the next one at its address knows.
@@ -224,7 +221,7 @@ impl Witness {
             Ok(Message::Echo(echo)) => self.standing.echoed(now, from, &echo),
             Ok(Message::Ask(ask)) => {
                 let page = match self.pools.get(&*ask.pool) {
-                    Some(kept) => kept.pool.page(now, &ask),
+                    Some(pool) => pool.page(now, &ask),
                     None => nsid_peers::Page {
                         number: ask.number,
                         list: self.quorum.list.clone(),
@@ -238,13 +235,11 @@ impl Witness {
             }
             // For claimants.
             Ok(Message::Reply(_) | Message::Page(_)) => {}
-            Err(error @ OpenError::Key) => {
+            Err(error) => {
                 self.warn(format_args!("a message of {from}: {error}"));
-                self.wire.complain(from).await;
-            }
-            Err(error @ OpenError::Theirs) => self.warn(format_args!("{from}: {error}")),
-            Err(error @ (OpenError::Stranger | OpenError::Decode(_))) => {
-                self.warn(format_args!("a message of {from}: {error}"));
+                if error == OpenError::Key {
+                    self.wire.complain(from).await;
+                }
             }
         }
     }
@@ -255,9 +250,9 @@ impl Witness {
         let Ok(agreement) = Agreement::read(request.terms.as_bytes()) else { return };
         let name = agreement.pool();
         if !self.pools.contains_key(&name) {
-            let entangled = |kept: &&Kept| agreement.check_beside(kept.terms.as_bytes()).is_err();
+            let entangled = |pool: &&Pool| agreement.check_beside(pool.terms().as_bytes()).is_err();
             let verdict = match self.pools.values().find(entangled) {
-                Some(other) => Some(Verdict::OtherTerms(other.terms.as_str().into())),
+                Some(other) => Some(Verdict::OtherTerms(Arc::clone(other.terms()))),
                 None if self.pools.len() >= POOLS => Some(Verdict::Full),
                 None => None,
             };
@@ -268,21 +263,18 @@ impl Witness {
                 return;
             }
         }
-        let kept = self.pools.entry(name).or_insert_with(|| Kept {
-            terms: request.terms.to_string(),
-            pool: Pool::new(
-                Rules::default(),
-                Beginning {
-                    list: self.quorum.list.clone(),
-                    epoch: self.epoch,
-                    lease: self.lease,
-                    terms: request.terms.clone(),
-                    limit: agreement.limit(),
-                    highest: micros_since_1970(),
-                },
-            ),
+        let pool = self.pools.entry(name).or_insert_with(|| {
+            let beginning = Beginning {
+                list: self.quorum.list.clone(),
+                epoch: self.epoch,
+                lease: self.lease,
+                terms: Arc::clone(&request.terms),
+                limit: agreement.limit(),
+                highest: clock::since_1970().as_micros().try_into().unwrap_or(u64::MAX),
+            };
+            Pool::new(Rules::default(), beginning)
         });
-        kept.pool.receive(now, from, request, speech, out);
+        pool.receive(now, from, request, speech, out);
     }
 
     fn warn(&mut self, what: std::fmt::Arguments<'_>) {
@@ -304,9 +296,4 @@ impl Drop for Witness {
             log::debug!("{}: {error}", self.records.path().display());
         }
     }
-}
-
-fn micros_since_1970() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    since.as_micros().try_into().unwrap_or(u64::MAX)
 }

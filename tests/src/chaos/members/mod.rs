@@ -128,12 +128,9 @@ impl Members {
 }
 
 impl Software {
-    /// The kinds of fault that can befall it, if that is not every kind.
-    pub fn kinds(self) -> Option<&'static [Kind]> {
-        match self {
-            Self::Etcd | Self::ZooKeeper => None,
-            Self::Peers => Some(&Kind::OF_PEERS),
-        }
+    /// The kinds of fault that can befall it.
+    pub fn kinds(self) -> Vec<Kind> {
+        Kind::all().filter(|kind| self != Self::Peers || kind.is_of_peers()).collect()
     }
 
     /// What the command line calls it.

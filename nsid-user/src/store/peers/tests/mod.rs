@@ -118,7 +118,7 @@ async fn another_key_another_list_and_none_at_all_get_no_name_and_are_told_why()
         let mut peers = Peers::new(quorum, incarnation, pool.agreement(), PeersPool::TTL);
         assert!(timeout(Duration::from_secs(2), peers.claim(&progress().0)).await.is_err());
         let State::Seeking(waits) = peers.claimant.state() else { panic!("{told}") };
-        let why = peers.hindrance(&waits);
+        let why = peers.hindrance(&waits).unwrap();
         assert!(why.contains(told), "{why}");
     }
 }

@@ -6,12 +6,14 @@ use crate::{
     agent::{Agent, Instance, binary, run_command},
     client::Client,
     etcd::Etcd,
+    patience::until,
     pool::Pool,
     prober::{PERIOD, Prober},
     servers::{Server, Software},
     star::{Node, Star},
     unique::Prefix,
     wire::INTERFACE,
+    witness::Witness,
     zookeeper::ZooKeeper,
 };
 
@@ -26,7 +28,25 @@ pub enum Store {
     ZooKeeper,
     /// Among the nodes themselves: the first three are witnesses, or the first one if there are not as many.
     Peers,
+    /// Among three witnesses at nodes of their own, behind all others.
+    Witnesses,
 }
+
+impl Store {
+    /// How many of its nodes have to be there for a name to be had.
+    pub fn founders(self) -> u8 {
+        if self == Self::Peers { WITNESSES } else { 1 }
+    }
+}
+
+/// How many there are, unless there are fewer nodes.
+const WITNESSES: u8 = 3;
+
+/// How long witnesses at nodes of their own grant a name for, at most.
+const LEASE: Duration = Duration::from_secs(5);
+
+/// How long they may take to begin.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A pool, and the namespaces of its nodes, in which agents are started one by one. Agents must be dropped before it.
 #[derive(Debug)]
@@ -36,6 +56,7 @@ pub struct Cluster {
     _servers: Vec<Server>,
     etcd: Option<Etcd>,
     zookeeper: Option<ZooKeeper>,
+    witnesses: Vec<Witness>,
     /// For `--store`, where the store is no server.
     serverless: String,
     /// The names.
@@ -47,8 +68,17 @@ pub struct Cluster {
 impl Cluster {
     /// With so many nodes, at which no DNS server runs: the kernel answers for `id.server.` alone.
     pub fn new(store: Store, nodes: u8) -> Self {
-        let star = Star::new(Prefix::Test, nodes);
-        let serverless = if store == Store::Peers { among_peers(&star) } else { "local".to_owned() };
+        let beside = if store == Store::Witnesses { WITNESSES } else { 0 };
+        let star = Star::new(Prefix::Test, nodes + beside);
+        let (own, beside) = star.nodes.split_at(nodes.into());
+        let serverless = match store {
+            Store::Peers if nodes < WITNESSES => among_peers(&star, &own[..1]),
+            Store::Peers => among_peers(&star, &own[..WITNESSES.into()]),
+            Store::Witnesses => among_peers(&star, beside),
+            Store::Local | Store::Etcd | Store::ZooKeeper => "local".to_owned(),
+        };
+        let witnesses = Witness::start_at(beside, &serverless, &binary(), LEASE);
+        until(PATIENCE, "the witnesses to grant names", || witnesses.iter().all(Witness::serves));
         let address = star.addresses.v4.into();
         let etcd = (store == Store::Etcd).then(|| Etcd::start(&star.hub, address));
         let zookeeper = (store == Store::ZooKeeper).then(|| ZooKeeper::start(&star.hub, address));
@@ -57,6 +87,7 @@ impl Cluster {
             _servers: Vec::new(),
             etcd,
             zookeeper,
+            witnesses,
             serverless,
             pool: Pool::new(Prefix::Test),
             star,
@@ -67,7 +98,7 @@ impl Cluster {
     pub fn with_servers(store: Store, nodes: u8) -> Self {
         let cluster = Self::new(store, nodes);
         let start = |node: &Node| Server::start_default(Software::Nsd, &node.namespace, node.addresses);
-        let servers = cluster.star.nodes.iter().map(start).collect();
+        let servers = cluster.star.nodes[..nodes.into()].iter().map(start).collect();
         Self { _servers: servers, ..cluster }
     }
 
@@ -76,29 +107,66 @@ impl Cluster {
         self.etcd.as_ref().expect("the pool is in etcd")
     }
 
-    /// `SIGKILL` to etcd.
-    pub fn kill_etcd(&mut self) {
-        self.etcd.as_mut().expect("the pool is in etcd").kill();
-    }
-
-    /// Starts etcd again, with the data it had.
-    pub fn restart_etcd(&mut self) {
-        self.etcd.as_mut().expect("the pool is in etcd").restart(&self.star.hub);
-    }
-
     /// Its ZooKeeper.
     pub fn zookeeper(&self) -> &ZooKeeper {
         self.zookeeper.as_ref().expect("the pool is in ZooKeeper")
     }
 
-    /// `SIGKILL` to ZooKeeper.
-    pub fn kill_zookeeper(&mut self) {
-        self.zookeeper.as_mut().expect("the pool is in ZooKeeper").kill();
+    /// `SIGKILL` to all that the store is.
+    pub fn kill_store(&mut self) {
+        match (&mut self.etcd, &mut self.zookeeper) {
+            (Some(etcd), _) => etcd.kill(),
+            (None, Some(zookeeper)) => zookeeper.kill(),
+            (None, None) => self.witnesses.iter_mut().for_each(Witness::kill),
+        }
     }
 
-    /// Starts ZooKeeper again, with the data it had.
-    pub fn restart_zookeeper(&mut self) {
-        self.zookeeper.as_mut().expect("the pool is in ZooKeeper").restart(&self.star.hub);
+    /// Starts it again, with the data it had: witnesses have none.
+    pub fn restart_store(&mut self) {
+        match (&mut self.etcd, &mut self.zookeeper) {
+            (Some(etcd), _) => etcd.restart(&self.star.hub),
+            (None, Some(zookeeper)) => zookeeper.restart(&self.star.hub),
+            (None, None) => {
+                let first = self.star.nodes.len() - self.witnesses.len();
+                let nodes = &self.star.nodes[first..];
+                self.witnesses
+                    .iter_mut()
+                    .zip(nodes)
+                    .for_each(|(witness, node)| witness.start(&node.namespace));
+            }
+        }
+    }
+
+    /// `SIGSTOP` to all that the store is.
+    pub fn freeze_store(&self) {
+        match (&self.etcd, &self.zookeeper) {
+            (Some(etcd), _) => etcd.freeze(),
+            (None, Some(zookeeper)) => zookeeper.freeze(),
+            (None, None) => self.witnesses.iter().for_each(Witness::freeze),
+        }
+    }
+
+    /// `SIGCONT`.
+    pub fn thaw_store(&self) {
+        match (&self.etcd, &self.zookeeper) {
+            (Some(etcd), _) => etcd.thaw(),
+            (None, Some(zookeeper)) => zookeeper.thaw(),
+            (None, None) => self.witnesses.iter().for_each(Witness::thaw),
+        }
+    }
+
+    /// For `--store`.
+    pub fn store(&self) -> String {
+        self.store_as("")
+    }
+
+    /// For `--store`, as somebody (`USER@`; nothing: as nobody).
+    fn store_as(&self, user_at: &str) -> String {
+        match (&self.etcd, &self.zookeeper) {
+            (Some(etcd), _) => format!("etcd://{user_at}{}", etcd.endpoint()),
+            (None, Some(zookeeper)) => format!("zk://{user_at}{}", zookeeper.endpoint()),
+            (None, None) => self.serverless.clone(),
+        }
     }
 
     /// The keys below `/nsid/` in etcd that contain `part`, counted.
@@ -129,11 +197,7 @@ impl Cluster {
     }
 
     fn command(&self, instance: &Instance, node: usize, user_at: &str, arguments: &[&str]) -> Command {
-        let store = match (&self.etcd, &self.zookeeper) {
-            (Some(etcd), _) => format!("etcd://{user_at}{}", etcd.endpoint()),
-            (None, Some(zookeeper)) => format!("zk://{user_at}{}", zookeeper.endpoint()),
-            (None, None) => self.serverless.clone(),
-        };
+        let store = self.store_as(user_at);
         let pattern = self.pool.pattern();
         let common = ["--iface", INTERFACE, "--store", &store, "--pattern", &pattern];
         let namespace = &self.star.nodes[node].namespace;
@@ -156,10 +220,9 @@ impl Cluster {
     }
 }
 
-/// The store of nodes that reach each other through the hub.
-fn among_peers(star: &Star) -> String {
+/// The store of nodes that reach each other through the hub; these are witnesses.
+fn among_peers(star: &Star, witnesses: &[Node]) -> String {
     star.hub.sysctl("net/ipv4/ip_forward", "1");
-    let witnesses = if star.nodes.len() < 3 { 1 } else { 3 };
-    let addresses = star.nodes[..witnesses].iter().map(|node| node.addresses.v4.to_string());
+    let addresses = witnesses.iter().map(|node| node.addresses.v4.to_string());
     format!("peers://{}", addresses.collect::<Vec<_>>().join(","))
 }

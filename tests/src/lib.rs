@@ -32,6 +32,7 @@ pub mod process;
 pub mod servers;
 pub mod site;
 pub mod threads;
+pub mod witness;
 pub mod zookeeper;
 
 pub mod apart;

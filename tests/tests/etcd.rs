@@ -48,30 +48,6 @@ fn who_gets_no_slot_waits_in_line_says_so_once_and_takes_the_next_free_one() {
 }
 
 #[test]
-fn a_crashed_agent_that_starts_again_within_its_lease_keeps_its_slot_and_says_it_throughout() {
-    let cluster = Cluster::with_servers(Store::Etcd, 3);
-    let arguments = ["--limit", "2", "--ttl", "10s"];
-    let mut agent = cluster.spawn(0, &arguments);
-    let name = agent.ready();
-    let token = |agent: &Agent| agent.status()["services"][0]["token"].as_u64().expect("a token");
-    let before = token(&agent);
-    let mut other = cluster.spawn(1, &arguments);
-    other.ready();
-    let next = cluster.spawn(2, &arguments);
-    next.until_claim_is("waiting");
-
-    let prober = cluster.prober(0);
-    let mut again = cluster.spawn_as(agent.kill(), 0, &arguments);
-    assert_eq!(again.ready(), name);
-    assert!(token(&again) > before, "{} after {before}", token(&again));
-    thread::sleep(Duration::from_millis(200));
-    assert_eq!(next.is_ready(), None, "it was given to the next in line");
-    let heard = prober.stop();
-    assert!(heard.len() > 10, "{heard:?}");
-    assert!(heard.iter().all(|heard| heard.name.as_ref() == Some(&name)), "{heard:?}");
-}
-
-#[test]
 fn a_slot_whose_record_cannot_be_read_is_out_of_use_and_told_once() {
     let cluster = Cluster::new(Store::Etcd, 1);
     let key = format!("/nsid/{}/slots/0", cluster.pool.pattern());

@@ -74,6 +74,16 @@ fn every_node_tells_who_has_which_name_in_etcd() {
 }
 
 #[test]
+fn every_node_tells_who_has_which_name_in_zookeeper() {
+    every_node_tells_who_has_which_name(Store::ZooKeeper);
+}
+
+#[test]
+fn every_node_tells_who_has_which_name_among_peers() {
+    every_node_tells_who_has_which_name(Store::Witnesses);
+}
+
+#[test]
 fn every_node_tells_who_has_which_name_of_this_host() {
     every_node_tells_who_has_which_name(Store::Local);
 }
@@ -100,6 +110,16 @@ fn a_name_is_handed_on_to_the_next_in_line_in_etcd() {
 }
 
 #[test]
+fn a_name_is_handed_on_to_the_next_in_line_in_zookeeper() {
+    a_name_is_handed_on_to_the_next_in_line(Store::ZooKeeper);
+}
+
+#[test]
+fn a_name_is_handed_on_to_the_next_in_line_among_peers() {
+    a_name_is_handed_on_to_the_next_in_line(Store::Witnesses);
+}
+
+#[test]
 fn a_name_is_handed_on_to_the_next_in_line_on_this_host() {
     a_name_is_handed_on_to_the_next_in_line(Store::Local);
 }
@@ -116,9 +136,8 @@ fn what_is_not_held_is_not_released_and_a_person_is_told_what_is() {
     assert_eq!(agents[0].is_ready(), Some(cluster.pool.name(0)));
 }
 
-#[test]
-fn a_job_waits_for_names_and_is_told_how_many_there_are() {
-    let cluster = Cluster::new(Store::Etcd, 2);
+fn a_job_waits_for_names_and_is_told_how_many_there_are(store: Store) {
+    let cluster = Cluster::new(store, 2);
     let mut first = cluster.spawn(0, &["--limit", "2"]);
     first.ready();
     let output = ask(&first, "wait", &["--expect", "2", "--timeout", "500ms"]);
@@ -143,8 +162,17 @@ fn a_job_waits_for_names_and_is_told_how_many_there_are() {
 }
 
 #[test]
-fn who_watches_is_shown_each_change() {
-    let (agents, cluster) = cluster_with_a_spare(Store::Etcd);
+fn a_job_waits_for_names_and_is_told_how_many_there_are_in_etcd() {
+    a_job_waits_for_names_and_is_told_how_many_there_are(Store::Etcd);
+}
+
+#[test]
+fn a_job_waits_for_names_and_is_told_how_many_there_are_among_peers() {
+    a_job_waits_for_names_and_is_told_how_many_there_are(Store::Witnesses);
+}
+
+fn who_watches_is_shown_each_change(store: Store) {
+    let (agents, cluster) = cluster_with_a_spare(store);
     let directory = cluster.star.hub.scratch();
     let mut command = Command::new(binary());
     command.args(["names", "--watch", "--instance", agents[1].instance().name()]);
@@ -161,11 +189,20 @@ fn who_watches_is_shown_each_change() {
     assert!(watch.stdout().lines().last().is_some_and(|line| line.contains(&cluster.pool.name(1))));
 }
 
-/// A worker and a parameter server of one job on each host, say, each with a DNS server of its own.
 #[test]
-fn an_agent_claims_from_several_pools_and_every_one_is_dense() {
-    let cluster = Cluster::new(Store::Etcd, 2);
-    let etcd = cluster.etcd().endpoint();
+fn who_watches_is_shown_each_change_in_etcd() {
+    who_watches_is_shown_each_change(Store::Etcd);
+}
+
+#[test]
+fn who_watches_is_shown_each_change_among_peers() {
+    who_watches_is_shown_each_change(Store::Witnesses);
+}
+
+/// A worker and a parameter server of one job on each host, say, each with a DNS server of its own.
+fn an_agent_claims_from_several_pools_and_every_one_is_dense(store: Store) {
+    let cluster = Cluster::new(store, 2);
+    let store = cluster.store();
     let workers = cluster.pool.pattern();
     let servers = workers.replace("worker", "ps");
     let agents = [0, 1].map(|node| {
@@ -174,7 +211,7 @@ fn an_agent_claims_from_several_pools_and_every_one_is_dense() {
         let file = directory.path().join("nsid.toml");
         let service = |pattern: &str, port: u16| {
             let listen = SocketAddr::new(addresses.v4.into(), port);
-            format!("[[services]]\nstore = \"etcd://{etcd}\"\npattern = \"{pattern}\"\nlimit = 4\nlisten = \"{listen}\"\n")
+            format!("[[services]]\nstore = \"{store}\"\npattern = \"{pattern}\"\nlimit = 4\nlisten = \"{listen}\"\n")
         };
         let text = format!("iface = \"{INTERFACE}\"\n{}{}", service(&workers, 53), service(&servers, 5353));
         fs::write(&file, text).expect("a temporary file");
@@ -206,17 +243,40 @@ fn an_agent_claims_from_several_pools_and_every_one_is_dense() {
 }
 
 #[test]
-fn a_store_that_is_away_is_said_to_be_and_names_given_by_hand_are_in_no_pool() {
-    let mut cluster = Cluster::new(Store::Etcd, 2);
+fn an_agent_claims_from_several_pools_and_every_one_is_dense_in_etcd() {
+    an_agent_claims_from_several_pools_and_every_one_is_dense(Store::Etcd);
+}
+
+#[test]
+fn an_agent_claims_from_several_pools_and_every_one_is_dense_among_peers() {
+    an_agent_claims_from_several_pools_and_every_one_is_dense(Store::Witnesses);
+}
+
+fn a_store_that_is_away_is_said_to_be(store: Store) {
+    let mut cluster = Cluster::new(store, 1);
     let mut agent = cluster.spawn(0, &[]);
     agent.ready();
-    cluster.kill_etcd();
+    cluster.kill_store();
     let output = ask(&agent, "names", &[]);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(stderr.contains("the store does not answer"), "{stderr}");
+}
 
-    let node = &cluster.star.nodes[1].namespace;
+#[test]
+fn a_store_that_is_away_is_said_to_be_if_it_is_etcd() {
+    a_store_that_is_away_is_said_to_be(Store::Etcd);
+}
+
+#[test]
+fn a_store_that_is_away_is_said_to_be_if_it_is_the_witnesses() {
+    a_store_that_is_away_is_said_to_be(Store::Witnesses);
+}
+
+#[test]
+fn names_given_by_hand_are_in_no_pool_and_a_dead_agent_is_told() {
+    let cluster = Cluster::new(Store::Local, 1);
+    let node = &cluster.star.nodes[0].namespace;
     let by_hand = Agent::start(node, &["--iface", INTERFACE, "--store", "static:ns1"]);
     for verb in ["names", "release"] {
         let output = ask(&by_hand, verb, &[]);
@@ -224,7 +284,7 @@ fn a_store_that_is_away_is_said_to_be_and_names_given_by_hand_are_in_no_pool() {
         assert_eq!(output.status.code(), Some(1), "{verb}: {stderr}");
         assert!(stderr.contains("pool"), "{verb}: {stderr}");
     }
-    let instance = agent.kill();
+    let instance = by_hand.kill();
     let output = nsid(&["names", "--instance", instance.name()]);
     assert!(String::from_utf8_lossy(&output.stderr).contains("is dead"), "{output:?}");
 }

@@ -1,5 +1,5 @@
-//! etcd out of reach, and its answers lost: names come back, each once, and the log tells each outage once. A leader that
-//! dies or stands still takes no name away.
+//! Stores out of reach, and agents that crash: names stay, or come back, each once, and the log tells each outage once. Of
+//! etcd: answers that are lost, and a leader that dies or stands still, which takes no name away.
 
 use std::{collections::BTreeSet, net::IpAddr, thread, time::Duration};
 
@@ -20,35 +20,48 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const GONE: &str = "the store does not answer";
 const BACK: &str = "the store answers again";
 
-#[test]
-fn an_etcd_that_is_not_there_yet_is_waited_for_and_missed_once_in_the_log() {
-    let mut cluster = Cluster::new(Store::Etcd, 1);
-    cluster.kill_etcd();
+fn a_store_that_is_not_there_yet_is_waited_for_and_missed_once_in_the_log(store: Store) {
+    let mut cluster = Cluster::new(store, 1);
+    cluster.kill_store();
     let mut agent = cluster.spawn(0, &[]);
     agent.until_claim_is("unreachable");
     // The longest pause between two tries is one second.
     thread::sleep(Duration::from_secs(3));
     assert_eq!(agent.logged(GONE), 1, "{}", agent.stderr());
     assert_eq!(agent.stdout(), "");
-    cluster.restart_etcd();
+    cluster.restart_store();
     assert_eq!(agent.ready(), cluster.pool.name(0));
     assert_eq!(agent.logged(GONE), 1, "{}", agent.stderr());
     assert_eq!(agent.stdout(), format!("ready: {}\n", cluster.pool.name(0)));
 }
 
 #[test]
-fn after_an_outage_longer_than_a_lease_each_name_comes_back_where_it_was() {
-    let mut cluster = Cluster::new(Store::Etcd, 2);
+fn a_store_that_is_not_there_yet_is_waited_for_and_missed_once_in_the_log_if_it_is_etcd() {
+    a_store_that_is_not_there_yet_is_waited_for_and_missed_once_in_the_log(Store::Etcd);
+}
+
+#[test]
+fn a_store_that_is_not_there_yet_is_waited_for_and_missed_once_in_the_log_if_it_is_zookeeper() {
+    a_store_that_is_not_there_yet_is_waited_for_and_missed_once_in_the_log(Store::ZooKeeper);
+}
+
+#[test]
+fn a_store_that_is_not_there_yet_is_waited_for_and_missed_once_in_the_log_if_it_is_the_witnesses() {
+    a_store_that_is_not_there_yet_is_waited_for_and_missed_once_in_the_log(Store::Witnesses);
+}
+
+fn after_an_outage_longer_than_a_lease_each_name_comes_back_where_it_was(store: Store) {
+    let mut cluster = Cluster::new(store, 2);
     let mut agents = [0, 1].map(|node| cluster.spawn(node, &["--limit", "2", "--ttl", "2s"]));
     let names = agents.each_mut().map(Agent::ready);
-    cluster.kill_etcd();
+    cluster.kill_store();
     for (agent, name) in agents.iter().zip(&names) {
         let lost = format!("ready: {name}\nlost: {name}\n");
         until(PATIENCE, "the name to be lost", || agent.stdout() == lost);
     }
     // Several tries.
     thread::sleep(Duration::from_secs(3));
-    cluster.restart_etcd();
+    cluster.restart_store();
     assert_eq!(agents.each_mut().map(Agent::ready), names);
     for (agent, name) in agents.iter().zip(&names) {
         assert_eq!(agent.stdout(), format!("ready: {name}\nlost: {name}\nready: {name}\n"));
@@ -58,34 +71,113 @@ fn after_an_outage_longer_than_a_lease_each_name_comes_back_where_it_was() {
 }
 
 #[test]
-fn no_answer_lacks_its_name_in_an_outage_shorter_than_a_lease() {
-    let mut cluster = Cluster::with_servers(Store::Etcd, 1);
-    // Renewed every 2 s, up to 10 % more; so two thirds of the lease are left, at least, when etcd goes.
-    let mut agent = cluster.spawn(0, &["--ttl", "6s"]);
+fn after_an_outage_longer_than_a_lease_each_name_comes_back_where_it_was_from_etcd() {
+    after_an_outage_longer_than_a_lease_each_name_comes_back_where_it_was(Store::Etcd);
+}
+
+#[test]
+fn after_an_outage_longer_than_a_lease_each_name_comes_back_where_it_was_from_zookeeper() {
+    after_an_outage_longer_than_a_lease_each_name_comes_back_where_it_was(Store::ZooKeeper);
+}
+
+#[test]
+fn after_an_outage_longer_than_a_lease_each_name_comes_back_where_it_was_from_witnesses() {
+    after_an_outage_longer_than_a_lease_each_name_comes_back_where_it_was(Store::Witnesses);
+}
+
+fn no_answer_lacks_its_name_in_an_outage_shorter_than_a_lease(store: Store) {
+    let mut cluster = Cluster::with_servers(store, 1);
+    // ZooKeeper takes some seconds to start.
+    let mut agent = cluster.spawn(0, &["--ttl", "10s"]);
     let name = agent.ready();
     let prober = cluster.prober(0);
     let missed = |agent: &Agent, outages: usize| {
-        until(PATIENCE, "etcd to be missed", || agent.logged(GONE) == outages);
+        until(PATIENCE, "the store to be missed", || agent.logged(GONE) == outages);
     };
     let heard_again = |agent: &Agent, outages: usize| {
-        until(PATIENCE, "etcd to be heard again", || agent.logged(BACK) == outages);
+        until(PATIENCE, "the store to be heard again", || agent.logged(BACK) == outages);
         assert_eq!(agent.logged(GONE), outages, "{}", agent.stderr());
     };
-    cluster.etcd().freeze();
+    cluster.freeze_store();
     missed(&agent, 1);
     thread::sleep(Duration::from_millis(500));
-    cluster.etcd().thaw();
+    cluster.thaw_store();
     heard_again(&agent, 1);
 
-    cluster.kill_etcd();
-    missed(&agent, 2);
-    cluster.restart_etcd();
-    heard_again(&agent, 2);
+    // Witnesses that were killed know nothing, and are silent for a lease.
+    if store != Store::Witnesses {
+        cluster.kill_store();
+        missed(&agent, 2);
+        cluster.restart_store();
+        heard_again(&agent, 2);
+    }
 
     let heard = prober.stop();
     assert!(heard.len() > 100, "{}", heard.len());
     assert!(heard.iter().all(|heard| heard.name.as_ref() == Some(&name)), "{heard:?}");
     assert_eq!(agent.stdout(), format!("ready: {name}\n"));
+}
+
+#[test]
+fn no_answer_lacks_its_name_in_an_outage_shorter_than_a_lease_of_etcd() {
+    no_answer_lacks_its_name_in_an_outage_shorter_than_a_lease(Store::Etcd);
+}
+
+#[test]
+fn no_answer_lacks_its_name_in_an_outage_shorter_than_a_lease_of_zookeeper() {
+    no_answer_lacks_its_name_in_an_outage_shorter_than_a_lease(Store::ZooKeeper);
+}
+
+#[test]
+fn no_answer_lacks_its_name_in_an_outage_shorter_than_a_lease_of_the_witnesses() {
+    no_answer_lacks_its_name_in_an_outage_shorter_than_a_lease(Store::Witnesses);
+}
+
+fn a_crashed_agent_that_starts_again_within_its_lease_keeps_its_slot_and_says_it_throughout(store: Store) {
+    let cluster = Cluster::with_servers(store, 3);
+    let arguments = ["--limit", "2", "--ttl", "10s"];
+    let mut agent = cluster.spawn(0, &arguments);
+    let name = agent.ready();
+    let token = |agent: &Agent| agent.status()["services"][0]["token"].as_u64().expect("a token");
+    let before = token(&agent);
+    let mut other = cluster.spawn(1, &arguments);
+    other.ready();
+    let next = cluster.spawn(2, &arguments);
+    next.until_claim_is("waiting");
+
+    let prober = cluster.prober(0);
+    let mut again = cluster.spawn_as(agent.kill(), 0, &arguments);
+    assert_eq!(again.ready(), name);
+    assert!(token(&again) > before, "{} after {before}", token(&again));
+    thread::sleep(Duration::from_millis(200));
+    assert_eq!(next.is_ready(), None, "it was given to the next in line");
+    let heard = prober.stop();
+    assert!(heard.len() > 10, "{heard:?}");
+    assert!(heard.iter().all(|heard| heard.name.as_ref() == Some(&name)), "{heard:?}");
+}
+
+#[test]
+fn a_crashed_agent_that_starts_again_within_its_lease_keeps_its_slot_and_says_it_throughout_of_this_host() {
+    a_crashed_agent_that_starts_again_within_its_lease_keeps_its_slot_and_says_it_throughout(Store::Local);
+}
+
+#[test]
+fn a_crashed_agent_that_starts_again_within_its_lease_keeps_its_slot_and_says_it_throughout_in_etcd() {
+    a_crashed_agent_that_starts_again_within_its_lease_keeps_its_slot_and_says_it_throughout(Store::Etcd);
+}
+
+#[test]
+fn a_crashed_agent_that_starts_again_within_its_lease_keeps_its_slot_and_says_it_throughout_in_zookeeper() {
+    a_crashed_agent_that_starts_again_within_its_lease_keeps_its_slot_and_says_it_throughout(
+        Store::ZooKeeper,
+    );
+}
+
+#[test]
+fn a_crashed_agent_that_starts_again_within_its_lease_keeps_its_slot_and_says_it_throughout_among_peers() {
+    a_crashed_agent_that_starts_again_within_its_lease_keeps_its_slot_and_says_it_throughout(
+        Store::Witnesses,
+    );
 }
 
 /// What etcd carries out and cannot tell: it runs for a moment at a time while a crowd claims, until the first has a name.

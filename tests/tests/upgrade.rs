@@ -113,15 +113,38 @@ fn no_answer_of_unbound_is_lost_or_without_the_name_while_programs_are_swapped()
     under_load(Software::Unbound);
 }
 
+/// A pool all of whose names are held, as few as there can be.
+struct Pool {
+    /// Has one of them.
+    agent: Agent,
+    others: Vec<Agent>,
+    /// Waits for one.
+    next: Agent,
+    cluster: Cluster,
+}
+
+impl Pool {
+    fn of(store: Store, ttl: &str) -> Self {
+        let holders = store.founders();
+        let limit = holders.to_string();
+        let arguments = ["--ttl", ttl, "--limit", &limit];
+        let cluster = Cluster::with_servers(store, holders + 1);
+        let next = usize::from(holders);
+        let mut others: Vec<Agent> = (0..next).map(|node| cluster.spawn(node, &arguments)).collect();
+        others.iter_mut().for_each(|agent| drop(agent.ready()));
+        let agent = others.swap_remove(0);
+        let next = cluster.spawn(next, &arguments);
+        next.until_claim_is("waiting");
+        Self { agent, others, next, cluster }
+    }
+}
+
 fn keeps_slot_and_token(store: Store) {
     const TTL: Duration = Duration::from_secs(15);
     let directory = scratch();
     let versions = versions(&directory);
-    let cluster = Cluster::with_servers(store, 2);
-    let mut agent = cluster.spawn(0, &["--ttl", "15s", "--limit", "1"]);
+    let Pool { mut agent, others, next, cluster } = Pool::of(store, "15s");
     let name = agent.ready();
-    let next = cluster.spawn(1, &["--ttl", "15s", "--limit", "1"]);
-    next.until_claim_is("waiting");
     let claim = |status: &Value| {
         let service = &status["services"][0];
         (service["slot"].clone(), service["token"].clone(), service["store"]["state"].clone())
@@ -142,6 +165,7 @@ fn keeps_slot_and_token(store: Store) {
     thread::sleep(TTL + Duration::from_secs(1));
     assert_eq!(claim(&agent.status()), held);
     assert_eq!(next.is_ready(), None, "the next in line was given the slot");
+    assert!(others.iter().all(|other| other.is_ready().is_some()), "another one lost its name");
     let tally = asker.stop();
     assert!(tally.named > 100 && tally.others.is_empty() && tally.lost.is_empty(), "{tally:?}");
     if store == Store::Etcd {
@@ -169,14 +193,21 @@ fn a_name_from_zookeeper_keeps_its_slot_token_and_session() {
     keeps_slot_and_token(Store::ZooKeeper);
 }
 
+#[test]
+fn a_name_from_witnesses_keeps_its_slot_and_token() {
+    keeps_slot_and_token(Store::Witnesses);
+}
+
+#[test]
+fn a_witnesss_own_name_keeps_its_slot_and_token() {
+    keeps_slot_and_token(Store::Peers);
+}
+
 /// Its first thread is the one that attaches.
 fn keeps_its_name_though_it_starts_slowly(store: Store) {
     const TTL: Duration = Duration::from_secs(3);
-    let cluster = Cluster::with_servers(store, 2);
-    let mut agent = cluster.spawn(0, &["--ttl", "3s", "--limit", "1"]);
+    let Pool { mut agent, others, next, cluster } = Pool::of(store, "3s");
     let name = agent.ready();
-    let next = cluster.spawn(1, &["--ttl", "3s", "--limit", "1"]);
-    next.until_claim_is("waiting");
     let token = || agent.status()["services"][0]["token"].clone();
     let held = token();
     let asker =
@@ -196,6 +227,7 @@ fn keeps_its_name_though_it_starts_slowly(store: Store) {
     assert_eq!(next.is_ready(), None, "the next in line was given the slot");
     let tally = asker.stop();
     assert!(tally.named > 100 && tally.others.is_empty() && tally.lost.is_empty(), "{tally:?}");
+    assert!(others.iter().all(|other| other.is_ready().is_some()), "another one lost its name");
     let (ended, _instance) = agent.terminate();
     assert!(ended.success(), "{ended}");
 }
@@ -213,6 +245,16 @@ fn a_start_that_takes_longer_than_a_claim_in_etcd_loses_no_name() {
 #[test]
 fn a_start_that_takes_longer_than_a_claim_in_zookeeper_loses_no_name() {
     keeps_its_name_though_it_starts_slowly(Store::ZooKeeper);
+}
+
+#[test]
+fn a_start_that_takes_longer_than_a_claim_from_witnesses_loses_no_name() {
+    keeps_its_name_though_it_starts_slowly(Store::Witnesses);
+}
+
+#[test]
+fn a_start_that_takes_longer_than_a_witnesss_own_claim_loses_no_name() {
+    keeps_its_name_though_it_starts_slowly(Store::Peers);
 }
 
 fn script(directory: &TempDir, name: &str, text: &str) -> PathBuf {

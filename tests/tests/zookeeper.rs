@@ -26,7 +26,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What the log tells of an outage.
 const GONE: &str = "the store does not answer";
-const BACK: &str = "the store answers again";
 
 #[test]
 fn agents_get_the_lowest_names_and_who_waits_in_line_takes_the_next_free_one() {
@@ -48,78 +47,6 @@ fn agents_get_the_lowest_names_and_who_waits_in_line_takes_the_next_free_one() {
     assert!(status.success(), "{status}");
     within(Duration::from_secs(1), "the next in line to have the name", || waiting.is_ready());
     assert_eq!(waiting.ready(), name);
-}
-
-#[test]
-fn a_crashed_agent_that_starts_again_within_its_session_keeps_its_slot_and_says_it_throughout() {
-    let cluster = Cluster::with_servers(Store::ZooKeeper, 3);
-    let arguments = ["--limit", "2", "--ttl", "10s"];
-    let mut agent = cluster.spawn(0, &arguments);
-    let name = agent.ready();
-    let token = |agent: &Agent| agent.status()["services"][0]["token"].as_u64().expect("a token");
-    let before = token(&agent);
-    let mut other = cluster.spawn(1, &arguments);
-    other.ready();
-    let next = cluster.spawn(2, &arguments);
-    next.until_claim_is("waiting");
-
-    let prober = cluster.prober(0);
-    let mut again = cluster.spawn_as(agent.kill(), 0, &arguments);
-    assert_eq!(again.ready(), name);
-    assert!(token(&again) > before, "{} after {before}", token(&again));
-    thread::sleep(Duration::from_millis(200));
-    assert_eq!(next.is_ready(), None, "it was given to the next in line");
-    let heard = prober.stop();
-    assert!(heard.len() > 10, "{heard:?}");
-    assert!(heard.iter().all(|heard| heard.name.as_ref() == Some(&name)), "{heard:?}");
-}
-
-#[test]
-fn no_answer_lacks_its_name_in_an_outage_shorter_than_a_lease() {
-    let mut cluster = Cluster::with_servers(Store::ZooKeeper, 1);
-    let mut agent = cluster.spawn(0, &["--ttl", "10s"]);
-    let name = agent.ready();
-    let prober = cluster.prober(0);
-    let missed = |agent: &Agent, outages: usize| {
-        until(PATIENCE, "ZooKeeper to be missed", || agent.logged(GONE) == outages);
-    };
-    let heard_again = |agent: &Agent, outages: usize| {
-        until(PATIENCE, "ZooKeeper to be heard again", || agent.logged(BACK) == outages);
-        assert_eq!(agent.logged(GONE), outages, "{}", agent.stderr());
-    };
-    cluster.zookeeper().freeze();
-    missed(&agent, 1);
-    thread::sleep(Duration::from_millis(500));
-    cluster.zookeeper().thaw();
-    heard_again(&agent, 1);
-
-    cluster.kill_zookeeper();
-    missed(&agent, 2);
-    cluster.restart_zookeeper();
-    heard_again(&agent, 2);
-
-    let heard = prober.stop();
-    assert!(heard.len() > 100, "{}", heard.len());
-    assert!(heard.iter().all(|heard| heard.name.as_ref() == Some(&name)), "{heard:?}");
-    assert_eq!(agent.stdout(), format!("ready: {name}\n"));
-}
-
-#[test]
-fn after_an_outage_longer_than_a_lease_each_name_comes_back_where_it_was() {
-    let mut cluster = Cluster::new(Store::ZooKeeper, 2);
-    let mut agents = [0, 1].map(|node| cluster.spawn(node, &["--limit", "2", "--ttl", "2s"]));
-    let names = agents.each_mut().map(Agent::ready);
-    cluster.kill_zookeeper();
-    for (agent, name) in agents.iter().zip(&names) {
-        let lost = format!("ready: {name}\nlost: {name}\n");
-        until(PATIENCE, "the name to be lost", || agent.stdout() == lost);
-    }
-    cluster.restart_zookeeper();
-    assert_eq!(agents.each_mut().map(Agent::ready), names);
-    for (agent, name) in agents.iter().zip(&names) {
-        assert_eq!(agent.stdout(), format!("ready: {name}\nlost: {name}\nready: {name}\n"));
-        assert_eq!(agent.logged(GONE), 1, "{}", agent.stderr());
-    }
 }
 
 #[test]

@@ -11,14 +11,19 @@ use nsid_tests::{
 
 /// The shortest time that every store grants.
 const TTL: Duration = Duration::from_secs(2);
-const ARGUMENTS: [&str; 4] = ["--limit", "1", "--ttl", "2s"];
 
 /// What a deadline is set early, at most: 2 % of the lease, and six jiffies of the slowest kernel (`CONFIG_HZ=100`).
 const MARGIN: Duration = Duration::from_millis(40 + 60);
 
 /// How long after the end of its lease a name may be said by nobody. etcd looks for leases that are over twice a
-/// second.
-const HANDED_ON: Duration = Duration::from_secs(1);
+/// second; a witness keeps a name for 2 % longer than the lease, and 0.25 s.
+fn handed_on(store: Store) -> Duration {
+    const MOST: Duration = Duration::from_secs(1);
+    match store {
+        Store::Local | Store::Etcd | Store::ZooKeeper => MOST,
+        Store::Peers | Store::Witnesses => TTL / 50 + MOST,
+    }
+}
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -48,6 +53,7 @@ pub(crate) enum Violation {
 /// What was heard of both nodes.
 #[derive(Debug)]
 pub(crate) struct Handover {
+    store: Store,
     name: String,
     /// Bounds of the deadline.
     deadline: (Duration, Duration),
@@ -56,14 +62,21 @@ pub(crate) struct Handover {
 }
 
 impl Handover {
-    /// One agent holds the pool's only name and stops renewing it; another one waits for the name.
+    /// Agents hold all names of a pool, as few as there can be, and one of them stops renewing its own; another one waits
+    /// for a name.
     pub(crate) fn observe(binary: PathBuf, store: Store, fault: Fault) -> Self {
-        let mut cluster = Cluster::with_servers(store, 2);
+        let holders = store.founders();
+        let limit = holders.to_string();
+        let arguments = ["--limit", &limit, "--ttl", "2s"];
+        let mut cluster = Cluster::with_servers(store, holders + 1);
         cluster.binary = binary;
-        let mut old = cluster.spawn(0, &ARGUMENTS);
+        let new = usize::from(holders);
+        let mut agents: Vec<Agent> = (0..new).map(|node| cluster.spawn(node, &arguments)).collect();
+        agents.iter_mut().for_each(|agent| drop(agent.ready()));
+        let mut old = agents.swap_remove(0);
         let name = old.ready();
-        let mut new = cluster.spawn(1, &ARGUMENTS);
-        let probers = [0, 1].map(|node| cluster.prober(node));
+        let probers = [0, new].map(|node| cluster.prober(node));
+        let mut new = cluster.spawn(new, &arguments);
         new.until_claim_is("waiting");
         // A renewal, at least.
         thread::sleep(TTL / 2);
@@ -82,7 +95,7 @@ impl Handover {
         let [old, new] = probers.map(Prober::stop);
         let answers = old.last().is_some_and(|heard| heard.at > deadline.1);
         assert!(answers, "what would say the name past its deadline, the old node's server, does not answer");
-        Self { name, deadline, old, new }
+        Self { store, name, deadline, old, new }
     }
 
     /// What happened of that which must not.
@@ -95,7 +108,7 @@ impl Handover {
             (first.at <= earliest, Violation::SaidByAnotherBeforeTheDeadline),
             (first.at <= last.asked, Violation::SaidByTwo),
             (self.old.iter().any(too_early), Violation::SilentBeforeTheDeadline),
-            (first.at > latest + MARGIN + HANDED_ON + PERIOD, Violation::SaidByAnotherLate),
+            (first.at > latest + MARGIN + handed_on(self.store) + PERIOD, Violation::SaidByAnotherLate),
         ]
         .into_iter()
         .filter_map(|(happened, violation)| happened.then_some(violation))

@@ -39,6 +39,16 @@ fn a_killed_agents_name_from_zookeeper_is_silent_by_its_deadline_and_only_then_a
 }
 
 #[test]
+fn a_killed_agents_name_from_witnesses_is_silent_by_its_deadline_and_only_then_anothers() {
+    the_name_passes_on_after_the_deadline(Store::Witnesses, Fault::Killed);
+}
+
+#[test]
+fn a_killed_witnesss_own_name_is_silent_by_its_deadline_and_only_then_anothers() {
+    the_name_passes_on_after_the_deadline(Store::Peers, Fault::Killed);
+}
+
+#[test]
 fn a_frozen_agents_local_name_is_silent_by_its_deadline_and_also_when_it_thaws() {
     the_name_passes_on_after_the_deadline(Store::Local, Fault::Frozen);
 }
@@ -51,6 +61,16 @@ fn a_frozen_agents_name_from_etcd_is_silent_by_its_deadline_and_also_when_it_tha
 #[test]
 fn a_frozen_agents_name_from_zookeeper_is_silent_by_its_deadline_and_also_when_it_thaws() {
     the_name_passes_on_after_the_deadline(Store::ZooKeeper, Fault::Frozen);
+}
+
+#[test]
+fn a_frozen_agents_name_from_witnesses_is_silent_by_its_deadline_and_also_when_it_thaws() {
+    the_name_passes_on_after_the_deadline(Store::Witnesses, Fault::Frozen);
+}
+
+#[test]
+fn a_frozen_witnesss_own_name_is_silent_by_its_deadline_and_also_when_it_thaws() {
+    the_name_passes_on_after_the_deadline(Store::Peers, Fault::Frozen);
 }
 
 /// The test of the tests above.
@@ -127,6 +147,11 @@ fn sigterm_passes_a_name_from_etcd_on_within_100_ms() {
 #[test]
 fn sigterm_passes_a_name_from_zookeeper_on_within_100_ms() {
     sigterm_passes_the_name_on_at_once(Store::ZooKeeper);
+}
+
+#[test]
+fn sigterm_passes_a_name_from_witnesses_on_within_100_ms() {
+    sigterm_passes_the_name_on_at_once(Store::Witnesses);
 }
 
 #[test]

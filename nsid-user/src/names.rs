@@ -68,14 +68,14 @@ pub struct HeldName {
     pub token: u64,
     /// Its holder, by the name of that host.
     pub host: String,
-    /// Since when, by that host's clock, in ms since 1970.
+    /// Since when, by that host's clock (among peers, by this one's), in ms since 1970.
     pub since_ms: u64,
     /// Whether the holder is the agent that tells.
     pub ours: bool,
 }
 
 /// What an instance's agent knows.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Names {
     pools: Vec<PoolNames>,
 }

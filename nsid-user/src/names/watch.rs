@@ -22,9 +22,10 @@ pub fn watch(
         match ask(instance, pool)? {
             Told::Names(now) => {
                 trouble = None;
-                if shown.as_ref() != Some(&now) {
+                let timeless = timeless(&now);
+                if shown.as_ref() != Some(&timeless) {
                     show(&now)?;
-                    shown = Some(now);
+                    shown = Some(timeless);
                 }
             }
             Told::NotNow(why) => {
@@ -36,4 +37,12 @@ pub fn watch(
         }
         thread::sleep(LOOK);
     }
+}
+
+/// Who has what, and not since when: witnesses tell for how long, which is another time of the day at each look, by some
+/// milliseconds. A name that somebody has anew has another token.
+fn timeless(names: &Names) -> Names {
+    let mut names = names.clone();
+    names.pools.iter_mut().flat_map(|pool| &mut pool.names).for_each(|held| held.since_ms = 0);
+    names
 }

@@ -30,14 +30,17 @@ impl Directory for Peers {
 }
 
 /// What so many of a list's witnesses tell. A slot is held if a majority may know it so, those that told nothing included.
+/// So many are in line as the middle one of them says: who holds a slot still is, for one that has missed its grant.
 fn together(told: Vec<Roll>, list: &List) -> Roll {
     let witnesses = list.witnesses().len();
     let silent = witnesses - told.len();
     let enough = (witnesses / 2 + 1).saturating_sub(silent).max(1);
     let mut holders: BTreeMap<(u32, u64), (usize, Entry)> = BTreeMap::new();
-    let (mut waiting, mut agreement) = (0, None);
+    let mut waiting: Vec<usize> = told.iter().map(|roll| roll.waiting).collect();
+    waiting.sort_unstable();
+    let waiting = waiting.get(waiting.len() / 2).copied().unwrap_or_default();
+    let mut agreement = None;
     for roll in told {
-        waiting = waiting.max(roll.waiting);
         agreement = agreement.or(roll.agreement);
         for entry in roll.holders {
             holders.entry((entry.slot, entry.token)).or_insert_with(|| (0, entry)).0 += 1;
@@ -127,12 +130,17 @@ mod tests {
         for (witnesses, held) in [
             // One of them has forgotten all, or missed the grant of slot 0.
             (
-                vec![told(&[], 0), told(&[(0, 5), (1, 6)], 1), told(&[(0, 5), (1, 6)], 0)],
+                vec![told(&[], 0), told(&[(0, 5), (1, 6)], 1), told(&[(0, 5), (1, 6)], 1)],
+                vec![(0, 5), (1, 6)],
+            ),
+            // One of them has missed the grant of slot 1: who holds it is in line there.
+            (
+                vec![told(&[(0, 5)], 2), told(&[(0, 5), (1, 6)], 1), told(&[(0, 5), (1, 6)], 1)],
                 vec![(0, 5), (1, 6)],
             ),
             // One of them has missed that slot 0 was given back, and to whom it was given then.
-            (vec![told(&[(0, 5)], 0), told(&[(0, 8)], 1), told(&[(0, 8)], 0)], vec![(0, 8)]),
-            (vec![told(&[(0, 5)], 0), told(&[], 0), told(&[], 1)], vec![]),
+            (vec![told(&[(0, 5)], 0), told(&[(0, 8)], 1), told(&[(0, 8)], 1)], vec![(0, 8)]),
+            (vec![told(&[(0, 5)], 0), told(&[], 1), told(&[], 1)], vec![]),
             // The third one would know.
             (vec![told(&[(0, 5)], 0), told(&[], 1)], vec![(0, 5)]),
             (vec![told(&[(0, 5)], 0), told(&[(0, 8)], 1)], vec![(0, 8)]),

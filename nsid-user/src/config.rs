@@ -5,6 +5,7 @@ mod settings;
 mod file;
 mod toml_text;
 
+mod apart;
 mod service;
 
 mod nsid;
@@ -65,7 +66,8 @@ pub struct Config {
     pub instance: InstanceName,
     /// The interfaces to attach to: at least one, none twice.
     pub interfaces: Vec<InterfaceName>,
-    /// The services to name: 1 to [`SERVICES_MAX`], no two of which listen on the same address and port.
+    /// The services to name: 1 to [`SERVICES_MAX`], no two of which listen on the same address and port, or
+    /// have a witness in common and not all else that its list is.
     pub services: Vec<Service>,
     /// What may be changed while it runs.
     pub policies: Policies,

@@ -252,4 +252,34 @@ pub enum ConfigError {
         /// Where both listen.
         listen: Listen,
     },
+    /// One address for the witnesses of two lists.
+    #[error(
+        "{}: [[services]] number {first} and number {second} both have the witness {witness}, and not the same list; give \
+         both one list, or other ports to one of them",
+        file.display()
+    )]
+    OtherWitnesses {
+        /// The file.
+        file: PathBuf,
+        /// The one, counted from 1.
+        first: usize,
+        /// The other.
+        second: usize,
+        /// Whom both have.
+        witness: SocketAddr,
+    },
+    /// Two keys for the witnesses of one list.
+    #[error(
+        "{}: [[services]] number {first} and number {second} have one list of witnesses, and not the same cluster-key-file; \
+         give both the same",
+        file.display()
+    )]
+    OtherClusterKey {
+        /// The file.
+        file: PathBuf,
+        /// The one, counted from 1.
+        first: usize,
+        /// The other.
+        second: usize,
+    },
 }

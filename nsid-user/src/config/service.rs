@@ -9,6 +9,7 @@ use std::{
 
 use rustix::system::uname;
 
+use super::apart;
 use super::etcd::{EtcdAddress, EtcdAddressError};
 use super::peers::PeersAddress;
 use super::zookeeper::{ZooKeeperAddress, ZooKeeperAddressError};
@@ -97,7 +98,7 @@ pub(super) fn all(
         let keys = keys.pop().unwrap_or_default();
         return Ok(vec![Layers { flags, keys, file, number: 1 }.service()?]);
     };
-    if let Some(flag) = first_given(&flags) {
+    if let Some((flag, _)) = flags.given().into_iter().find(|(_, given)| *given) {
         return Err(ConfigError::WhichService { flag, file: file.to_owned(), services: keys.len() });
     }
     if keys.len() > SERVICES_MAX {
@@ -110,56 +111,44 @@ pub(super) fn all(
             Layers { flags: ServiceSettings::default(), keys, file: Some(file), number }.service()
         })
         .collect::<Result<Vec<_>, _>>()?;
-    each_listens_alone(&services, file)?;
+    apart::check(&services, file)?;
     Ok(services)
 }
 
-fn first_given(flags: &ServiceSettings) -> Option<&'static str> {
-    let ServiceSettings {
-        store,
-        ca,
-        cert,
-        key,
-        password_file,
-        cluster_key_file,
-        expect,
-        pattern,
-        limit,
-        ttl,
-        listen,
-    } = flags;
-    [
-        ("store", store.is_some()),
-        ("ca", ca.is_some()),
-        ("cert", cert.is_some()),
-        ("key", key.is_some()),
-        ("password-file", password_file.is_some()),
-        ("cluster-key-file", cluster_key_file.is_some()),
-        ("expect", expect.is_some()),
-        ("pattern", pattern.is_some()),
-        ("limit", limit.is_some()),
-        ("ttl", ttl.is_some()),
-        ("listen", !listen.is_empty()),
-    ]
-    .into_iter()
-    .find_map(|(flag, given)| given.then_some(flag))
+impl ServiceSettings {
+    /// Each of them by its name, and whether it was given.
+    fn given(&self) -> [(&'static str, bool); 11] {
+        let Self {
+            store,
+            ca,
+            cert,
+            key,
+            password_file,
+            cluster_key_file,
+            expect,
+            pattern,
+            limit,
+            ttl,
+            listen,
+        } = self;
+        [
+            ("store", store.is_some()),
+            ("listen", !listen.is_empty()),
+            ("pattern", pattern.is_some()),
+            ("limit", limit.is_some()),
+            ("ttl", ttl.is_some()),
+            ("ca", ca.is_some()),
+            ("cert", cert.is_some()),
+            ("key", key.is_some()),
+            ("password-file", password_file.is_some()),
+            ("cluster-key-file", cluster_key_file.is_some()),
+            ("expect", expect.is_some()),
+        ]
+    }
 }
 
-fn each_listens_alone(services: &[Service], file: &Path) -> Result<(), ConfigError> {
-    for (service, second) in services.iter().zip(1..) {
-        for (other, first) in services.iter().zip(1..second) {
-            if let Some(listen) = service.listen.iter().find(|listen| other.listen.contains(listen)) {
-                return Err(ConfigError::SameListen {
-                    file: file.to_owned(),
-                    first,
-                    second,
-                    listen: *listen,
-                });
-            }
-        }
-    }
-    Ok(())
-}
+/// The settings of a service whose name is given by hand: all others are for a pool.
+const BY_HAND: [&str; 2] = ["store", "listen"];
 
 /// What certificates are for.
 const OVER_TLS: &str = "a store over TLS (etcds://HOST:PORT or zks://HOST:PORT)";
@@ -326,21 +315,14 @@ impl Layers<'_> {
     }
 
     fn by_hand(&self, name: NodeName) -> Result<StoreConfig, ConfigError> {
-        let places = [
-            self.pattern().map(|(_, place)| place),
-            self.limit().map(|(_, place)| place),
-            self.ttl().map(|(_, place)| place),
-            self.ca().map(|(_, place)| place),
-            self.cert().map(|(_, place)| place),
-            self.key().map(|(_, place)| place),
-            self.password_file().map(|(_, place)| place),
-            self.cluster_key_file().map(|(_, place)| place),
-            self.expect().map(|(_, place)| place),
-        ];
-        match places.into_iter().flatten().next() {
-            Some(place) => Err(ConfigError::NoPool { place }),
-            None => Ok(StoreConfig::Static(name)),
+        let settings = self.flags.given().into_iter().zip(self.keys.given());
+        let for_a_pool = settings.filter(|((name, _), _)| !BY_HAND.contains(name));
+        for ((name, flag), (_, key)) in for_a_pool {
+            if let Some(((), place)) = self.pick(name, flag.then_some(()), key.then_some(())) {
+                return Err(ConfigError::NoPool { place });
+            }
         }
+        Ok(StoreConfig::Static(name))
     }
 
     fn ca(&self) -> Option<(PathBuf, GivenAt)> {

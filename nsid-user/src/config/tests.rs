@@ -172,6 +172,54 @@ fn there_are_as_many_services_as_the_maps_hold_and_no_more() {
     assert!(matches!(load("", &file(SERVICES_MAX + 1)), Err(ConfigError::ManyServices { services: 17, .. })));
 }
 
+#[test]
+fn services_share_a_witness_only_if_they_share_its_list_and_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = |digit: &str| {
+        let path = dir.path().join(digit);
+        fs::write(&path, digit.repeat(64)).unwrap();
+        path.display().to_string()
+    };
+    let (key, other_key) = (key("1"), key("2"));
+    let service = |list: &str, key: &str, port: u16| {
+        format!(
+            "[[services]]\nstore = 'peers://{list}'\ncluster-key-file = '{key}'\npattern = 'w{{id}}.{port}'\n\
+             listen = '192.0.2.1:{port}'\n"
+        )
+    };
+    let two = |list: &str, key_of_second: &str| {
+        let (first, second) = (service("10.0.0.1", &key, 53), service(list, key_of_second, 5353));
+        load("", &format!("iface = 'eth0'\n{first}{second}")).map(|config| config.services.len())
+    };
+    assert_eq!(two("10.0.0.1", &key).unwrap(), 2);
+    assert_eq!(two("10.0.0.1:7401", &other_key).unwrap(), 2);
+    for (list, key, told) in [
+        ("10.0.0.2,10.0.0.1,10.0.0.3", &key, "both have the witness 10.0.0.1:7400"),
+        ("10.0.0.1", &other_key, "not the same cluster-key-file"),
+    ] {
+        let error = two(list, key).unwrap_err().to_string();
+        assert!(error.contains("number 1 and number 2") && error.contains(told), "{error}");
+    }
+}
+
+#[test]
+fn whatever_is_for_a_pool_is_refused_beside_a_name_given_by_hand() {
+    for setting in [
+        "pattern=w{id}",
+        "limit=3",
+        "ttl=5s",
+        "ca=f",
+        "cert=f",
+        "key=f",
+        "password-file=f",
+        "cluster-key-file=f",
+        "expect=3",
+    ] {
+        let error = load(&format!("--iface eth0 --store static:ns1 --{setting}"), "").unwrap_err();
+        assert!(matches!(error, ConfigError::NoPool { .. }), "{setting}: {error}");
+    }
+}
+
 /// One that nobody writes to would keep its reader waiting.
 #[test]
 fn a_configuration_is_a_regular_file() {

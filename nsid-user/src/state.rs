@@ -11,7 +11,7 @@ use crate::{
     config::Policies,
     datapath::{Bypass, Chains, IngressMode, Tc},
     host::namespaces::NetNs,
-    store::ClaimStatus,
+    store::{ClaimStatus, peers::WitnessStatus},
 };
 
 /// An agent's own view.
@@ -25,6 +25,9 @@ pub struct State {
     pub interfaces: Vec<Attached>,
     /// Its services, in the order of the maps.
     pub services: Vec<ServiceState>,
+    /// The witnesses that this node is, or should be.
+    #[serde(default)]
+    pub witnesses: Vec<WitnessStatus>,
     /// What it was told, and may be told anew.
     pub policies: PolicyState,
     /// Ranges of clients that would be answered, and are left to the server for want of room.
@@ -163,4 +166,31 @@ pub struct ServiceState {
     pub listen: Vec<String>,
     /// Where its claim stands.
     pub claim: ClaimStatus,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As version 0.1.0 wrote it at first.
+    const OLDER: &str = r#"{
+        "program": {"version": "0.1.0", "since": 1},
+        "netns": {"dev": 4, "inode": 4026531840},
+        "interfaces": [],
+        "services": [{
+            "source": "local/worker{id}.test",
+            "listen": ["0.0.0.0:53"],
+            "claim": {"store": {"kind": "local", "state": "held"}, "slot": 3, "token": 7}
+        }],
+        "policies": {
+            "answer": "local", "allow": [], "deny": [], "nsid": "name", "nsid_period": "1h", "own_nsid": "replace",
+            "max_udp_size": null, "answer_rate": null
+        }
+    }"#;
+
+    #[test]
+    fn the_state_of_an_agent_before_there_were_witnesses_is_read() {
+        let state: State = serde_json::from_str(OLDER).unwrap();
+        assert_eq!((state.services[0].claim.slot, state.witnesses), (Some(3), vec![]));
+    }
 }

@@ -1,6 +1,6 @@
 //! `nsid status`: what the agent says of itself, and what the kernel has.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, net::SocketAddr};
 
 use anyhow::Result;
 use serde::Serialize;
@@ -15,7 +15,8 @@ use crate::{
         state as file,
     },
     state::{Attached, PolicyState, ServiceState, State},
-    store, switch,
+    store::{self, peers::WitnessStatus},
+    switch,
 };
 
 /// Everything that is known of an instance. What is not known is null, and never absent.
@@ -26,6 +27,8 @@ pub struct Status {
     agent: Agent,
     version: Option<String>,
     services: Vec<Service>,
+    /// The witnesses that this node is, or should be.
+    witnesses: Option<Vec<Witness>>,
     interfaces: Vec<Interface>,
     policies: Option<PolicyState>,
     /// Ranges of clients that would be answered, and are left to the server for want of room.
@@ -56,6 +59,21 @@ struct Service {
 struct Store {
     kind: store::Kind,
     state: Option<store::State>,
+}
+
+#[derive(Debug, Serialize)]
+struct Witness {
+    address: SocketAddr,
+    grants: bool,
+    /// For how long it grants nothing.
+    silent_ms: Option<i64>,
+    /// Without whose answers it grants nothing.
+    waits_for: Vec<SocketAddr>,
+    /// What keeps it from being one.
+    trouble: Option<String>,
+    /// All of that, for people.
+    #[serde(skip)]
+    text: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -96,6 +114,8 @@ impl Status {
         // The next program of a dead agent may be another one.
         let running = state.as_ref().filter(|_| agent == Agent::Running);
         let version = running.map(|state| state.program.version.clone());
+        // A dead one grants nothing, and a frozen one what it does not tell.
+        let witnesses = running.map(|state| state.witnesses.iter().map(Witness::from).collect());
         let left_to_server = state.as_ref().map(|state| state.left_to_server);
         let (services, interfaces, policies) =
             state.map_or_else(Default::default, |State { services, interfaces, policies, .. }| {
@@ -112,6 +132,7 @@ impl Status {
             agent,
             version,
             services,
+            witnesses,
             interfaces,
             policies,
             left_to_server,
@@ -149,6 +170,14 @@ fn milliseconds_left(point: BootTime) -> i64 {
     i64::try_from((point - now) / 1_000_000).unwrap_or(i64::MAX)
 }
 
+impl From<&WitnessStatus> for Witness {
+    fn from(status: &WitnessStatus) -> Self {
+        let WitnessStatus { address, grants, silent_until, waits_for, trouble } = status.clone();
+        let silent_ms = silent_until.map(milliseconds_left);
+        Self { address, grants, silent_ms, waits_for, trouble, text: status.to_string() }
+    }
+}
+
 impl From<Attached> for Interface {
     fn from(attached: Attached) -> Self {
         let Attached { name, index: _, ingress, why_tc, behind, edits_at_xdp, tc, tcx, bypass } = attached;
@@ -172,6 +201,7 @@ impl fmt::Display for Status {
             agent,
             version,
             services,
+            witnesses,
             interfaces,
             policies,
             left_to_server,
@@ -202,6 +232,9 @@ impl fmt::Display for Status {
                 write!(f, ", slot {slot}, token {token}")?;
             }
             writeln!(f)?;
+        }
+        for witness in witnesses.iter().flatten() {
+            writeln!(f, "witness    {}", witness.text)?;
         }
         for interface in interfaces {
             writeln!(f, "interface  {interface}")?;

@@ -36,6 +36,12 @@ const EXIT_STATUS: &[(&str, &str)] = &[
 const FILES: &[(&str, &str)] = &[
     ("/run/nsid/INSTANCE/", "State, lock, nonce and control socket of an instance."),
     ("/run/nsid/local/", "The pools of the store local."),
+    (
+        "/run/nsid/witnesses/",
+        "That there was a witness of peers:// at an address of this host, and of which list: it stays when the agent ends, \
+         and the next one there is silent for as long as what was granted may last. To delete one is safe a lease after its \
+         agent ended (a --ttl, 2 % and 0.25 s), and not before.",
+    ),
     ("/sys/fs/bpf/nsid/INSTANCE/", "The pins of its maps and links, by which they outlive the agent."),
 ];
 

@@ -1,6 +1,6 @@
 //! Names without a store: nodes some of which are witnesses, by `peers://`.
 
-use std::{fs, path::PathBuf, thread, time::Duration};
+use std::{fs, net::UdpSocket, path::PathBuf, thread, time::Duration};
 
 use nsid_tests::{
     agent::{Agent, Instance, binary, nsid, run_command, run_refused},
@@ -32,6 +32,8 @@ fn three_nodes_are_their_own_store_a_fourth_waits_in_line_and_every_node_tells_w
     let cluster = Cluster::new(Store::Peers, 4);
     let mut agents = all(&cluster, 4, 3, &["--limit", "3", "--ttl", "3s"]);
     assert_eq!(names(&agents), [0, 1, 2].map(|slot| cluster.pool.name(slot)));
+    let spare = agents.iter().position(|agent| agent.is_ready().is_none()).expect("one waits");
+    agents[spare].until_claim_is("waiting");
     for agent in &agents {
         let output = nsid(&["names", "--json", "--instance", agent.instance().name()]);
         let told: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
@@ -44,8 +46,6 @@ fn three_nodes_are_their_own_store_a_fourth_waits_in_line_and_every_node_tells_w
             [0, 1, 2].map(|slot| Value::from(cluster.pool.name(slot))).iter().collect::<Vec<_>>()
         );
     }
-    let spare = agents.iter().position(|agent| agent.is_ready().is_none()).expect("one waits");
-    agents[spare].until_claim_is("waiting");
     // Of those that are not needed for a majority, one gives its name back.
     let leaver = (0..4).find(|node| *node != spare).expect("three have names");
     let given_back = agents[leaver].ready();
@@ -98,18 +98,104 @@ fn a_minority_falls_silent_by_its_deadline_says_why_and_has_its_names_again_when
     agents.clear();
 }
 
+/// Node 0 with one more address, which is the list's only witness, and the arguments of its agent.
+fn alone(address: &str) -> (Cluster, [String; 8]) {
+    let cluster = Cluster::new(Store::Local, 1);
+    // Of no other test's node, whose witness would have been there before.
+    cluster.star.nodes[0].namespace.ip(&format!("addr add {address} dev {INTERFACE}"));
+    let (address, _) = address.split_once('/').expect("with a prefix length");
+    let address = if address.contains(':') { format!("[{address}]") } else { address.to_owned() };
+    let (store, pattern) = (format!("peers://{address}"), cluster.pool.pattern());
+    let arguments = ["--iface", INTERFACE, "--store", &store, "--pattern", &pattern, "--ttl", "5s"];
+    let arguments = arguments.map(str::to_owned);
+    (cluster, arguments)
+}
+
+fn spawn_alone(cluster: &Cluster, arguments: &[String]) -> Agent {
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    Agent::spawn(&cluster.star.nodes[0].namespace, &arguments)
+}
+
+/// What `nsid status --json` tells of witnesses; of an agent that has only just been started, nothing.
+fn witnesses(agent: &Agent) -> Option<Vec<Value>> {
+    agent.instance().try_status().ok()?["witnesses"].as_array().cloned()
+}
+
+/// Waits until it tells of one, and that.
+fn until_witness(agent: &Agent, what: &str, is: impl Fn(&Value) -> bool) {
+    until(Duration::from_secs(5), what, || {
+        witnesses(agent).is_some_and(|told| matches!(&told[..], [witness] if is(witness)))
+    });
+}
+
 #[test]
 fn one_node_alone_has_a_name_at_once() {
-    let cluster = Cluster::new(Store::Local, 1);
-    let namespace = &cluster.star.nodes[0].namespace;
-    // Of no other test's node, whose witness would have been there before.
-    namespace.ip("addr add 10.77.200.1/32 dev lo");
-    let pattern = cluster.pool.pattern();
-    let arguments = ["--iface", INTERFACE, "--store", "peers://10.77.200.1", "--pattern", &pattern];
-    let mut agent = Agent::spawn(namespace, &arguments);
+    let (cluster, arguments) = alone("10.77.200.1/32");
     let before = boot_clock::now();
+    let mut agent = spawn_alone(&cluster, &arguments);
     assert_eq!(agent.ready(), cluster.pool.name(0));
-    assert!(boot_clock::now().saturating_sub(before) < Duration::from_secs(9), "it was silent for a lease");
+    assert!(boot_clock::now().saturating_sub(before) < Duration::from_secs(4), "it was silent for a lease");
+    until_witness(&agent, "it to grant names", |witness| witness["grants"] == true);
+}
+
+#[test]
+fn a_witness_ends_with_its_address_and_is_another_one_when_that_is_back() {
+    let (cluster, arguments) = alone("10.77.200.2/32");
+    let node = &cluster.star.nodes[0].namespace;
+    let mut agent = spawn_alone(&cluster, &arguments);
+    agent.ready();
+    let remembers_nothing = |witness: &Value| witness["silent_ms"].as_i64().is_some_and(|left| left > 0);
+    node.ip("addr del 10.77.200.2/32 dev eth0");
+    until(Duration::from_secs(5), "the witness to end", || witnesses(&agent) == Some(Vec::new()));
+    node.ip("addr add 10.77.200.2/32 dev eth0");
+    until_witness(&agent, "another one to begin", remembers_nothing);
+    until(Duration::from_secs(10), "the name to be lost", || agent.stdout().contains("lost: "));
+    agent.ready();
+    // While the agent cannot look: an address that may have been another host's for that time.
+    agent.freeze();
+    node.ip("addr del 10.77.200.2/32 dev eth0");
+    node.ip("addr add 10.77.200.2/32 dev eth0");
+    agent.thaw();
+    until_witness(&agent, "yet another one to begin", remembers_nothing);
+}
+
+#[test]
+fn a_port_that_another_program_has_is_told_once_and_taken_when_it_is_free() {
+    let (cluster, arguments) = alone("10.77.200.3/32");
+    let node = &cluster.star.nodes[0].namespace;
+    let other = node.enter(|| UdpSocket::bind("10.77.200.3:7400")).expect("a free port");
+    let mut agent = spawn_alone(&cluster, &arguments);
+    let is_told = |witness: &Value| {
+        witness["grants"] == false && witness["trouble"].as_str().is_some_and(|why| why.contains("that port"))
+    };
+    until_witness(&agent, "the port to be missed", is_told);
+    let text = nsid(&["status", "--instance", agent.instance().name()]);
+    let text = String::from_utf8(text.stdout).expect("UTF-8");
+    assert!(text.contains("witness    10.77.200.3:7400: grants nothing: another program"), "{text}");
+    // Each of them has the agent look again.
+    for address in ["10.77.200.4/32", "10.77.200.5/32"] {
+        node.ip(&format!("addr add {address} dev eth0"));
+        thread::sleep(Duration::from_millis(500));
+    }
+    assert_eq!((agent.is_ready(), agent.logged("no witness at 10.77.200.3:7400")), (None, 1));
+    drop(other);
+    node.ip("addr add 10.77.200.6/32 dev eth0");
+    agent.ready();
+    until_witness(&agent, "it to grant names", |witness| witness["grants"] == true);
+}
+
+/// As at a boot: until the kernel has looked for who else has it, an address of IPv6 cannot be used.
+#[test]
+fn an_address_that_is_not_to_be_used_yet_is_waited_for() {
+    let (cluster, mut arguments) = alone("10.77.200.7/32");
+    let node = &cluster.star.nodes[0].namespace;
+    node.sysctl("net/ipv6/conf/eth0/accept_dad", "1");
+    node.sysctl("net/ipv6/conf/eth0/dad_transmits", "4");
+    node.ip("addr add fd77:200::1/64 dev eth0");
+    "peers://[fd77:200::1]".clone_into(&mut arguments[3]);
+    let mut agent = spawn_alone(&cluster, &arguments);
+    assert_eq!(agent.ready(), cluster.pool.name(0));
+    assert_eq!(agent.logged("no witness at [fd77:200::1]:7400"), 1, "{}", agent.stderr());
 }
 
 #[test]
@@ -144,6 +230,24 @@ fn who_has_another_key_or_another_list_gets_no_name_and_is_told_why() {
     until(Duration::from_secs(10), "it to be told", || other.logged("give all nodes the same list") > 0);
     assert_eq!(other.is_ready(), None);
     assert_eq!(names(&agents).len(), 3);
+}
+
+#[test]
+fn who_is_a_witness_is_told_for_whom_it_waits() {
+    let cluster = Cluster::new(Store::Peers, 3);
+    let first = cluster.spawn(0, &["--ttl", "2s"]);
+    let others = [1, 2].map(|node: usize| format!("{}:7400", cluster.star.nodes[node].addresses.v4));
+    until_witness(&first, "both to be missed", |witness| {
+        witness["waits_for"] == Value::from(others.to_vec())
+    });
+    let second = cluster.spawn(1, &["--ttl", "2s"]);
+    // A majority, of whose third nothing is known.
+    until_witness(&first, "the last to be let go", |witness| {
+        witness["waits_for"] == Value::from(Vec::<String>::new())
+    });
+    until_witness(&first, "a lease to be over", |witness| witness["grants"] == true);
+    let instance = second.kill();
+    assert!(instance.status()["witnesses"].is_null(), "the dead tell nothing");
 }
 
 #[test]

@@ -52,7 +52,7 @@ mod tests {
 
     fn address(ip: &str) -> Address {
         let ip: IpAddr = ip.parse().unwrap();
-        Address { ifindex: 2, ip, on_link: ip.into(), broadcast: None }
+        Address { ifindex: 2, ip, on_link: ip.into(), broadcast: None, given: 0 }
     }
 
     fn service(listen: &[&str]) -> Service {

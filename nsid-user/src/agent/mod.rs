@@ -47,7 +47,7 @@ use self::{
 };
 use crate::{
     clock,
-    config::{Config, Source},
+    config::{Config, Policies, Source},
     datapath::{Datapath, Options, PacketLog, Pins, Rules, fits},
     host::{
         addresses::Address,
@@ -204,7 +204,7 @@ impl Agent {
         }
         let Found { links, addresses, endpoints, rules } = look(&config, &interfaces, &netlink).await?;
         let mut witnesses = Witnesses::of(&config.services, lock.instance().name());
-        witnesses.follow(&addresses)?;
+        witnesses.follow(&addresses).await?;
         let nonce = Nonce::load_or_create(&lock.instance().nonce_path())?;
         let claimant = Claimant { nonce, instance: lock.instance().clone() };
         let control = Control::bind(lock).context("cannot make the control socket")?;
@@ -240,14 +240,7 @@ impl Agent {
         let services = Services::start(config.services.clone(), claimant, &datapath.maps, form, predecessor);
         let mut announcer = Announcer::default();
         announcer.interfaces(true);
-        let first = State {
-            program: program.clone(),
-            netns,
-            interfaces: interfaces.attached().cloned().collect(),
-            services: services.states(),
-            policies: (&config.policies).into(),
-            left_to_server: rules.left_to_server,
-        };
+        let first = state(&program, netns, &interfaces, &services, &witnesses, &config.policies, &rules);
         let (state, told) = watch::channel(first);
         let (asked, requests) = mpsc::unbounded_channel();
         tokio::task::spawn_local(control.serve(told, asked));
@@ -277,7 +270,7 @@ impl Agent {
 
     /// Until another program is to go on in the place of this one, or a claim ends for good.
     async fn live(&mut self, lock: &InstanceLock) -> Result<PathBuf> {
-        let changed = self.services.changed();
+        let (changed, witnessed) = (self.services.changed(), self.witnesses.changed());
         let mut due = Box::pin(time::sleep(IDLE));
         loop {
             tokio::select! {
@@ -285,6 +278,7 @@ impl Agent {
                 Some(event) = self.services.events.recv() => self.announcer.claim(event),
                 Some(ended) = self.services.tasks.join_next() => ended??,
                 () = changed.notified() => self.tell(lock),
+                () = witnessed.notified() => self.tell(lock),
                 Some(request) = self.requests.recv() => {
                     if self.answer(request, lock).await == Changed::Something {
                         self.tell(lock);
@@ -323,7 +317,7 @@ impl Agent {
             Ok(addresses) => {
                 let attached = self.interfaces.follow(&addresses, &mut self.datapath, &self.netlink).await;
                 let served = self.serve(&addresses);
-                let witnessed = self.witnesses.follow(&addresses);
+                let witnessed = self.witnesses.follow(&addresses).await;
                 [attached.err().map(Into::into), served.err(), witnessed.err().map(Into::into)]
             }
             Err(error) => [Some(error.into()), None, None],
@@ -351,14 +345,8 @@ impl Agent {
 
     /// Tells the verbs, now and for when this process is dead.
     fn tell(&self, lock: &InstanceLock) {
-        let state = State {
-            program: self.program.clone(),
-            netns: self.netns,
-            interfaces: self.interfaces.attached().cloned().collect(),
-            services: self.services.states(),
-            policies: (&self.config.policies).into(),
-            left_to_server: self.rules.left_to_server,
-        };
+        let Self { program, netns, interfaces, services, witnesses, config, rules, .. } = self;
+        let state = state(program, *netns, interfaces, services, witnesses, &config.policies, rules);
         if let Err(error) = file::write(lock, &state) {
             log::warn!("cannot write {}: {error}", lock.instance().state_path().display());
         }
@@ -386,6 +374,27 @@ impl Agent {
         for attached in self.interfaces.attached() {
             self.datapath.detach(attached.index, self.netns);
         }
+    }
+}
+
+/// What the verbs are told.
+fn state(
+    program: &Program,
+    netns: NetNs,
+    interfaces: &Interfaces,
+    services: &Services,
+    witnesses: &Witnesses,
+    policies: &Policies,
+    rules: &Rules,
+) -> State {
+    State {
+        program: program.clone(),
+        netns,
+        interfaces: interfaces.attached().cloned().collect(),
+        services: services.states(),
+        witnesses: witnesses.states(),
+        policies: policies.into(),
+        left_to_server: rules.left_to_server,
     }
 }
 

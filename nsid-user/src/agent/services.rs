@@ -197,8 +197,8 @@ pub(super) fn inherited(
     same.then_some(Inherited { slot, token, until })
 }
 
-/// Until the claim has ended.
-async fn forward(mut status: watch::Receiver<ClaimStatus>, changed: Rc<Notify>) {
+/// Until whose status it is has ended.
+pub(super) async fn forward<T>(mut status: watch::Receiver<T>, changed: Rc<Notify>) {
     while status.changed().await.is_ok() {
         changed.notify_one();
     }

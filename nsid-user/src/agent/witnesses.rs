@@ -1,15 +1,25 @@
-//! The witnesses that this node is: one for each list that has an address of this host in it.
+//! The witnesses that this node is: one for each list that has an address of this host in it, for as long as it has that.
 
-use std::{collections::BTreeSet, io, net::SocketAddr, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    net::{IpAddr, SocketAddr},
+    rc::Rc,
+    time::Duration,
+};
 
-use tokio::task::JoinSet;
+use tokio::{
+    sync::{Notify, watch},
+    task::{self, JoinHandle},
+};
 
+use super::services::forward;
 use crate::{
     config::Service,
     host::addresses::Address,
     store::{
         Place, Quorum,
-        peers::{Witness, WitnessError},
+        peers::{Witness, WitnessError, WitnessStatus},
     },
 };
 
@@ -17,9 +27,19 @@ use crate::{
 pub(super) struct Witnesses {
     /// With the longest lease that a service of this node asks for.
     lists: Vec<(Quorum, Duration)>,
-    serving: BTreeSet<SocketAddr>,
+    serving: BTreeMap<SocketAddr, Serving>,
+    /// Addresses of this host at which there is none, and why.
+    missing: BTreeMap<SocketAddr, String>,
     instance: String,
-    tasks: JoinSet<()>,
+    changed: Rc<Notify>,
+}
+
+/// A witness at work.
+struct Serving {
+    /// When its address was given to this host: one that was away meanwhile, and perhaps another's, has another witness.
+    given: BTreeSet<u32>,
+    status: watch::Receiver<WitnessStatus>,
+    task: JoinHandle<()>,
 }
 
 impl Witnesses {
@@ -42,38 +62,105 @@ impl Witnesses {
                 );
             }
         }
-        Self { lists, serving: BTreeSet::new(), instance: instance.to_owned(), tasks: JoinSet::new() }
+        Self {
+            lists,
+            serving: BTreeMap::new(),
+            missing: BTreeMap::new(),
+            instance: instance.to_owned(),
+            changed: Rc::default(),
+        }
     }
 
-    /// Has this node be a witness wherever a list has one of these addresses, from now on.
-    pub(super) fn follow(&mut self, addresses: &[Address]) -> Result<(), WitnessError> {
+    /// Has this node be a witness wherever a list has one of these addresses, from now on, and nowhere else. An address that
+    /// may be free later is looked at again; what no waiting mends is an error.
+    pub(super) async fn follow(&mut self, addresses: &[Address]) -> Result<(), WitnessError> {
+        let mut gone: Vec<SocketAddr> = self.serving.keys().copied().collect();
+        gone.retain(|witness| self.serving[witness].given.is_disjoint(&given(addresses, witness.ip())));
+        for witness in gone {
+            log::info!("witness {witness}: ends: its address is gone, or was");
+            self.end(witness).await;
+        }
+        let is_own = |witness: &SocketAddr| !given(addresses, witness.ip()).is_empty();
+        self.missing.retain(|witness, _| is_own(witness));
+        let mut failed = Ok(());
         for (quorum, lease) in &self.lists {
-            let is_own = |witness: &&SocketAddr| {
-                let ip = witness.ip();
-                ip.is_loopback() || addresses.iter().any(|address| address.ip == ip)
-            };
-            for witness in quorum.list.witnesses().iter().filter(is_own) {
-                if self.serving.contains(witness) {
+            for witness in quorum.list.witnesses().iter().filter(|witness| is_own(witness)) {
+                if self.serving.contains_key(witness) {
                     continue;
                 }
                 match Witness::open(quorum.clone(), *witness, *lease, &self.instance) {
                     Ok(opened) => {
-                        self.serving.insert(*witness);
-                        self.tasks.spawn_local(opened.serve());
+                        self.missing.remove(witness);
+                        let status = opened.status();
+                        task::spawn_local(forward(status.clone(), Rc::clone(&self.changed)));
+                        let task = task::spawn_local(opened.serve());
+                        let given = given(addresses, witness.ip());
+                        self.serving.insert(*witness, Serving { given, status, task });
                     }
-                    // Another agent of this host is that witness; it may end before this one does.
-                    Err(WitnessError::Bind { source, .. }) if source.kind() == io::ErrorKind::AddrInUse => {
-                        log::debug!("{witness}: another agent of this host is the witness");
+                    Err(error) => {
+                        let why = why(&error);
+                        let is_known = self.missing.insert(*witness, why.clone()).as_ref() == Some(&why);
+                        if !may_pass(&error) {
+                            failed = Err(error);
+                        } else if !is_known {
+                            log::warn!("no witness at {witness}: {why}");
+                        }
                     }
-                    Err(error) => return Err(error),
                 }
             }
         }
-        Ok(())
+        failed
+    }
+
+    /// What each of them does.
+    pub(super) fn states(&self) -> Vec<WitnessStatus> {
+        let serving = self.serving.values().map(|serving| serving.status.borrow().clone());
+        let missing = self.missing.iter().map(|(witness, why)| WitnessStatus::none(*witness, why.clone()));
+        serving.chain(missing).collect()
+    }
+
+    /// Notified when one of them does something else.
+    pub(super) fn changed(&self) -> Rc<Notify> {
+        Rc::clone(&self.changed)
     }
 
     /// Ends all of them.
     pub(super) async fn leave(&mut self) {
-        self.tasks.shutdown().await;
+        while let Some(witness) = self.serving.keys().next().copied() {
+            self.end(witness).await;
+        }
+    }
+
+    /// Once this returns, its record is left and its port free.
+    async fn end(&mut self, witness: SocketAddr) {
+        if let Some(Serving { mut task, .. }) = self.serving.remove(&witness) {
+            task.abort();
+            let _aborted = (&mut task).await;
+        }
+    }
+}
+
+/// When the host was given that address, on each interface that has it; nothing if none has.
+fn given(addresses: &[Address], ip: IpAddr) -> BTreeSet<u32> {
+    // Of a range all of which is the host's own.
+    let loopback = ip.is_loopback().then_some(0);
+    addresses.iter().filter(|address| address.ip == ip).map(|address| address.given).chain(loopback).collect()
+}
+
+/// Whether the address may be had later: another agent of this host that is its witness ends, or the kernel is done looking
+/// for who else has it (RFC 4862 section 5.4).
+fn may_pass(error: &WitnessError) -> bool {
+    let WitnessError::Bind { source, .. } = error else { return false };
+    matches!(source.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::AddrNotAvailable)
+}
+
+/// For people.
+fn why(error: &WitnessError) -> String {
+    match error {
+        WitnessError::Bind { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
+            "another program of this host has that port, or another agent is the witness".to_owned()
+        }
+        WitnessError::Bind { source, .. } => source.to_string(),
+        error => error.to_string(),
     }
 }

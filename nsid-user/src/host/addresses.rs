@@ -19,17 +19,20 @@ pub struct Address {
     pub on_link: IpNet,
     /// The broadcast address, if one was given by hand.
     pub broadcast: Option<Ipv4Addr>,
+    /// When the interface was given it, in hundredths of a second: another time if it was away meanwhile.
+    pub given: u32,
 }
 
 impl Address {
     /// `None` for a message that the kernel never sends: one without an address.
     pub(super) fn from_message(message: &AddressMessage) -> Option<Self> {
-        let (mut address, mut local, mut broadcast) = (None, None, None);
+        let (mut address, mut local, mut broadcast, mut given) = (None, None, None, 0);
         for attribute in &message.attributes {
             match attribute {
                 AddressAttribute::Address(ip) => address = Some(*ip),
                 AddressAttribute::Local(ip) => local = Some(*ip),
                 AddressAttribute::Broadcast(ip) => broadcast = Some(*ip),
+                AddressAttribute::CacheInfo(times) => given = times.cstamp,
                 _ => {}
             }
         }
@@ -40,6 +43,7 @@ impl Address {
             ip: local.unwrap_or(address),
             on_link: IpNet::new(address, message.header.prefix_len).ok()?.trunc(),
             broadcast,
+            given,
         })
     }
 }
@@ -63,7 +67,13 @@ mod tests {
     use super::*;
 
     fn address(ifindex: u32, ip: &str, on_link: &str) -> Address {
-        Address { ifindex, ip: ip.parse().unwrap(), on_link: on_link.parse().unwrap(), broadcast: None }
+        Address {
+            ifindex,
+            ip: ip.parse().unwrap(),
+            on_link: on_link.parse().unwrap(),
+            broadcast: None,
+            given: 0,
+        }
     }
 
     fn host() -> Vec<Address> {

@@ -247,7 +247,7 @@ mod tests {
         (ip(), any::<u8>(), any::<Option<[u8; 4]>>()).prop_map(|(ip, prefix_len, broadcast)| {
             let on_link =
                 IpNet::new(ip, prefix_len % (IpNet::from(ip).max_prefix_len() + 1)).unwrap().trunc();
-            Address { ifindex: 2, ip, on_link, broadcast: broadcast.map(Ipv4Addr::from) }
+            Address { ifindex: 2, ip, on_link, broadcast: broadcast.map(Ipv4Addr::from), given: 0 }
         })
     }
 
@@ -373,6 +373,7 @@ mod tests {
             ip: "192.0.2.1".parse().unwrap(),
             on_link: "192.0.2.0/24".parse().unwrap(),
             broadcast: None,
+            given: 0,
         };
         let local = answering(Answer::Local).intervals(&[eth0]);
         let any = answering(Answer::Any).intervals(&[eth0]);
@@ -406,6 +407,7 @@ mod tests {
                 ip: Ipv4Addr::new(198, 18, third, 1).into(),
                 on_link: format!("198.18.{third}.0/24").parse().unwrap(),
                 broadcast: None,
+                given: 0,
             })
             .collect();
         let local = answering(Answer::Local);

@@ -11,6 +11,7 @@ mod rate;
 mod record;
 mod roll;
 mod seal;
+mod status;
 mod wire;
 mod witness;
 
@@ -28,6 +29,7 @@ use nsid_peers::{
 pub use self::quorum::{List, Quorum, is_near};
 use self::seal::OpenError;
 pub use self::seal::{ClusterKey, ClusterKeyError};
+pub use self::status::WitnessStatus;
 use self::wire::{Wire, boot_time, now};
 pub use self::witness::{Witness, WitnessError};
 use super::{Agreement, ClaimError, Grant, Incarnation, Lease, Progress, RenewError, Store, Unreachable};

@@ -11,11 +11,13 @@ use nsid_peers::{
     Beginning, Epoch, Message, Outgoing, Reply, Request, Rules, Speech, Standing, Time, TooMany, Verdict,
     Witness as Pool,
 };
+use tokio::sync::watch;
 
 use super::quorum::Quorum;
 use super::rate::Rates;
 use super::record::Records;
 use super::seal::OpenError;
+use super::status::WitnessStatus;
 use super::wire::{Wire, boot_time, now};
 use crate::clock::{self, BootTime};
 use crate::pace::until;
@@ -44,8 +46,9 @@ pub struct Witness {
     pools: BTreeMap<String, Pool>,
     rates: Rates,
     has_left_record: bool,
-    /// Whether it was said last to speak, and whom it waits for.
-    told: Option<(bool, Vec<SocketAddr>)>,
+    /// What keeps it from leaving its record.
+    trouble: Option<String>,
+    told: watch::Sender<WitnessStatus>,
     warned: Option<BootTime>,
 }
 
@@ -124,9 +127,15 @@ impl Witness {
             pools: BTreeMap::new(),
             rates: Rates::default(),
             has_left_record: false,
-            told: None,
+            trouble: None,
+            told: watch::Sender::new(WitnessStatus::new(address)),
             warned: None,
         })
+    }
+
+    /// What it does, from now on.
+    pub fn status(&self) -> watch::Receiver<WitnessStatus> {
+        self.told.subscribe()
     }
 
     /// Answers for ever.
@@ -156,7 +165,7 @@ impl Witness {
         let now = now();
         self.standing.tick(now, out);
         let speech = self.speech(now);
-        self.tell(speech);
+        self.tell(now, speech);
         self.pools.retain(|_, pool| {
             pool.tick(now, speech, out);
             !pool.is_idle()
@@ -172,35 +181,40 @@ impl Witness {
         }
         match self.records.leave(&self.standing.record(), None) {
             Ok(()) => {
-                self.has_left_record = true;
+                (self.has_left_record, self.trouble) = (true, None);
                 speech
             }
             Err(error) => {
                 let path = self.records.path().display().to_string();
-                self.warn(format_args!("grants nothing: {path}: {error}"));
+                let trouble = format!("{path}: {error}");
+                self.warn(format_args!("grants nothing: {trouble}"));
+                self.trouble = Some(trouble);
                 Speech::Silent { left: Duration::from_secs(1) }
             }
         }
     }
 
     /// Says for people, once, whether it speaks, and what for it does not.
-    fn tell(&mut self, speech: Speech) {
-        let missing = self.standing.missing();
-        let told = (speech == Speech::Speaks, missing.clone());
-        if self.told.as_ref() == Some(&told) {
-            return;
-        }
-        self.told = Some(told);
-        match speech {
-            Speech::Speaks => log::info!("witness {}: grants names", self.address),
-            Speech::Silent { left } if missing.is_empty() => {
-                log::info!("witness {}: grants nothing for {left:.1?}: one before it may have", self.address);
+    fn tell(&self, now: Time, speech: Speech) {
+        let silent_until = match speech {
+            Speech::Silent { left } if self.trouble.is_none() && !left.is_zero() => Some(now.after(left)),
+            Speech::Silent { .. } | Speech::Speaks => None,
+        };
+        let status = WitnessStatus {
+            address: self.address,
+            grants: speech == Speech::Speaks,
+            silent_until: silent_until.map(boot_time),
+            waits_for: self.standing.missing(),
+            trouble: self.trouble.clone(),
+        };
+        self.told.send_if_modified(|told| {
+            let is_other = *told != status;
+            if is_other {
+                log::info!("witness {status}");
+                *told = status;
             }
-            Speech::Silent { .. } => {
-                let missing: Vec<_> = missing.iter().map(ToString::to_string).collect();
-                log::info!("witness {}: grants nothing until {} answer", self.address, missing.join(" and "));
-            }
-        }
+            is_other
+        });
     }
 
     async fn take(

@@ -56,8 +56,20 @@ impl Stage {
             datapath.prepare(prog)?;
         }
         let addresses = [
-            Address { ifindex: 1, ip: SERVER4.into(), on_link: "192.0.2.0/24".parse()?, broadcast: None },
-            Address { ifindex: 1, ip: SERVER6.into(), on_link: "2001:db8::/64".parse()?, broadcast: None },
+            Address {
+                ifindex: 1,
+                ip: SERVER4.into(),
+                on_link: "192.0.2.0/24".parse()?,
+                broadcast: None,
+                given: 0,
+            },
+            Address {
+                ifindex: 1,
+                ip: SERVER6.into(),
+                on_link: "2001:db8::/64".parse()?,
+                broadcast: None,
+                given: 0,
+            },
         ];
         let maps = &datapath.maps;
         let clients = Clients::default().intervals(&addresses);

@@ -66,7 +66,7 @@ pub use message::{
     Ask, Call, DecodeError, Echo, Entry, Epoch, Id, MAX_BYTES, MAX_HOST, Message, Number, Order, Outgoing,
     Page, Place, Reply, Request, Verdict, Who, Wish,
 };
-pub use rules::Rules;
+pub use rules::{RENEWALS, Rules};
 pub use standing::{Record, Speech, Standing};
 pub use state::{End, Hold, Problem, State, Waits};
 pub use time::Time;

@@ -9,7 +9,11 @@
 //!
 //! The list may be changed, a minority at a time. A witness that was one of another list, or hears that another one still
 //! is, grants nothing before all others have answered with its list for one lease, in one incarnation each: whatever was
-//! granted by the old list needed one of them, and is over.
+//! granted by the old list needed one of them, and is over. What it hears is no matter to one that spoke by this very list
+//! within the last lease: its earlier incarnation has waited for that.
+//!
+//! Others may have granted, or be granting, longer leases than it does. They say so, and what is said here of a lease is
+//! said of the longest.
 
 #[cfg(test)]
 mod tests;
@@ -34,6 +38,8 @@ pub struct Record {
     pub list: List,
     /// The longest lease that it granted.
     pub lease: Duration,
+    /// All that it granted is over.
+    pub is_over: bool,
 }
 
 /// Whether a witness grants anything.
@@ -54,12 +60,16 @@ pub struct Standing {
     rules: Rules,
     list: List,
     epoch: Epoch,
-    /// The longest that a lease lasts.
+    /// The longest lease that it grants.
     lease: Duration,
+    /// The longest that it, an earlier incarnation or another witness has granted, as far as it knows.
+    longest: Duration,
+    since: Time,
     first: bool,
     /// All others have to answer with its list for one lease.
     needs_all: bool,
-    silent_until: Time,
+    /// It spoke by this list within the last lease.
+    has_settled: bool,
     speaks: bool,
     others: Vec<Other>,
     due: Time,
@@ -95,7 +105,9 @@ impl Standing {
         if let Some(record) = record {
             list.may_follow(&record.list)?;
         }
-        let longest = record.map_or(lease, |record| record.lease.max(lease));
+        let needs_all = record.is_some_and(|record| record.list != list);
+        let last = record.filter(|record| !record.is_over);
+        let longest = last.map_or(lease, |last| last.lease.max(lease));
         let other = |address: &SocketAddr| Other {
             address: *address,
             met: None,
@@ -105,15 +117,18 @@ impl Standing {
             vouches: false,
         };
         let others: Vec<_> = list.witnesses().iter().filter(|other| **other != address).map(other).collect();
-        let first = record.is_none() && now >= Time::default().after(rules.silence(lease));
+        let first = last.is_none() && !needs_all && now >= Time::default().after(rules.silence(lease));
+        let has_settled = last.is_some() && !needs_all;
         let mut standing = Self {
             rules,
-            needs_all: record.is_some_and(|record| record.list != list),
             list,
             epoch,
             lease,
+            longest,
+            since: now,
             first,
-            silent_until: now.after(rules.silence(longest)),
+            needs_all,
+            has_settled,
             speaks: false,
             others,
             due: now,
@@ -125,12 +140,12 @@ impl Standing {
     /// Whether it grants anything now.
     pub fn speech(&mut self, now: Time) -> Speech {
         self.look(now);
-        if self.speaks { Speech::Speaks } else { Speech::Silent { left: self.silent_until.since(now) } }
+        if self.speaks { Speech::Speaks } else { Speech::Silent { left: self.silent_until().since(now) } }
     }
 
     /// What has to be on the host for the next incarnation while this one [speaks](Speech::Speaks).
     pub fn record(&self) -> Record {
-        Record { list: self.list.clone(), lease: self.lease }
+        Record { list: self.list.clone(), lease: self.lease, is_over: false }
     }
 
     /// Why it is silent, for people. Nothing: it speaks, or will when its time is up.
@@ -168,9 +183,10 @@ impl Standing {
 
     /// Answers the call of another witness, which need not be one of this list.
     pub fn called(&mut self, from: SocketAddr, call: &Call) -> Echo {
+        let may_be_moved = self.may_be_moved();
         let other = self.others.iter_mut().find(|other| other.address == from);
         let knows_another = other.is_some_and(|other| {
-            self.needs_all |= call.list != self.list && !self.speaks;
+            self.needs_all |= call.list != self.list && may_be_moved;
             other.meet(call.epoch);
             other.met_another
         });
@@ -179,6 +195,7 @@ impl Standing {
             epoch: self.epoch,
             caller: call.epoch,
             sent: call.sent,
+            lease: self.longest.as_millis().try_into().unwrap_or(u32::MAX),
             first: self.first,
             knows_another,
         }
@@ -189,12 +206,14 @@ impl Standing {
         if echo.caller != self.epoch {
             return;
         }
-        let lease = self.rules.silence(self.lease);
+        let may_be_moved = self.may_be_moved();
         let Some(other) = self.others.iter_mut().find(|other| other.address == from) else { return };
+        self.longest = self.longest.max(Duration::from_millis(echo.lease.into()));
+        let lease = self.rules.silence(self.longest);
         other.meet(echo.epoch);
         if echo.list != self.list {
             // Both lists are in use.
-            self.needs_all |= !self.speaks;
+            self.needs_all |= may_be_moved;
             (other.answers, other.has_settled, other.vouches) = (None, false, false);
             return;
         }
@@ -216,9 +235,18 @@ impl Standing {
             return;
         }
         let knows_better = self.first && self.others.iter().all(|other| other.vouches);
-        let is_past = now >= self.silent_until && self.is_heard_of();
+        let is_past = now >= self.silent_until() && self.is_heard_of();
         let all_settled = self.others.iter().all(|other| other.has_settled);
         self.speaks = if self.needs_all { is_past && all_settled } else { is_past || knows_better };
+    }
+
+    /// Whether it matters to it that another list is in use.
+    fn may_be_moved(&self) -> bool {
+        !self.speaks && !self.has_settled
+    }
+
+    fn silent_until(&self) -> Time {
+        self.since.after(self.rules.silence(self.longest))
     }
 
     fn is_heard_of(&self) -> bool {

@@ -141,10 +141,10 @@ impl Witness {
     /// Whether a request of that number would change nothing.
     #[cfg(test)]
     pub(crate) fn heard_later(&self, nonce: Id, number: Number) -> bool {
-        self.line.known(nonce).is_some_and(|known| known.number > number)
+        self.line.known(nonce).is_some_and(|known| known.number >= number)
     }
 
-    /// Nothing: a later request of the claimant was there before.
+    /// Nothing: that request of the claimant was there before, or a later one.
     fn judge(&mut self, now: Time, from: SocketAddr, request: &Request, speech: Speech) -> Option<Verdict> {
         if request.list != self.list {
             return Some(Verdict::OtherList(self.list.clone()));

@@ -425,8 +425,7 @@ impl Course {
 
     /// Not while the claimants are brought to where it begins.
     fn is_begun(&self) -> bool {
-        self.claimants.iter().all(|claimant| claimant.state() == State::Seeking(crate::Waits::Grants))
-            || !self.flying.is_empty()
+        self.claimants.iter().all(|claimant| claimant.is_taking()) || !self.flying.is_empty()
     }
 
     fn fly(&mut self, flight: Flight) {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::clock::Clock;
 use super::names::Names;
 use crate::{
-    Beginning, Claim, Claimant, Epoch, Id, List, Message, Order, Outgoing, Record, Rules, Speech, Standing,
-    State, Time, Who, Witness,
+    Beginning, Claim, Claimant, Epoch, Id, List, Message, Order, Outgoing, RENEWALS, Record, Rules, Speech,
+    Standing, State, Time, Who, Witness,
 };
 
 /// What all hosts are given alike.
@@ -163,7 +163,7 @@ impl Host {
                 names.say(at, self.index, (hold.slot, hold.token), self.clock.at(until));
                 if now >= agent.renew_at {
                     claimant.renew(now);
-                    agent.renew_at = now.after(settings.lease / 5);
+                    agent.renew_at = now.after(settings.lease / RENEWALS);
                 }
             }
             State::Ended(_) if agent.release_at.is_none() => {

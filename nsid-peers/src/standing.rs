@@ -66,13 +66,21 @@ pub struct Standing {
     longest: Duration,
     since: Time,
     first: bool,
-    /// All others have to answer with its list for one lease.
-    needs_all: bool,
-    /// It spoke by this list within the last lease.
-    has_settled: bool,
+    needs: Needs,
     speaks: bool,
     others: Vec<Other>,
     due: Time,
+}
+
+/// Whose answers it needs before it speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Needs {
+    /// Those of a majority, unless it hears of another list.
+    Majority,
+    /// Those of a majority: it spoke by this list within the last lease.
+    MajorityInAnyCase,
+    /// Those of all others, with its list for one lease.
+    All,
 }
 
 /// Another witness of the list.
@@ -105,9 +113,13 @@ impl Standing {
         if let Some(record) = record {
             list.may_follow(&record.list)?;
         }
-        let needs_all = record.is_some_and(|record| record.list != list);
-        let last = record.filter(|record| !record.is_over);
-        let longest = last.map_or(lease, |last| last.lease.max(lease));
+        let counting = record.filter(|record| !record.is_over);
+        let needs = match record {
+            Some(record) if record.list != list => Needs::All,
+            Some(record) if !record.is_over => Needs::MajorityInAnyCase,
+            Some(_) | None => Needs::Majority,
+        };
+        let longest = counting.map_or(lease, |record| record.lease.max(lease));
         let other = |address: &SocketAddr| Other {
             address: *address,
             met: None,
@@ -117,8 +129,7 @@ impl Standing {
             vouches: false,
         };
         let others: Vec<_> = list.witnesses().iter().filter(|other| **other != address).map(other).collect();
-        let first = last.is_none() && !needs_all && now >= Time::default().after(rules.silence(lease));
-        let has_settled = last.is_some() && !needs_all;
+        let first = needs == Needs::Majority && now >= Time::default().after(rules.silence(lease));
         let mut standing = Self {
             rules,
             list,
@@ -127,8 +138,7 @@ impl Standing {
             longest,
             since: now,
             first,
-            needs_all,
-            has_settled,
+            needs,
             speaks: false,
             others,
             due: now,
@@ -151,9 +161,9 @@ impl Standing {
     /// Why it is silent, for people. Nothing: it speaks, or will when its time is up.
     pub fn missing(&self) -> Vec<SocketAddr> {
         let missing = |other: &&Other| {
-            if self.needs_all { !other.has_settled } else { other.answers.is_none() }
+            if self.needs == Needs::All { !other.has_settled } else { other.answers.is_none() }
         };
-        if self.speaks || (!self.needs_all && self.is_heard_of()) {
+        if self.speaks || (self.needs != Needs::All && self.is_heard_of()) {
             return Vec::new();
         }
         self.others.iter().filter(missing).map(|other| other.address).collect()
@@ -183,13 +193,17 @@ impl Standing {
 
     /// Answers the call of another witness, which need not be one of this list.
     pub fn called(&mut self, from: SocketAddr, call: &Call) -> Echo {
-        let may_be_moved = self.may_be_moved();
         let other = self.others.iter_mut().find(|other| other.address == from);
-        let knows_another = other.is_some_and(|other| {
-            self.needs_all |= call.list != self.list && may_be_moved;
-            other.meet(call.epoch);
-            other.met_another
-        });
+        let (is_of_ours, knows_another) = match other {
+            Some(other) => {
+                other.meet(call.epoch);
+                (true, other.met_another)
+            }
+            None => (false, false),
+        };
+        if is_of_ours && call.list != self.list {
+            self.hear_of_another_list();
+        }
         Echo {
             list: self.list.clone(),
             epoch: self.epoch,
@@ -206,15 +220,13 @@ impl Standing {
         if echo.caller != self.epoch {
             return;
         }
-        let may_be_moved = self.may_be_moved();
         let Some(other) = self.others.iter_mut().find(|other| other.address == from) else { return };
         self.longest = self.longest.max(Duration::from_millis(echo.lease.into()));
         let lease = self.rules.silence(self.longest);
         other.meet(echo.epoch);
         if echo.list != self.list {
-            // Both lists are in use.
-            self.needs_all |= may_be_moved;
             (other.answers, other.has_settled, other.vouches) = (None, false, false);
+            self.hear_of_another_list();
             return;
         }
         match other.answers {
@@ -237,12 +249,14 @@ impl Standing {
         let knows_better = self.first && self.others.iter().all(|other| other.vouches);
         let is_past = now >= self.silent_until() && self.is_heard_of();
         let all_settled = self.others.iter().all(|other| other.has_settled);
-        self.speaks = if self.needs_all { is_past && all_settled } else { is_past || knows_better };
+        self.speaks = if self.needs == Needs::All { is_past && all_settled } else { is_past || knows_better };
     }
 
-    /// Whether it matters to it that another list is in use.
-    fn may_be_moved(&self) -> bool {
-        !self.speaks && !self.has_settled
+    /// Both lists are in use.
+    fn hear_of_another_list(&mut self) {
+        if !self.speaks && self.needs == Needs::Majority {
+            self.needs = Needs::All;
+        }
     }
 
     fn silent_until(&self) -> Time {

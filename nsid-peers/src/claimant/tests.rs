@@ -4,9 +4,9 @@ use super::*;
 use crate::RENEWALS;
 use crate::message::Order;
 use crate::message::{Ask, Entry, Epoch, Id};
+use crate::pool::{Beginning, Pool};
 use crate::standing::Speech;
 use crate::state::Problem;
-use crate::witness::{Beginning, Witness};
 
 const LEASE: Duration = Duration::from_secs(10);
 const TERMS: &str = "worker{id}.n5.test, 3";
@@ -21,7 +21,7 @@ fn list(hosts: [u8; 3]) -> List {
 
 /// Three witnesses, each a moment away.
 struct Witnesses {
-    three: Vec<Witness>,
+    three: Vec<Pool>,
     answers: [bool; 3],
     /// Their answers are lost.
     mute: [bool; 3],
@@ -35,7 +35,7 @@ impl Witnesses {
             let (list, epoch) = (list([1, 2, 3]), Epoch(number));
             let beginning =
                 Beginning { list, epoch, lease: LEASE, terms: TERMS.into(), limit: 3, highest: 100 };
-            Witness::new(Rules::default(), beginning)
+            Pool::new(Rules::default(), beginning)
         };
         let three = (1..=3).map(witness).collect();
         Self {

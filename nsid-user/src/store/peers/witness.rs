@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nsid_peers::{
-    Beginning, Epoch, Message, Outgoing, Reply, Request, Rules, Speech, Standing, Time, TooMany, Verdict,
-    Witness as Pool,
+    Beginning, Epoch, Message, Outgoing, Pool, Reply, Request, Rules, Speech, Standing, Time, TooMany,
+    Verdict,
 };
 
 use super::quorum::Quorum;

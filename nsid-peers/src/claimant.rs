@@ -255,7 +255,7 @@ impl Claimant {
         match self.phase {
             Phase::Seeking(search) if now < search.rests_until => {}
             Phase::Seeking(search) => {
-                if let Some((attempt, highest)) = self.next_attempt(search) {
+                if let Some((attempt, highest)) = self.next_attempt(now, search) {
                     self.take(now, attempt, highest, search);
                 }
             }

@@ -7,7 +7,7 @@
 //!
 //! It is manners, and no more: what a witness offers binds neither itself nor another.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -63,7 +63,7 @@ pub(crate) enum At {
 pub(crate) enum Heard {
     /// Before all that are later.
     InTime,
-    /// After a later one.
+    /// After a later one, or a second time.
     Late,
     /// After one of a later process of the claimant.
     OfEarlierProcess,
@@ -77,17 +77,18 @@ impl Line {
         if self.known.len() >= MOST && !self.known.contains_key(&who.order.nonce) {
             return Heard::TooMany;
         }
-        let known = self.known.entry(who.order.nonce).or_insert_with(|| Known {
-            who: who.clone(),
-            address,
-            number,
-            heard: now,
-            at: At::Nowhere,
-        });
+        let known = match self.known.entry(who.order.nonce) {
+            btree_map::Entry::Vacant(vacant) => {
+                vacant.insert(Known { who: who.clone(), address, number, heard: now, at: At::Nowhere });
+                return Heard::InTime;
+            }
+            btree_map::Entry::Occupied(known) => known.into_mut(),
+        };
         if number.process < known.number.process {
             return Heard::OfEarlierProcess;
         }
-        if number < known.number {
+        // One that comes a second time is late, too: whoever asks again does so under another number.
+        if number <= known.number {
             return Heard::Late;
         }
         if known.who != *who {

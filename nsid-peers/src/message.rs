@@ -264,13 +264,16 @@ pub struct Echo {
     pub caller: Epoch,
     /// Which call.
     pub sent: Time,
+    /// The longest lease that it, or another one, may have granted: milliseconds.
+    pub lease: u32,
     /// Whether it can have had no earlier incarnation, as far as its host tells.
     pub first: bool,
     /// Whether it knows of another incarnation at the caller's address.
     pub knows_another: bool,
 }
 
-/// Who has which slot, from `from` on?
+/// Who has which slot, from `from` on? It is as long as any answer, so that nobody who asks in another's name has that one
+/// be sent more than was sent.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Ask {
     /// Of which pool.
@@ -330,7 +333,10 @@ impl Message {
         if !self.is_bounded() {
             return None;
         }
-        let bytes = postcard::to_extend(self, vec![VERSION]).ok()?;
+        let mut bytes = postcard::to_extend(self, vec![VERSION]).ok()?;
+        if let Self::Ask(_) = self {
+            bytes.resize(MAX_BYTES.max(bytes.len()), 0);
+        }
         (bytes.len() <= MAX_BYTES).then_some(bytes)
     }
 
@@ -344,6 +350,12 @@ impl Message {
             return Err(DecodeError::Malformed);
         }
         match postcard::take_from_bytes::<Self>(rest) {
+            Ok((message @ Self::Ask(_), rest))
+                if bytes.len() == MAX_BYTES && rest.iter().all(|byte| *byte == 0) && message.is_bounded() =>
+            {
+                Ok(message)
+            }
+            Ok((Self::Ask(_), _)) => Err(DecodeError::Malformed),
             Ok((message, [])) if message.is_bounded() => Ok(message),
             Ok(_) | Err(_) => Err(DecodeError::Malformed),
         }

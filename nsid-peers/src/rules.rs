@@ -12,6 +12,9 @@ const DRIFT: u32 = 50;
 /// For how much longer than the lease a witness keeps a slot, beside the drift.
 const SPARE: Duration = Duration::from_millis(250);
 
+/// How often a lease is renewed in its length: each time in a datagram that may be lost.
+pub const RENEWALS: u32 = 5;
+
 /// What claimants and witnesses go by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Rules {
@@ -125,7 +128,7 @@ impl Rules {
     /// How long a witness is silent that may have granted leases of that length before it was started.
     pub(crate) fn silence(self, lease: Duration) -> Duration {
         match self.silence {
-            Silence::ForOneLease => lease + lease / DRIFT + SPARE,
+            Silence::ForOneLease => Self::default().kept(lease),
             #[cfg(test)]
             Silence::None => Duration::ZERO,
         }

@@ -9,7 +9,11 @@
 //!
 //! The list may be changed, a minority at a time. A witness that was one of another list, or hears that another one still
 //! is, grants nothing before all others have answered with its list for one lease, in one incarnation each: whatever was
-//! granted by the old list needed one of them, and is over.
+//! granted by the old list needed one of them, and is over. What it hears is no matter to one that spoke by this very list
+//! within the last lease: its earlier incarnation has waited for that.
+//!
+//! Others may have granted, or be granting, longer leases than it does. They say so, and what is said here of a lease is
+//! said of the longest.
 
 #[cfg(test)]
 mod tests;
@@ -34,6 +38,8 @@ pub struct Record {
     pub list: List,
     /// The longest lease that it granted.
     pub lease: Duration,
+    /// All that it granted is over.
+    pub is_over: bool,
 }
 
 /// Whether a witness grants anything.
@@ -54,15 +60,27 @@ pub struct Standing {
     rules: Rules,
     list: List,
     epoch: Epoch,
-    /// The longest that a lease lasts.
+    /// The longest lease that it grants.
     lease: Duration,
+    /// The longest that it, an earlier incarnation or another witness has granted, as far as it knows.
+    longest: Duration,
+    since: Time,
     first: bool,
-    /// All others have to answer with its list for one lease.
-    needs_all: bool,
-    silent_until: Time,
+    needs: Needs,
     speaks: bool,
     others: Vec<Other>,
     due: Time,
+}
+
+/// Whose answers it needs before it speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Needs {
+    /// Those of a majority, unless it hears of another list.
+    Majority,
+    /// Those of a majority: it spoke by this list within the last lease.
+    MajorityInAnyCase,
+    /// Those of all others, with its list for one lease.
+    All,
 }
 
 /// Another witness of the list.
@@ -95,7 +113,13 @@ impl Standing {
         if let Some(record) = record {
             list.may_follow(&record.list)?;
         }
-        let longest = record.map_or(lease, |record| record.lease.max(lease));
+        let counting = record.filter(|record| !record.is_over);
+        let needs = match record {
+            Some(record) if record.list != list => Needs::All,
+            Some(record) if !record.is_over => Needs::MajorityInAnyCase,
+            Some(_) | None => Needs::Majority,
+        };
+        let longest = counting.map_or(lease, |record| record.lease.max(lease));
         let other = |address: &SocketAddr| Other {
             address: *address,
             met: None,
@@ -105,15 +129,16 @@ impl Standing {
             vouches: false,
         };
         let others: Vec<_> = list.witnesses().iter().filter(|other| **other != address).map(other).collect();
-        let first = record.is_none() && now >= Time::default().after(rules.silence(lease));
+        let first = needs == Needs::Majority && now >= Time::default().after(rules.silence(lease));
         let mut standing = Self {
             rules,
-            needs_all: record.is_some_and(|record| record.list != list),
             list,
             epoch,
             lease,
+            longest,
+            since: now,
             first,
-            silent_until: now.after(rules.silence(longest)),
+            needs,
             speaks: false,
             others,
             due: now,
@@ -125,20 +150,20 @@ impl Standing {
     /// Whether it grants anything now.
     pub fn speech(&mut self, now: Time) -> Speech {
         self.look(now);
-        if self.speaks { Speech::Speaks } else { Speech::Silent { left: self.silent_until.since(now) } }
+        if self.speaks { Speech::Speaks } else { Speech::Silent { left: self.silent_until().since(now) } }
     }
 
     /// What has to be on the host for the next incarnation while this one [speaks](Speech::Speaks).
     pub fn record(&self) -> Record {
-        Record { list: self.list.clone(), lease: self.lease }
+        Record { list: self.list.clone(), lease: self.lease, is_over: false }
     }
 
     /// Why it is silent, for people. Nothing: it speaks, or will when its time is up.
     pub fn missing(&self) -> Vec<SocketAddr> {
         let missing = |other: &&Other| {
-            if self.needs_all { !other.has_settled } else { other.answers.is_none() }
+            if self.needs == Needs::All { !other.has_settled } else { other.answers.is_none() }
         };
-        if self.speaks || (!self.needs_all && self.is_heard_of()) {
+        if self.speaks || (self.needs != Needs::All && self.is_heard_of()) {
             return Vec::new();
         }
         self.others.iter().filter(missing).map(|other| other.address).collect()
@@ -169,16 +194,22 @@ impl Standing {
     /// Answers the call of another witness, which need not be one of this list.
     pub fn called(&mut self, from: SocketAddr, call: &Call) -> Echo {
         let other = self.others.iter_mut().find(|other| other.address == from);
-        let knows_another = other.is_some_and(|other| {
-            self.needs_all |= call.list != self.list && !self.speaks;
-            other.meet(call.epoch);
-            other.met_another
-        });
+        let (is_of_ours, knows_another) = match other {
+            Some(other) => {
+                other.meet(call.epoch);
+                (true, other.met_another)
+            }
+            None => (false, false),
+        };
+        if is_of_ours && call.list != self.list {
+            self.hear_of_another_list();
+        }
         Echo {
             list: self.list.clone(),
             epoch: self.epoch,
             caller: call.epoch,
             sent: call.sent,
+            lease: self.longest.as_millis().try_into().unwrap_or(u32::MAX),
             first: self.first,
             knows_another,
         }
@@ -189,13 +220,13 @@ impl Standing {
         if echo.caller != self.epoch {
             return;
         }
-        let lease = self.rules.silence(self.lease);
         let Some(other) = self.others.iter_mut().find(|other| other.address == from) else { return };
+        self.longest = self.longest.max(Duration::from_millis(echo.lease.into()));
+        let lease = self.rules.silence(self.longest);
         other.meet(echo.epoch);
         if echo.list != self.list {
-            // Both lists are in use.
-            self.needs_all |= !self.speaks;
             (other.answers, other.has_settled, other.vouches) = (None, false, false);
+            self.hear_of_another_list();
             return;
         }
         match other.answers {
@@ -216,9 +247,20 @@ impl Standing {
             return;
         }
         let knows_better = self.first && self.others.iter().all(|other| other.vouches);
-        let is_past = now >= self.silent_until && self.is_heard_of();
+        let is_past = now >= self.silent_until() && self.is_heard_of();
         let all_settled = self.others.iter().all(|other| other.has_settled);
-        self.speaks = if self.needs_all { is_past && all_settled } else { is_past || knows_better };
+        self.speaks = if self.needs == Needs::All { is_past && all_settled } else { is_past || knows_better };
+    }
+
+    /// Both lists are in use.
+    fn hear_of_another_list(&mut self) {
+        if !self.speaks && self.needs == Needs::Majority {
+            self.needs = Needs::All;
+        }
+    }
+
+    fn silent_until(&self) -> Time {
+        self.since.after(self.rules.silence(self.longest))
     }
 
     fn is_heard_of(&self) -> bool {

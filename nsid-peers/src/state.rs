@@ -79,6 +79,8 @@ pub enum Problem {
         witness: SocketAddr,
         /// Their terms.
         terms: Arc<str>,
+        /// A majority says that the terms are others.
+        by_majority: bool,
     },
     /// A later process claims under this one's nonce.
     OtherProcess {

@@ -129,6 +129,18 @@ fn until_witness(agent: &Agent, what: &str, is: impl Fn(&Value) -> bool) {
 }
 
 #[test]
+fn who_is_back_with_a_shorter_ttl_says_its_name_for_no_longer_than_that() {
+    let cluster = Cluster::new(Store::Peers, 3);
+    let agents = all(&cluster, 3, 3, &["--limit", "3", "--ttl", "60s"]);
+    let mut killed: Vec<Instance> = agents.into_iter().map(Agent::kill).collect();
+    let said = |instance: &Instance| instance.status()["services"][0]["deadline_ms"].as_u64().unwrap_or(0);
+    assert!(said(&killed[0]) > 20_000, "{}", killed[0].status());
+    // Alone, it is granted nothing.
+    let again = cluster.spawn_as(killed.remove(0), 0, &["--limit", "3", "--ttl", "2s"]);
+    until(Duration::from_secs(10), "the time to be a shorter one", || said(again.instance()) <= 2000);
+}
+
+#[test]
 fn one_node_alone_has_a_name_at_once() {
     let (cluster, arguments) = alone("10.77.200.1/32");
     let before = boot_clock::now();

@@ -1,7 +1,7 @@
 //! What only the model asks of a claimant.
 
-use super::Claimant;
 use super::search::Search;
+use super::{Claimant, Phase};
 use crate::Time;
 use crate::message::{Number, Outgoing};
 
@@ -22,6 +22,11 @@ impl Claimant {
         for (index, link) in before.into_iter().enumerate().filter(|(index, _)| *index != witness) {
             self.links[index] = link;
         }
+    }
+
+    /// Whether it tries to take a slot.
+    pub(crate) fn is_taking(&self) -> bool {
+        matches!(self.phase, Phase::Taking { .. })
     }
 
     /// Whether an answer to that request would matter.

@@ -22,6 +22,9 @@ const RESTS: (Duration, Duration) = (Duration::from_millis(15), Duration::from_m
 /// Between two tries at a slot that another may yield.
 pub(super) const AGAIN: Duration = Duration::from_millis(60);
 
+/// How long the guide is followed that has no slot to offer while a majority has.
+const GUIDED: Duration = Duration::from_secs(5);
+
 /// A search for a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Search {
@@ -65,7 +68,7 @@ impl Claimant {
     }
 
     /// The slot to try, and the greatest token that a majority knows of.
-    pub(super) fn next_attempt(&self, search: Search) -> Option<(Attempt, u64)> {
+    pub(super) fn next_attempt(&self, now: Time, search: Search) -> Option<(Attempt, u64)> {
         let places: Vec<(u64, Place)> = self.links.iter().filter_map(place).collect();
         if places.len() < self.needed() {
             return None;
@@ -79,16 +82,22 @@ impl Claimant {
             return Some((Attempt { slot, own: true }, highest));
         }
         let (before, from) = self.links.split_at(search.guide);
-        let guide = from.iter().chain(before).find(|link| match link.says() {
+        let in_turn = || from.iter().chain(before);
+        let guide = in_turn().find(|link| match link.says() {
             Some(Verdict::Place { .. }) | None => !link.is_deaf(),
             Some(_) => false,
         })?;
-        match place(guide)?.1 {
-            Place::Offered { slot } | Place::Has { slot, .. } => {
-                Some((Attempt { slot, own: false }, highest))
-            }
+        let offer = |place| match place {
+            Place::Offered { slot } | Place::Has { slot, .. } => Some(Attempt { slot, own: false }),
             Place::Early { .. } | Place::Waits { .. } => None,
-        }
+        };
+        let attempt = offer(place(guide)?.1).or_else(|| {
+            // The guide may go on offering the slot to some who reach nobody but it.
+            let offers = in_turn().filter_map(|link| offer(place(link)?.1));
+            let is_enough = now >= search.since.after(GUIDED) && offers.clone().count() >= self.majority();
+            is_enough.then(|| offers.clone().next()).flatten()
+        });
+        Some((attempt?, highest))
     }
 
     /// After what that witness said to who tries to take a slot.

@@ -1,11 +1,12 @@
 use std::net::SocketAddr;
 
 use super::*;
+use crate::RENEWALS;
 use crate::message::Order;
 use crate::message::{Ask, Entry, Epoch, Id};
+use crate::pool::{Beginning, Pool};
 use crate::standing::Speech;
 use crate::state::Problem;
-use crate::witness::{Beginning, Witness};
 
 const LEASE: Duration = Duration::from_secs(10);
 const TERMS: &str = "worker{id}.n5.test, 3";
@@ -20,7 +21,7 @@ fn list(hosts: [u8; 3]) -> List {
 
 /// Three witnesses, each a moment away.
 struct Witnesses {
-    three: Vec<Witness>,
+    three: Vec<Pool>,
     answers: [bool; 3],
     /// Their answers are lost.
     mute: [bool; 3],
@@ -34,7 +35,7 @@ impl Witnesses {
             let (list, epoch) = (list([1, 2, 3]), Epoch(number));
             let beginning =
                 Beginning { list, epoch, lease: LEASE, terms: TERMS.into(), limit: 3, highest: 100 };
-            Witness::new(Rules::default(), beginning)
+            Pool::new(Rules::default(), beginning)
         };
         let three = (1..=3).map(witness).collect();
         Self {
@@ -215,7 +216,7 @@ fn a_lease_counts_from_the_request_that_was_granted() {
     while witnesses.now < until {
         held(&claimant);
         claimant.renew(witnesses.now);
-        witnesses.talk(&mut claimant, LEASE / 5);
+        witnesses.talk(&mut claimant, LEASE / RENEWALS);
     }
     assert_eq!(claimant.state(), State::Ended(End::Lapsed));
 }
@@ -231,8 +232,34 @@ fn what_no_waiting_mends_is_told_with_both_values() {
     let mut differs = witnesses.process_of(2, list([1, 2, 3]), "worker{id}.n5.test, 4");
     differs.claim(witnesses.now);
     witnesses.at_once(&mut differs);
-    let problem = Problem::OtherTerms { witness: address(1), terms: TERMS.into() };
-    assert_eq!(differs.state(), State::Seeking(Waits::Problem(problem)));
+    let problem = |by_majority| Problem::OtherTerms { witness: address(1), terms: TERMS.into(), by_majority };
+    assert_eq!(differs.state(), State::Seeking(Waits::Problem(problem(true))));
+    // Told by one alone, it may be that one that is wrong.
+    witnesses.answers = [true, false, false];
+    differs.claim(witnesses.now);
+    witnesses.at_once(&mut differs);
+    assert_eq!(differs.state(), State::Seeking(Waits::Problem(problem(false))));
+}
+
+#[test]
+fn who_reaches_one_witness_alone_keeps_the_last_slot_from_nobody() {
+    let mut witnesses = Witnesses::new();
+    for holder in [1, 2] {
+        let mut holder = witnesses.process(holder);
+        witnesses.claim(&mut holder);
+    }
+    let [mut cut_off, mut other] = [3, 4].map(|claimant| witnesses.process(claimant));
+    for claimant in [&mut cut_off, &mut other] {
+        claimant.claim(witnesses.now);
+    }
+    // Shorter than what the other two have the slots for.
+    for _ in 0..8 {
+        witnesses.answers = [true, false, false];
+        witnesses.talk(&mut cut_off, Duration::from_millis(500));
+        witnesses.answers = [true; 3];
+        witnesses.talk(&mut other, Duration::from_millis(500));
+    }
+    assert_eq!(held(&other).slot, 2);
 }
 
 #[test]

@@ -12,12 +12,14 @@ use crate::state::{Problem, Waits};
 impl Claimant {
     pub(super) fn waits_for(&self) -> Waits {
         let witness = |index: usize| self.list.witnesses()[index];
+        let others = |says: &Verdict| matches!(says, Verdict::OtherTerms(_));
+        let by_majority = self.saying(others) >= self.majority();
         let problem = |(index, link): (usize, &Link)| match link.says()? {
             Verdict::OtherList(list) => {
                 Some(Problem::OtherList { witness: witness(index), list: list.clone() })
             }
             Verdict::OtherTerms(terms) => {
-                Some(Problem::OtherTerms { witness: witness(index), terms: Arc::clone(terms) })
+                Some(Problem::OtherTerms { witness: witness(index), terms: Arc::clone(terms), by_majority })
             }
             Verdict::Gone => Some(Problem::OtherProcess { witness: witness(index) }),
             Verdict::Full => Some(Problem::Full { witness: witness(index) }),
@@ -41,10 +43,16 @@ impl Claimant {
         match self.links.iter().filter_map(silent).max() {
             Some(left) if self.saying(|_| true) >= self.majority() => Waits::Silence(left),
             _ => {
-                let deaf = |(index, link): (usize, &Link)| {
-                    (link.says().is_none() || link.is_deaf()).then(|| witness(index))
-                };
-                Waits::Answers(self.links.iter().enumerate().filter_map(deaf).collect())
+                let deaf: Vec<_> = self
+                    .links
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, link)| link.is_deaf())
+                    .map(|(index, _)| witness(index))
+                    .collect();
+                // As long as enough of them may answer yet, it is a matter of waiting.
+                let may_be_granted = self.links.len() - deaf.len() >= self.majority();
+                if may_be_granted { Waits::Grants } else { Waits::Answers(deaf) }
             }
         }
     }

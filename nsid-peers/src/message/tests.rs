@@ -41,6 +41,7 @@ fn longest() -> Vec<Message> {
             epoch,
             caller: epoch,
             sent: end,
+            lease: u32::MAX,
             first: true,
             knows_another: true,
         }),
@@ -62,6 +63,28 @@ fn the_longest_of_each_kind_fits_into_a_datagram_and_is_read_as_it_was_written()
         let bytes = message.encode().unwrap_or_else(|| panic!("too long: {message:?}"));
         assert_eq!(Message::decode(&bytes), Ok(message));
     }
+}
+
+/// FNV-1a.
+fn digest(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+#[test]
+fn other_bytes_are_another_version() {
+    let bytes: Vec<u8> = longest().iter().flat_map(|message| message.encode().unwrap()).collect();
+    assert_eq!((VERSION, digest(&bytes)), (1, 0x90e1_54cd_6dfc_70e8), "raise VERSION, and write both here");
+}
+
+#[test]
+fn no_question_is_answered_by_more_than_it_is() {
+    let length = |message: &Message| message.encode().unwrap().len();
+    let messages = longest();
+    let asks = messages.iter().filter(|message| matches!(message, Message::Ask(_))).map(length).min();
+    let pages = messages.iter().filter(|message| matches!(message, Message::Page(_))).map(length).max();
+    assert!(asks >= pages, "{asks:?} {pages:?}");
 }
 
 #[test]

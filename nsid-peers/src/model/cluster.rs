@@ -14,8 +14,8 @@ use stateright::{Model, Property};
 
 use super::part::Part;
 use crate::{
-    Beginning, Claim, Claimant, Epoch, Id, List, Message, Order, Outgoing, Record, Reply, Request, Rules,
-    Speech, Standing, State, Time, Verdict, Who, Wish, Witness,
+    Beginning, Claim, Claimant, Epoch, Id, List, Message, Order, Outgoing, Pool, Record, Reply, Request,
+    Rules, Speech, Standing, State, Time, Verdict, Who, Wish,
 };
 
 const WITNESSES: usize = 3;
@@ -78,7 +78,7 @@ pub(super) struct Course {
 #[derive(Clone, Debug, Hash)]
 struct Seat {
     standing: Standing,
-    witness: Witness,
+    witness: Pool,
 }
 
 /// A message under way.
@@ -218,7 +218,7 @@ impl Cluster {
             Standing::new(self.rules, now, at, Epoch(incarnation), LEASE, record).expect("the same list");
         let (epoch, highest) = (Epoch(incarnation), incarnation * 1000);
         let beginning = Beginning { list, epoch, lease: LEASE, terms: terms(), limit: 1, highest };
-        Seat { standing, witness: Witness::new(self.rules, beginning) }
+        Seat { standing, witness: Pool::new(self.rules, beginning) }
     }
 
     fn claimant(&self, claimant: usize) -> Claimant {
@@ -425,8 +425,7 @@ impl Course {
 
     /// Not while the claimants are brought to where it begins.
     fn is_begun(&self) -> bool {
-        self.claimants.iter().all(|claimant| claimant.state() == State::Seeking(crate::Waits::Grants))
-            || !self.flying.is_empty()
+        self.claimants.iter().all(|claimant| claimant.is_taking()) || !self.flying.is_empty()
     }
 
     fn fly(&mut self, flight: Flight) {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::clock::Clock;
 use super::names::Names;
 use crate::{
-    Beginning, Claim, Claimant, Epoch, Id, List, Message, Order, Outgoing, Record, Rules, Speech, Standing,
-    State, Time, Who, Witness,
+    Beginning, Claim, Claimant, Epoch, Id, List, Message, Order, Outgoing, Pool, RENEWALS, Record, Rules,
+    Speech, Standing, State, Time, Who,
 };
 
 /// What all hosts are given alike.
@@ -53,7 +53,7 @@ pub(super) struct Agent {
     renew_at: Time,
     /// When what was said is off the wire and is given back.
     release_at: Option<Time>,
-    witness: Option<(Standing, Witness)>,
+    witness: Option<(Standing, Pool)>,
 }
 
 impl Host {
@@ -99,7 +99,7 @@ impl Host {
                 .expect("the list does not change")
         });
         let beginning = Beginning { list, epoch, lease, terms, limit, highest: wall };
-        let witness = standing.map(|standing| (standing, Witness::new(rules, beginning)));
+        let witness = standing.map(|standing| (standing, Pool::new(rules, beginning)));
         self.agent = Some(Agent { claimant, renew_at: now, release_at: None, witness });
     }
 
@@ -163,7 +163,7 @@ impl Host {
                 names.say(at, self.index, (hold.slot, hold.token), self.clock.at(until));
                 if now >= agent.renew_at {
                     claimant.renew(now);
-                    agent.renew_at = now.after(settings.lease / 5);
+                    agent.renew_at = now.after(settings.lease / RENEWALS);
                 }
             }
             State::Ended(_) if agent.release_at.is_none() => {

@@ -14,7 +14,7 @@ pub(super) struct Network {
     pub(super) lost: u64,
     /// Of 1000, so many come twice.
     pub(super) doubled: u64,
-    /// Of 1000, so many are late, by up to two seconds.
+    /// Of 1000, so many are late, by up to five seconds.
     pub(super) late: u64,
     /// Ways that are cut.
     cuts: Vec<Cut>,
@@ -47,7 +47,7 @@ impl Network {
             }
             let mut delay = 100_000 + random.u64(..2_000_000);
             if random.u64(..1000) < self.late {
-                delay += random.u64(..2 * SECOND);
+                delay += random.u64(..5 * SECOND);
             }
             let begin = self.busy[to].max(now + delay);
             // Others that come meanwhile wait for this one, and not for one that is late.

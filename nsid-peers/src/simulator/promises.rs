@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::clock::SECOND;
 use super::names::seconds;
 use super::world::{Plan, World};
-use crate::{Rules, State, Waits};
+use crate::{RENEWALS, Rules, State, Waits};
 
 const LEASE: u64 = 10 * SECOND;
 
@@ -86,7 +86,7 @@ fn a_dead_holders_name_is_said_by_the_next_in_line_within_its_lease_and_a_second
     for seed in 0..20 {
         let mut world = named(Plan { limit: 6, ..plan(7) }, seed);
         world.network.lost = if seed < 10 { 0 } else { 10 };
-        let until = world.now + seed * LEASE / 5 / 20;
+        let until = world.now + seed * LEASE / u64::from(RENEWALS) / 20;
         world.run_until(until);
         // A witness, too, in some of them.
         let dead = [4, 0][usize::from(seed % 2 == 0)];

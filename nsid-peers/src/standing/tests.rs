@@ -121,7 +121,7 @@ fn one_that_is_back_is_silent_for_a_lease_whether_or_not_it_has_a_record() {
 
 #[test]
 fn one_is_silent_for_as_long_as_the_lease_that_its_last_incarnation_granted() {
-    let record = Record { list: list(&[1]), lease: Duration::from_mins(1) };
+    let record = Record { list: list(&[1]), lease: Duration::from_mins(1), is_over: false };
     let mut witnesses = Witnesses(Vec::new());
     witnesses.start(1, &[1], at(100), Some(&record));
     assert_eq!((witnesses.speaking(161), witnesses.speaking(162)), (vec![], vec![1]));
@@ -151,7 +151,7 @@ fn those_of_a_changed_list_speak_when_all_of_it_have_answered_for_a_lease() {
 #[test]
 fn another_incarnation_in_between_begins_the_lease_anew() {
     let mut witnesses = started(&[1, 2, 3], 100);
-    let record = Record { list: list(&[1, 2, 9]), lease: LEASE };
+    let record = Record { list: list(&[1, 2, 9]), lease: LEASE, is_over: false };
     witnesses.start(1, &[1, 2, 3], at(100), Some(&record));
     witnesses.talk(100, 108);
     witnesses.start(3, &[1, 2, 3], at(108), None);
@@ -163,10 +163,54 @@ fn another_incarnation_in_between_begins_the_lease_anew() {
 
 #[test]
 fn a_list_that_shares_too_few_with_the_last_one_is_refused() {
-    let record = Record { list: list(&[1, 2, 3]), lease: LEASE };
+    let record = Record { list: list(&[1, 2, 3]), lease: LEASE, is_over: false };
     let at_new = (list(&[1, 4, 5]), address(1));
     let refused = Standing::new(Rules::default(), at(100), at_new, Epoch(1), LEASE, Some(&record));
     assert!(refused.is_err());
+}
+
+#[test]
+fn a_list_counts_when_what_was_granted_by_it_is_over() {
+    let record = Record { list: list(&[1, 2, 3]), lease: LEASE, is_over: true };
+    let mut witnesses = started(&[1, 2, 4], 100);
+    witnesses.start(1, &[1, 2, 4], at(100), Some(&record));
+    witnesses.talk(100, 110);
+    assert!(!witnesses.speaking(110).contains(&1), "another list may be in use");
+    witnesses.talk(110, 113);
+    assert!(witnesses.speaking(113).contains(&1));
+    let at_new = (list(&[1, 4, 5]), address(1));
+    assert!(Standing::new(Rules::default(), at(100), at_new, Epoch(1), LEASE, Some(&record)).is_err());
+    let mut same = started(&[1, 2, 3], 100);
+    same.start(1, &[1, 2, 3], at(100), Some(&record));
+    same.talk(100, 101);
+    assert_eq!(same.speaking(100), [1, 2, 3]);
+}
+
+#[test]
+fn one_is_silent_for_as_long_as_the_longest_lease_that_another_one_grants() {
+    let mut witnesses = started(&[1, 2, 3], 100);
+    witnesses.talk(100, 101);
+    witnesses.stop(2);
+    let (long, at_2) = (Duration::from_mins(1), (list(&[1, 2, 3]), address(2)));
+    let other = Standing::new(Rules::default(), at(150), at_2, Epoch(2), long, None).unwrap();
+    witnesses.0.push((2, other));
+    witnesses.start(1, &[1, 2, 3], at(150), None);
+    witnesses.talk(150, 211);
+    assert_eq!(witnesses.speaking(211), [3]);
+    assert_eq!(witnesses.speaking(212), [1, 2, 3]);
+}
+
+#[test]
+fn who_spoke_by_this_list_within_a_lease_goes_on_by_a_majority_whatever_is_heard_of_another_list() {
+    let mut witnesses = started(&[1, 2, 3], 100);
+    witnesses.talk(100, 101);
+    let record = witnesses.stop(1);
+    witnesses.stop(2);
+    witnesses.start(1, &[1, 2, 3], at(150), Some(&record));
+    let call = Call { list: list(&[2, 3, 4]), epoch: Epoch(9), sent: at(90) };
+    witnesses.0.last_mut().unwrap().1.called(address(3), &call);
+    witnesses.talk(150, 161);
+    assert_eq!(witnesses.speaking(161), [1, 3]);
 }
 
 #[test]
@@ -179,6 +223,7 @@ fn an_echo_of_an_earlier_incarnations_call_says_nothing() {
             epoch: Epoch(7),
             caller: Epoch(8),
             sent: at(100),
+            lease: 10_000,
             first: true,
             knows_another: false,
         };

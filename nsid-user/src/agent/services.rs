@@ -17,7 +17,7 @@ use tokio::{
 
 use crate::{
     claim::{self, Event, HandedOn, Inherited, Orders, Report},
-    clock::Deadline,
+    clock::{BootTime, Deadline},
     config::{Nsid, Service, StoreConfig},
     datapath::{Maps, Said, ServiceVoice},
     form::Form,
@@ -205,7 +205,7 @@ pub(super) async fn forward<T>(mut status: watch::Receiver<T>, changed: Rc<Notif
 }
 
 /// Silences what the last run said and this one does not want; whether anything was said. A name goes on being said if
-/// this run gets it from the same source.
+/// this run gets it from the same source, for as long as this run asks for at a time: a store may know of no longer time.
 pub(super) fn silence_what_is_not_wanted(
     configured: &[Service],
     nsid: &Nsid,
@@ -216,10 +216,13 @@ pub(super) fn silence_what_is_not_wanted(
     let last = last.filter(|last| last.policies.nsid == nsid.to_string());
     let mut silenced = false;
     for index in 0..MAX_SERVICES {
-        let wanted = configured.get(index as usize).map(|service| service.store.source());
+        let store = configured.get(index as usize).map(|service| &service.store);
+        let wanted = store.map(StoreConfig::source);
         let said = last.and_then(|last| last.services.get(index as usize)).map(|service| &service.source);
         if said.is_none() || wanted.as_ref() != said {
             silenced |= maps.silence(index);
+        } else if let Some(pool) = store.and_then(StoreConfig::pool) {
+            maps.say_no_longer_than(index, BootTime::now().saturating_add(pool.ttl));
         }
     }
     silenced

@@ -1,6 +1,6 @@
 //! The witnesses of a pool that no store keeps.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use nsid_peers::{List, ListError};
@@ -32,7 +32,17 @@ fn witness(text: &str) -> Result<SocketAddr, PeersAddressError> {
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
     let with_the_port = || Some(SocketAddr::new(bare.parse().ok()?, PORT));
     let is_one = |witness: &SocketAddr| {
-        witness.port() != 0 && !witness.ip().is_unspecified() && !witness.ip().is_multicast()
+        let is_of_one_host = match witness.ip() {
+            IpAddr::V4(ip) => !ip.is_unspecified() && !ip.is_multicast() && !ip.is_broadcast(),
+            // One of a link is another host's on another link.
+            IpAddr::V6(ip) => {
+                !ip.is_unspecified()
+                    && !ip.is_multicast()
+                    && !ip.is_unicast_link_local()
+                    && ip.to_ipv4_mapped().is_none()
+            }
+        };
+        witness.port() != 0 && is_of_one_host
     };
     let witness = text.parse().ok().or_else(with_the_port).filter(is_one);
     witness.ok_or_else(|| PeersAddressError::Witness { witness: text.to_owned() })
@@ -77,9 +87,18 @@ mod tests {
 
     #[test]
     fn what_is_no_list_is_named() {
-        for witness in
-            ["", "ns1.example.net:7400", "10.0.0.1:0", "0.0.0.0:7400", "224.0.0.1", "10.0.0.1:70000"]
-        {
+        for witness in [
+            "",
+            "ns1.example.net:7400",
+            "10.0.0.1:0",
+            "0.0.0.0:7400",
+            "224.0.0.1",
+            "255.255.255.255",
+            "10.0.0.1:70000",
+            "fe80::1",
+            "[fe80::1%2]:7400",
+            "::ffff:10.0.0.1",
+        ] {
             let error = PeersAddressError::Witness { witness: witness.to_owned() };
             assert_eq!(witness.parse::<PeersAddress>(), Err(error));
         }

@@ -183,6 +183,14 @@ impl Maps {
         said
     }
 
+    /// Has what is said of a service be over by then.
+    pub fn say_no_longer_than(&self, service: u32, until: BootTime) {
+        for which in [0, 1] {
+            let deadline = &self.records[(2 * service + which) as usize].deadline;
+            deadline.set(deadline.get().min(until.as_nanos()));
+        }
+    }
+
     /// How often each outcome was counted, by all CPUs.
     pub fn outcomes(&self) -> Result<Vec<(Outcome, u64)>, MapError> {
         let count = |outcome: &Outcome| {

@@ -7,7 +7,7 @@
 use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use libfuzzer_sys::fuzz_target;
-use nsid_peers::{Beginning, Epoch, List, Message, Rules, Speech, Standing, Time, Verdict, Wish, Witness};
+use nsid_peers::{Beginning, Epoch, List, Message, Pool, Rules, Speech, Standing, Time, Verdict, Wish};
 
 const EPOCH: Epoch = Epoch(7);
 const LEASE: Duration = Duration::from_secs(5);
@@ -24,7 +24,7 @@ fuzz_target!(|bytes: &[u8]| {
         limit: 8,
         highest: 1,
     };
-    let mut witness = Witness::new(Rules::default(), beginning);
+    let mut witness = Pool::new(Rules::default(), beginning);
     let mut now = Time::default().after(Duration::from_hours(1));
     let mut standing = Standing::new(Rules::default(), now, (list.clone(), addresses[0]), EPOCH, LEASE, None)
         .expect("no list before it");

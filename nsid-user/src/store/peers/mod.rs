@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nsid_peers::{
-    Claim, Claimant, End, Hold, Id, MAX_HOST, Message, Order, Problem, Rules, State, Waits, Who,
+    Claim, Claimant, End, Hold, Id, MAX_HOST, Message, Order, Problem, RENEWALS, Rules, State, Waits, Who,
 };
 
 pub use self::quorum::{List, Quorum, is_near};
@@ -35,9 +35,6 @@ pub use self::witness::{Witness, WitnessError};
 use super::{Agreement, ClaimError, Grant, Incarnation, Lease, Progress, RenewError, Store, Unreachable};
 use crate::clock::{self, BootTime};
 use crate::pace::until;
-
-/// How often a lease is renewed in its length: each time in a datagram that may be lost.
-const RENEWALS: u32 = 5;
 
 /// How long who expects others waits for them before names are given out all the same.
 const EXPECTS: Duration = Duration::from_secs(30);
@@ -173,7 +170,10 @@ impl Peers {
                 self.quorum.list
             ),
             Problem::Full { witness } => format!("{witness} takes no more claimants"),
-            Problem::OtherTerms { witness, .. } => format!("{witness} has another pool"),
+            Problem::OtherTerms { witness, terms, .. } => match self.disagrees(*witness, terms) {
+                Some(error) => error.to_string(),
+                None => format!("{witness} has another pool"),
+            },
             Problem::OtherProcess { witness, .. } => {
                 format!("{witness} knows another process under this one's nonce")
             }
@@ -247,7 +247,7 @@ impl Store for Peers {
                 State::Held(hold) => Some(Ok(hold)),
                 State::Ended(_) => Some(Err(Why::Over)),
                 State::Seeking(Waits::Problem(Problem::OtherProcess { .. })) => Some(Err(Why::Twin)),
-                State::Seeking(Waits::Problem(Problem::OtherTerms { witness, terms })) => {
+                State::Seeking(Waits::Problem(Problem::OtherTerms { witness, terms, by_majority: true })) => {
                     own.disagrees(witness, &terms).map(|error| Err(Why::Ends(error)))
                 }
                 State::Seeking(waits) => {

@@ -15,7 +15,25 @@ const MOST: u32 = 2000;
 /// Addresses in it. With more of them, those that are new are not told apart.
 const ADDRESSES: usize = 16_384;
 
-/// The counts of one witness.
+/// One count.
+#[derive(Debug, Default)]
+pub(super) struct Rate {
+    since: Option<BootTime>,
+    count: u32,
+}
+
+impl Rate {
+    /// Counts one; whether it is not too many.
+    pub(super) fn admit(&mut self) -> bool {
+        if is_over(&mut self.since) {
+            self.count = 0;
+        }
+        self.count = self.count.saturating_add(1);
+        self.count <= MOST
+    }
+}
+
+/// One for each address.
 #[derive(Debug, Default)]
 pub(super) struct Rates {
     since: Option<BootTime>,
@@ -26,9 +44,7 @@ pub(super) struct Rates {
 impl Rates {
     /// Counts one; whether it is not too many.
     pub(super) fn admit(&mut self, from: IpAddr) -> bool {
-        let now = BootTime::now();
-        if self.since.is_none_or(|since| since.saturating_add(WINDOW) <= now) {
-            self.since = Some(now);
+        if is_over(&mut self.since) {
             self.counts.clear();
             self.others = 0;
         }
@@ -38,9 +54,19 @@ impl Rates {
         } else {
             &mut self.others
         };
-        *count += 1;
+        *count = count.saturating_add(1);
         *count <= MOST
     }
+}
+
+/// Whether the time is over that began then; another one begins.
+fn is_over(since: &mut Option<BootTime>) -> bool {
+    let now = BootTime::now();
+    let is_over = since.is_none_or(|since| since.saturating_add(WINDOW) <= now);
+    if is_over {
+        *since = Some(now);
+    }
+    is_over
 }
 
 #[cfg(test)]

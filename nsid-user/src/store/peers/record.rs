@@ -1,7 +1,7 @@
 //! What a witness leaves on its host, for the next one at its address: that it was there, and may have granted something.
 //!
-//! A file in [`RUN_ROOT`], gone with a reboot; it stays when the agent ends, and counts for as long as what was granted may
-//! last.
+//! A file in [`RUN_ROOT`], gone with a reboot; it stays when the agent ends. What was granted is over at some time; which
+//! list it was granted by counts for longer.
 
 use std::fs;
 use std::io;
@@ -46,18 +46,19 @@ impl Records {
         Self { directory, address, own }
     }
 
-    /// What an earlier witness left that may still matter. One of several in a list is known to the others by its address,
-    /// whichever instance it was; one that is `alone` looks at what every instance left. A file that cannot be read is one of
-    /// nobody knows whom, and an error.
+    /// What an earlier witness left. One of several in a list is known to the others by its address, whichever instance it
+    /// was; one that is `alone` looks at what the witnesses of other instances may still be granting, too. A file that cannot
+    /// be read is one of nobody knows whom, and an error.
     pub(super) fn read(&self, alone: bool) -> io::Result<Option<Record>> {
+        let own = read(&self.own)?;
         if !alone {
-            return read(&self.own);
+            return Ok(own);
         }
         let files = match fs::read_dir(&self.directory) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(own),
             files => files?,
         };
-        let mut last: Option<Record> = None;
+        let mut last = own;
         for file in files {
             let file = file?;
             let name = file.file_name();
@@ -65,9 +66,9 @@ impl Records {
                 name.starts_with(&self.address)
                     && Path::new(name).extension().is_some_and(|ext| ext == "json")
             });
-            if let Some(record) = if is_of_ours { read(&file.path())? } else { None } {
-                let is_longer = last.as_ref().is_none_or(|last| last.lease < record.lease);
-                last = if is_longer { Some(record) } else { last };
+            if is_of_ours && let Some(record) = read(&file.path())?.filter(|record| !record.is_over) {
+                let is_longer = |last: &Record| last.is_over || last.lease < record.lease;
+                last = if last.as_ref().is_none_or(is_longer) { Some(record) } else { last };
             }
         }
         Ok(last)
@@ -101,7 +102,7 @@ fn read(path: &Path) -> io::Result<Option<Record>> {
     let list = List::new(list).map_err(io::Error::other)?;
     let lease = Duration::from_millis(lease_ms);
     let is_over = ended.is_some_and(|ended| ended.saturating_add(Rules::default().kept(lease)).passed());
-    Ok((!is_over).then_some(Record { list, lease }))
+    Ok(Some(Record { list, lease, is_over }))
 }
 
 #[cfg(test)]
@@ -114,18 +115,22 @@ mod tests {
         let address = "10.0.0.1:7400".parse().unwrap();
         let records = Records::below(root.path(), address, "default");
         assert_eq!(records.read(false).unwrap(), None);
-        let record = Record { list: List::new(vec![address]).unwrap(), lease: Duration::from_secs(5) };
+        let list = List::new(vec![address]).unwrap();
+        let record = Record { list, lease: Duration::from_secs(5), is_over: false };
         records.leave(&record, None).unwrap();
         assert_eq!(records.read(false).unwrap(), Some(record.clone()), "it was killed, or lives");
         records.leave(&record, Some(BootTime::now())).unwrap();
         assert_eq!(records.read(false).unwrap(), Some(record.clone()), "it has just ended");
         let long_ago = BootTime::now().saturating_sub(Duration::from_secs(6));
         records.leave(&record, Some(long_ago)).unwrap();
-        assert_eq!(records.read(false).unwrap(), None, "all that it granted is over");
+        let over = Some(Record { is_over: true, ..record.clone() });
+        assert_eq!(records.read(false).unwrap(), over, "all that it granted is over");
         let other = Records::below(root.path(), address, "other");
         other.leave(&record, None).unwrap();
-        assert_eq!(records.read(false).unwrap(), None);
-        assert_eq!(records.read(true).unwrap(), Some(record), "nobody else knows of it");
+        assert_eq!(records.read(false).unwrap(), over);
+        assert_eq!(records.read(true).unwrap(), Some(record.clone()), "nobody else knows of it");
+        other.leave(&record, Some(long_ago)).unwrap();
+        assert_eq!(records.read(true).unwrap(), over);
         fs::write(records.path(), "{").unwrap();
         assert!(records.read(false).is_err());
     }

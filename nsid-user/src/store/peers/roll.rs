@@ -29,18 +29,16 @@ impl Directory for Peers {
     }
 }
 
-/// What so many of a list's witnesses tell. A slot is held if a majority may know it so, those that told nothing included.
-/// So many are in line as the middle one of them says: who holds a slot still is, for one that has missed its grant.
+/// What so many of a list's witnesses tell. A slot is held if a majority may know it so, those that told nothing included;
+/// who is there and has none waits, whatever a witness knows of that one alone.
 fn together(told: Vec<Roll>, list: &List) -> Roll {
     let witnesses = list.witnesses().len();
     let silent = witnesses - told.len();
     let enough = (witnesses / 2 + 1).saturating_sub(silent).max(1);
     let mut holders: BTreeMap<(u32, u64), (usize, Entry)> = BTreeMap::new();
-    let mut waiting: Vec<usize> = told.iter().map(|roll| roll.waiting).collect();
-    waiting.sort_unstable();
-    let waiting = waiting.get(waiting.len() / 2).copied().unwrap_or_default();
-    let mut agreement = None;
+    let (mut present, mut agreement) = (Vec::new(), None);
     for roll in told {
+        present.push(roll.holders.len() + roll.waiting);
         agreement = agreement.or(roll.agreement);
         for entry in roll.holders {
             holders.entry((entry.slot, entry.token)).or_insert_with(|| (0, entry)).0 += 1;
@@ -49,7 +47,13 @@ fn together(told: Vec<Roll>, list: &List) -> Roll {
     let held = holders.into_values().filter(|(times, _)| *times >= enough);
     // Of two of one slot, the later one is the last.
     let holders: BTreeMap<u32, Entry> = held.map(|(_, entry)| (entry.slot, entry)).collect();
-    Roll { holders: holders.into_values().collect(), waiting, agreement }
+    present.sort_unstable();
+    let present = present.get(present.len() / 2).copied().unwrap_or_default();
+    Roll {
+        waiting: present.saturating_sub(holders.len()),
+        holders: holders.into_values().collect(),
+        agreement,
+    }
 }
 
 /// What one witness tells: page after page, each asked for twice if need be.
@@ -128,22 +132,22 @@ mod tests {
         let list =
             List::new((1..=3).map(|host| SocketAddr::from(([10, 0, 0, host], 7400))).collect()).unwrap();
         for (witnesses, held) in [
-            // One of them has forgotten all, or missed the grant of slot 0.
+            // One of them has forgotten all.
             (
                 vec![told(&[], 0), told(&[(0, 5), (1, 6)], 1), told(&[(0, 5), (1, 6)], 1)],
                 vec![(0, 5), (1, 6)],
             ),
-            // One of them has missed the grant of slot 1: who holds it is in line there.
+            // One has missed the grant of slot 1.
             (
                 vec![told(&[(0, 5)], 2), told(&[(0, 5), (1, 6)], 1), told(&[(0, 5), (1, 6)], 1)],
                 vec![(0, 5), (1, 6)],
             ),
-            // One of them has missed that slot 0 was given back, and to whom it was given then.
-            (vec![told(&[(0, 5)], 0), told(&[(0, 8)], 1), told(&[(0, 8)], 1)], vec![(0, 8)]),
+            // One has missed that slot 0 was given back, and to whom it was given then.
+            (vec![told(&[(0, 5)], 1), told(&[(0, 8)], 1), told(&[(0, 8)], 1)], vec![(0, 8)]),
             (vec![told(&[(0, 5)], 0), told(&[], 1), told(&[], 1)], vec![]),
             // The third one would know.
-            (vec![told(&[(0, 5)], 0), told(&[], 1)], vec![(0, 5)]),
-            (vec![told(&[(0, 5)], 0), told(&[(0, 8)], 1)], vec![(0, 8)]),
+            (vec![told(&[(0, 5)], 1), told(&[], 1)], vec![(0, 5)]),
+            (vec![told(&[(0, 5)], 1), told(&[(0, 8)], 1)], vec![(0, 8)]),
             (vec![told(&[(0, 5)], 1)], vec![(0, 5)]),
         ] {
             let roll = together(witnesses.clone(), &list);

@@ -1,16 +1,18 @@
 //! What goes on the wire: messages sealed under the cluster's key (XChaCha20-Poly1305), or plain ones where there is none.
 //!
 //! The nonce is drawn by chance for each message: 192 bits are enough for that, however many are sent. A message that is
-//! sent again by a stranger is opened again; that it changes nothing is [`nsid_peers`]'s matter.
+//! sent again by a stranger is opened again; that it changes nothing is [`nsid_peers`]'s matter. What a witness says is
+//! sealed together with its address: sent again in the name of another witness, it would be that one's voice.
 //!
 //! ```text
 //! 0 MESSAGE                       plain
-//! 1 NONCE (24 bytes) SEALED       MESSAGE and 16 bytes that tell whether it is as it was sent
+//! 1 NONCE (24 bytes) SEALED       MESSAGE of a claimant, and 16 bytes that tell whether it is as it was sent
 //! 2                               an answer to what could not be opened, or that was not sealed
+//! 3 NONCE (24 bytes) SEALED       MESSAGE of the witness at the address that it comes from, and those 16 bytes
 //! ```
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use chacha20poly1305::aead::{Aead, Payload};
@@ -32,6 +34,7 @@ pub(super) const MAX_DATAGRAM: usize = MAX_BYTES + MORE;
 
 const PLAIN: u8 = 0;
 const SEALED: u8 = 1;
+const SEALED_BY_WITNESS: u8 = 3;
 
 /// An answer to what could not be opened: shorter than anything that it answers.
 pub(super) const CANNOT_OPEN: &[u8] = &[2];
@@ -109,15 +112,16 @@ pub(super) enum OpenError {
     Decode(#[from] DecodeError),
 }
 
-/// As it is sent. Nothing: it is too long, or the kernel has no random numbers.
-pub(super) fn seal(message: &Message, key: Option<&ClusterKey>) -> Option<Vec<u8>> {
+/// As it is sent, by a witness at that address if it is one. Nothing: it is too long, or the kernel has no random numbers.
+pub(super) fn seal(message: &Message, key: Option<&ClusterKey>, at: Option<SocketAddr>) -> Option<Vec<u8>> {
     let text = message.encode()?;
     let Some(key) = key else { return Some([&[PLAIN][..], &text].concat()) };
     let mut nonce = [0; NONCE];
     getrandom::fill(&mut nonce).ok()?;
-    let payload = Payload { msg: &text, aad: &[SEALED] };
+    let seal = if at.is_some() { SEALED_BY_WITNESS } else { SEALED };
+    let payload = Payload { msg: &text, aad: &beside(seal, at) };
     let sealed = key.cipher().encrypt(&XNonce::from(nonce), payload).ok()?;
-    Some([&[SEALED][..], &nonce, &sealed].concat())
+    Some([&[seal][..], &nonce, &sealed].concat())
 }
 
 /// From a datagram of that sender.
@@ -129,15 +133,41 @@ pub(super) fn open(
     match (datagram.split_first(), key) {
         (Some((&PLAIN, text)), None) if is_near(from.ip()) => Ok(Message::decode(text)?),
         (Some((&PLAIN, _)), None) => Err(OpenError::Stranger),
-        (Some((&SEALED, sealed)), Some(key)) => {
+        (Some((seal @ (&SEALED | &SEALED_BY_WITNESS), sealed)), Some(key)) => {
             let (nonce, sealed) = sealed.split_first_chunk::<NONCE>().ok_or(DecodeError::Malformed)?;
-            let payload = Payload { msg: sealed, aad: &[SEALED] };
+            let at = (*seal == SEALED_BY_WITNESS).then_some(from);
+            let payload = Payload { msg: sealed, aad: &beside(*seal, at) };
             let text = key.cipher().decrypt(&XNonce::from(*nonce), payload).map_err(|_| OpenError::Key)?;
-            Ok(Message::decode(&text)?)
+            let message = Message::decode(&text)?;
+            if is_of_a_witness(&message) != at.is_some() {
+                return Err(DecodeError::Malformed.into());
+            }
+            Ok(message)
         }
-        (Some((&PLAIN, _)), Some(_)) | (Some((&SEALED, _)), None) => Err(OpenError::Key),
+        (Some((&PLAIN, _)), Some(_)) | (Some((&SEALED | &SEALED_BY_WITNESS, _)), None) => Err(OpenError::Key),
         _ if datagram == CANNOT_OPEN => Err(OpenError::Theirs),
         _ => Err(DecodeError::Malformed.into()),
+    }
+}
+
+/// What is sealed beside a message.
+fn beside(seal: u8, at: Option<SocketAddr>) -> Vec<u8> {
+    let mut beside = vec![seal];
+    if let Some(at) = at {
+        match at.ip().to_canonical() {
+            IpAddr::V4(address) => beside.extend(address.octets()),
+            IpAddr::V6(address) => beside.extend(address.octets()),
+        }
+        beside.extend(at.port().to_be_bytes());
+    }
+    beside
+}
+
+/// Whether only witnesses send such messages.
+fn is_of_a_witness(message: &Message) -> bool {
+    match message {
+        Message::Reply(_) | Message::Call(_) | Message::Echo(_) | Message::Page(_) => true,
+        Message::Request(_) | Message::Ask(_) => false,
     }
 }
 
@@ -147,8 +177,7 @@ mod tests {
 
     use super::*;
 
-    const NEAR: SocketAddr =
-        SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1)), 7400);
+    const NEAR: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1)), 7400);
 
     fn message() -> Message {
         Message::Ask(Ask { pool: "worker{id}.n5.test".into(), number: 7, from: 3 })
@@ -160,20 +189,40 @@ mod tests {
 
     #[test]
     fn a_message_is_opened_under_the_key_that_it_was_sealed_under_and_no_other() {
-        let sealed = seal(&message(), Some(&key(1))).unwrap();
+        let sealed = seal(&message(), Some(&key(1)), None).unwrap();
         assert_eq!(open(&sealed, NEAR, Some(&key(1))), Ok(message()));
         assert_eq!(open(&sealed, NEAR, Some(&key(2))), Err(OpenError::Key));
         assert_eq!(open(&sealed, NEAR, None), Err(OpenError::Key));
-        assert_ne!(seal(&message(), Some(&key(1))), Some(sealed), "a nonce that comes twice");
-        let plain = seal(&message(), None).unwrap();
+        assert_ne!(seal(&message(), Some(&key(1)), None), Some(sealed), "a nonce that comes twice");
+        let plain = seal(&message(), None, None).unwrap();
         assert_eq!(open(&plain, NEAR, None), Ok(message()));
         assert_eq!(open(&plain, NEAR, Some(&key(1))), Err(OpenError::Key));
         assert_eq!(open(&plain, "192.0.2.1:7400".parse().unwrap(), None), Err(OpenError::Stranger));
     }
 
     #[test]
+    fn what_a_witness_says_is_opened_as_that_ones_alone() {
+        let key = key(1);
+        let call = nsid_peers::Call {
+            list: nsid_peers::List::new(vec![NEAR]).unwrap(),
+            epoch: nsid_peers::Epoch(7),
+            sent: nsid_peers::Time::default(),
+        };
+        let said = Message::Call(call);
+        let sealed = seal(&said, Some(&key), Some(NEAR)).unwrap();
+        assert_eq!(open(&sealed, NEAR, Some(&key)), Ok(said.clone()));
+        for other in ["10.0.0.2:7400", "10.0.0.1:7401", "[2001:db8::1]:7400"] {
+            assert_eq!(open(&sealed, other.parse().unwrap(), Some(&key)), Err(OpenError::Key), "{other}");
+        }
+        for (message, at) in [(said, None), (message(), Some(NEAR))] {
+            let sealed = seal(&message, Some(&key), at).unwrap();
+            assert_eq!(open(&sealed, NEAR, Some(&key)), Err(DecodeError::Malformed.into()), "{message:?}");
+        }
+    }
+
+    #[test]
     fn a_bit_that_was_turned_on_the_way_is_found_wherever_it_is() {
-        let sealed = seal(&message(), Some(&key(1))).unwrap();
+        let sealed = seal(&message(), Some(&key(1)), None).unwrap();
         for bit in 0..sealed.len() * 8 {
             let mut turned = sealed.clone();
             turned[bit / 8] ^= 1 << (bit % 8);
@@ -187,7 +236,7 @@ mod tests {
     #[test]
     fn what_answers_a_stranger_is_shorter_than_what_he_sent() {
         assert_eq!(open(CANNOT_OPEN, NEAR, None), Err(OpenError::Theirs));
-        assert!(CANNOT_OPEN.len() < seal(&message(), None).unwrap().len());
+        assert!(CANNOT_OPEN.len() < seal(&message(), None, None).unwrap().len());
     }
 
     #[test]

@@ -15,6 +15,8 @@ use crate::clock::BootTime;
 pub(super) struct Wire {
     socket: UdpSocket,
     key: Option<ClusterKey>,
+    /// Of the witness that it is.
+    at: Option<SocketAddr>,
 }
 
 impl Wire {
@@ -24,20 +26,24 @@ impl Wire {
             Some(SocketAddr::V6(_)) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
             Some(SocketAddr::V4(_)) | None => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
         };
-        Self::at(any, quorum)
+        Self::bind(any, quorum, None)
     }
 
-    /// At that address.
+    /// Of its witness at that address.
     pub(super) fn at(address: SocketAddr, quorum: &Quorum) -> io::Result<Self> {
+        Self::bind(address, quorum, Some(address))
+    }
+
+    fn bind(address: SocketAddr, quorum: &Quorum, at: Option<SocketAddr>) -> io::Result<Self> {
         let socket = std::net::UdpSocket::bind(address)?;
         socket.set_nonblocking(true)?;
-        Ok(Self { socket: UdpSocket::from_std(socket)?, key: quorum.key.clone() })
+        Ok(Self { socket: UdpSocket::from_std(socket)?, key: quorum.key.clone(), at })
     }
 
     /// Sends all of them. What the kernel refuses is lost, as it may be on the way.
     pub(super) async fn send(&self, out: impl IntoIterator<Item = Outgoing>) {
         for Outgoing { to, message } in out {
-            let Some(datagram) = seal(&message, self.key.as_ref()) else {
+            let Some(datagram) = seal(&message, self.key.as_ref(), self.at) else {
                 log::debug!("a message to {to} is too long");
                 continue;
             };

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nsid_peers::{
-    Beginning, Epoch, Message, Outgoing, Reply, Request, Rules, Speech, Standing, Time, TooMany, Verdict,
-    Witness as Pool,
+    Beginning, Epoch, Message, Outgoing, Pool, Reply, Request, Rules, Speech, Standing, Time, TooMany,
+    Verdict,
 };
 use tokio::sync::watch;
 
 use super::quorum::Quorum;
-use super::rate::Rates;
+use super::rate::{Rate, Rates};
 use super::record::Records;
 use super::seal::OpenError;
 use super::status::WitnessStatus;
@@ -45,6 +45,8 @@ pub struct Witness {
     /// By what tells a pool from the others.
     pools: BTreeMap<String, Pool>,
     rates: Rates,
+    /// Of what cannot be opened.
+    strangers: Rate,
     has_left_record: bool,
     /// What keeps it from leaving its record.
     trouble: Option<String>,
@@ -66,7 +68,11 @@ pub enum WitnessError {
         source: io::Error,
     },
     /// What an earlier witness left cannot be read or written.
-    #[error("cannot be a witness at {address}: {}: {source}", path.display())]
+    #[error(
+        "cannot be a witness at {address}: {}: {source}; if no agent of this host was that witness for as long as a \
+         lease, remove that file",
+        path.display()
+    )]
     Record {
         /// Which.
         address: SocketAddr,
@@ -76,10 +82,15 @@ pub enum WitnessError {
         source: io::Error,
     },
     /// Too many of the list are others than before.
-    #[error("cannot be a witness at {address}: {source}, or stop all of them for one lease first")]
+    #[error(
+        "cannot be a witness at {address}: {source}; or stop all of both lists for as long as a lease, and remove {}",
+        path.display()
+    )]
     List {
         /// Which.
         address: SocketAddr,
+        /// Where the earlier list is kept.
+        path: std::path::PathBuf,
         /// What was, and what is to be.
         source: TooMany,
     },
@@ -115,7 +126,7 @@ impl Witness {
         let epoch = Epoch(getrandom::u64()?);
         let list = quorum.list.clone();
         let standing = Standing::new(Rules::default(), now(), (list, address), epoch, lease, record.as_ref())
-            .map_err(|source| WitnessError::List { address, source })?;
+            .map_err(|source| WitnessError::List { address, path: path(), source })?;
         Ok(Self {
             address,
             quorum,
@@ -126,6 +137,7 @@ impl Witness {
             standing,
             pools: BTreeMap::new(),
             rates: Rates::default(),
+            strangers: Rate::default(),
             has_left_record: false,
             trouble: None,
             told: watch::Sender::new(WitnessStatus::new(address)),
@@ -222,7 +234,12 @@ impl Witness {
         (from, message): (SocketAddr, Result<Message, OpenError>),
         out: &mut Vec<Outgoing>,
     ) {
-        if !self.rates.admit(from.ip()) {
+        // What anybody could send does not count for him in whose name it came.
+        let admitted = match &message {
+            Ok(_) => self.rates.admit(from.ip()),
+            Err(_) => self.strangers.admit(),
+        };
+        if !admitted {
             return;
         }
         let now = now();
@@ -263,7 +280,8 @@ impl Witness {
         // Of another format, perhaps. Who sent it is told nothing that it could not read either.
         let Ok(agreement) = Agreement::read(request.terms.as_bytes()) else { return };
         let name = agreement.pool();
-        if !self.pools.contains_key(&name) {
+        let kept = self.pools.remove(&name);
+        if kept.is_none() {
             let entangled = |pool: &&Pool| agreement.check_beside(pool.terms().as_bytes()).is_err();
             let verdict = match self.pools.values().find(entangled) {
                 Some(other) => Some(Verdict::OtherTerms(Arc::clone(other.terms()))),
@@ -277,7 +295,7 @@ impl Witness {
                 return;
             }
         }
-        let pool = self.pools.entry(name).or_insert_with(|| {
+        let mut pool = kept.unwrap_or_else(|| {
             let beginning = Beginning {
                 list: self.quorum.list.clone(),
                 epoch: self.epoch,
@@ -289,6 +307,10 @@ impl Witness {
             Pool::new(Rules::default(), beginning)
         });
         pool.receive(now, from, request, speech, out);
+        // None is made by a request that did not count.
+        if !pool.is_idle() {
+            self.pools.insert(name, pool);
+        }
     }
 
     fn warn(&mut self, what: std::fmt::Arguments<'_>) {

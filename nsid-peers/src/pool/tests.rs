@@ -18,7 +18,7 @@ fn nonce(claimant: u8) -> Id {
 
 /// A witness that speaks, and claimants beside it.
 struct Setting {
-    witness: Witness,
+    witness: Pool,
     now: Time,
     process: u64,
     count: u32,
@@ -37,13 +37,7 @@ impl Setting {
             highest: 100,
         };
         let now = Time::from_nanos(1_000_000_000_000);
-        Self {
-            witness: Witness::new(Rules::default(), beginning),
-            now,
-            process: 1,
-            count: 0,
-            told: Vec::new(),
-        }
+        Self { witness: Pool::new(Rules::default(), beginning), now, process: 1, count: 0, told: Vec::new() }
     }
 
     fn request(&mut self, claimant: u8, wish: Wish) -> Request {

@@ -1,4 +1,4 @@
-//! A witness of one pool: it grants slots for a time, each to one claimant, and forgets everything with its process.
+//! One pool at one witness: it grants slots for a time, each to one claimant, and forgets everything with its process.
 //!
 //! **Invariant:** a slot that was granted is granted to no other claimant for as long as the lease is
 //! [kept](Rules::kept), from when the request was there, unless its claimant yields it or gives it back.
@@ -41,7 +41,7 @@ pub struct Beginning {
 
 /// One pool at one witness.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Witness {
+pub struct Pool {
     rules: Rules,
     list: List,
     epoch: Epoch,
@@ -55,7 +55,7 @@ pub struct Witness {
     sweep: Time,
 }
 
-impl Witness {
+impl Pool {
     /// One that knows nothing yet.
     pub fn new(rules: Rules, beginning: Beginning) -> Self {
         let Beginning { list, epoch, lease, terms, limit, highest } = beginning;
@@ -141,10 +141,10 @@ impl Witness {
     /// Whether a request of that number would change nothing.
     #[cfg(test)]
     pub(crate) fn heard_later(&self, nonce: Id, number: Number) -> bool {
-        self.line.known(nonce).is_some_and(|known| known.number > number)
+        self.line.known(nonce).is_some_and(|known| known.number >= number)
     }
 
-    /// Nothing: a later request of the claimant was there before.
+    /// Nothing: that request of the claimant was there before, or a later one.
     fn judge(&mut self, now: Time, from: SocketAddr, request: &Request, speech: Speech) -> Option<Verdict> {
         if request.list != self.list {
             return Some(Verdict::OtherList(self.list.clone()));

@@ -62,6 +62,8 @@ pub struct Claimant {
     said_until: Time,
     /// The greatest token that it had or tried to have.
     token: u64,
+    /// The slot that it had last.
+    had: Option<u32>,
     links: Vec<Link>,
     phase: Phase,
 }
@@ -91,6 +93,7 @@ impl Claimant {
             patience,
             said_until,
             token: 0,
+            had: None,
             links,
             phase: Phase::Idle,
         }
@@ -114,6 +117,7 @@ impl Claimant {
     /// Goes on with what an earlier process of this claimant had.
     pub fn resume(&mut self, now: Time, slot: u32, token: u64) {
         self.token = self.token.max(token);
+        self.had = Some(slot);
         for link in &mut self.links {
             link.counted = None;
         }
@@ -262,6 +266,7 @@ impl Claimant {
             Phase::Taking { attempt, token, since, search } => {
                 let counted = self.links.iter().filter(|link| link.counted.is_some()).count();
                 if counted >= self.needed() {
+                    self.had = Some(attempt.slot);
                     self.phase = Phase::Holding { slot: attempt.slot, token, round: since };
                     self.look(now);
                 } else if let Some(highest) = self.too_low() {
@@ -298,7 +303,7 @@ impl Claimant {
             Phase::Holding { slot, token, .. } => Wish::Keep { slot, token, unbroken: self.held().is_some() },
             Phase::Seeking(Search { since, yields, .. }) => {
                 let expected = if now.since(since) < self.patience { self.expected } else { 0 };
-                Wish::Seek { expected, yields }
+                Wish::Seek { expected, yields, had: self.had }
             }
             Phase::Releasing | Phase::Idle | Phase::Ended(_) => Wish::Release { token: self.token },
         };

@@ -129,6 +129,8 @@ pub enum Wish {
         expected: u32,
         /// Whether it has given up what it tried to take.
         yields: bool,
+        /// The slot that it had before: a witness may have forgotten it.
+        had: Option<u32>,
     },
     /// That slot.
     Take {

@@ -166,7 +166,12 @@ impl Pool {
         }
         self.sweep = self.sweep.min(now.after(FIRST_SWEEP));
         Some(match request.wish {
-            Wish::Seek { expected, yields } => self.seek(now, request, expected, yields, speech),
+            Wish::Seek { expected, yields, had } => {
+                if let Some(slot) = had {
+                    self.slots.recall(request.who.order.node, slot);
+                }
+                self.seek(now, request, expected, yields, speech)
+            }
             Wish::Take { slot, token } => self.take(now, request, slot, token, speech),
             Wish::Keep { slot, token, unbroken } => self.keep(now, request, (slot, token), unbroken, speech),
             Wish::Release { token } => self.release(request.who.order.nonce, token),

@@ -134,6 +134,18 @@ impl Slots {
         self.last.insert(node, slot);
     }
 
+    /// The node says that it had the slot last. It counts if nobody is known to have had that, and the node to have had none.
+    pub(crate) fn recall(&mut self, node: Id, slot: u32) {
+        if slot >= self.limit || self.last.contains_key(&node) {
+            return;
+        }
+        let record = self.records.entry(slot).or_default();
+        if record.lease.is_none() && record.last.is_none() {
+            record.last = Some(node);
+            self.last.insert(node, slot);
+        }
+    }
+
     /// Those whose time is up.
     pub(crate) fn expired(&self, now: Time) -> Vec<(u32, Id)> {
         let expired = |(slot, lease): (u32, &Lease)| (lease.until <= now).then(|| (slot, lease.nonce()));

@@ -77,7 +77,7 @@ impl Setting {
     }
 
     fn seek(&mut self, claimant: u8) -> Place {
-        match self.ask(claimant, Wish::Seek { expected: 0, yields: false }) {
+        match self.ask(claimant, Wish::Seek { expected: 0, yields: false, had: None }) {
             Verdict::Place { place, .. } => place,
             other => panic!("{other:?}"),
         }
@@ -117,6 +117,20 @@ fn a_slot_is_one_claimants_for_as_long_as_its_lease_is_kept() {
     setting.pass(instant);
     assert_eq!(setting.take(2, 0, 102), GRANTED);
     assert!(is_refused(&setting.keep(1, 0, 101, true), 2));
+}
+
+#[test]
+fn a_witness_that_has_forgotten_all_offers_who_tells_it_the_slot_that_they_had() {
+    let mut setting = Setting::new();
+    for (claimant, had) in [(1, Some(1)), (2, Some(0)), (3, Some(0)), (4, Some(7))] {
+        let request = setting.request(claimant, Wish::Seek { expected: 0, yields: false, had });
+        let silent = Speech::Silent { left: Duration::from_secs(1) };
+        assert!(matches!(setting.send(&request, silent), Some(Verdict::Silent { .. })));
+    }
+    assert_eq!(setting.seek(1), Place::Offered { slot: 1 });
+    assert_eq!(setting.seek(2), Place::Offered { slot: 0 });
+    assert_eq!(setting.seek(3), Place::Offered { slot: 2 }, "who says so later");
+    assert_eq!(setting.seek(4), Place::Waits { before: 0 });
 }
 
 #[test]
@@ -163,7 +177,7 @@ fn a_request_for_another_incarnation_or_from_long_ago_is_to_be_sent_again() {
 #[test]
 fn an_earlier_request_that_comes_later_changes_nothing() {
     let mut setting = Setting::new();
-    let yields = setting.request(1, Wish::Seek { expected: 0, yields: true });
+    let yields = setting.request(1, Wish::Seek { expected: 0, yields: true, had: None });
     let release = setting.request(1, Wish::Release { token: 200 });
     let other = setting.request(1, Wish::Take { slot: 1, token: 105 });
     assert_eq!(setting.take(1, 0, 101), GRANTED);
@@ -187,7 +201,7 @@ fn a_slot_never_has_a_token_that_is_not_greater_than_all_that_it_had() {
     assert_eq!(setting.take(2, 1, 150), GRANTED);
     assert_eq!(setting.take(2, 0, 151), GRANTED);
     assert!(matches!(
-        setting.ask(3, Wish::Seek { expected: 0, yields: false }),
+        setting.ask(3, Wish::Seek { expected: 0, yields: false, had: None }),
         Verdict::Place { highest: 151, .. }
     ));
 }
@@ -207,7 +221,7 @@ fn who_was_refused_by_others_and_yields_leaves_the_slot_to_its_holder() {
     // The holder is not heard for a lease, and has the other witnesses.
     setting.pass_a_lease();
     assert_eq!(setting.take(2, 0, 102), GRANTED);
-    setting.ask(2, Wish::Seek { expected: 0, yields: true });
+    setting.ask(2, Wish::Seek { expected: 0, yields: true, had: None });
     assert_eq!(setting.keep(1, 0, 101, true), GRANTED);
 }
 
@@ -241,7 +255,7 @@ fn who_was_followed_by_a_later_process_is_told_so_whatever_it_wants() {
     setting.process = 1;
     assert_eq!(setting.keep(1, 0, 101, true), Verdict::Gone);
     assert_eq!(setting.take(1, 1, 102), Verdict::Gone);
-    assert_eq!(setting.ask(1, Wish::Seek { expected: 0, yields: true }), Verdict::Gone);
+    assert_eq!(setting.ask(1, Wish::Seek { expected: 0, yields: true, had: None }), Verdict::Gone);
     assert_eq!(setting.ask(1, Wish::Release { token: 102 }), Verdict::Released);
     setting.process = 2;
     assert_eq!(setting.keep(1, 0, 101, true), GRANTED);

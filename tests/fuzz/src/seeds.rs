@@ -62,7 +62,7 @@ fn peers() -> Vec<(&'static str, Vec<u8>)> {
         })
     };
     let wishes = [
-        Wish::Seek { expected: 0, yields: false },
+        Wish::Seek { expected: 0, yields: false, had: Some(1) },
         Wish::Take { slot: 0, token: 2 },
         Wish::Keep { slot: 0, token: 2, unbroken: true },
         Wish::Release { token: 2 },

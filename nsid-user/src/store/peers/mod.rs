@@ -136,7 +136,8 @@ impl Peers {
                 log::debug!("{progress}: {seen} of {} nodes are there", self.quorum.expected);
                 progress.claiming();
             }
-            (_, None) => progress.claiming(),
+            // What they will say is open: an outage is over when a majority has said something.
+            (_, None) => {}
         }
     }
 

@@ -59,6 +59,8 @@ struct Service {
 struct Store {
     kind: store::Kind,
     state: Option<store::State>,
+    /// Why it is unreachable.
+    reason: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -157,6 +159,7 @@ impl Service {
                 kind: claim.store.kind,
                 // What a dead or frozen agent last wrote down may not be so any more.
                 state: (agent == Agent::Running).then_some(claim.store.state),
+                reason: claim.store.reason.filter(|_| agent == Agent::Running),
             },
             slot: claim.slot,
             token: claim.token,
@@ -227,6 +230,9 @@ impl fmt::Display for Status {
             write!(f, ", on {}; {} store", listen.join(" "), store.kind)?;
             if let Some(state) = &store.state {
                 write!(f, ": {}", word(state))?;
+            }
+            if let Some(reason) = &store.reason {
+                write!(f, " ({reason})")?;
             }
             if let (Some(slot), Some(token)) = (slot, token) {
                 write!(f, ", slot {slot}, token {token}")?;

@@ -91,6 +91,10 @@ fn a_minority_falls_silent_by_its_deadline_says_why_and_has_its_names_again_when
     assert!(agents[0].logged("the store does not answer") > 0, "{}", agents[0].stderr());
     agents[0].until_claim_is("unreachable");
     assert!(agents[0].status()["services"][0]["name"].is_null());
+    until(Duration::from_secs(5), "the reason to be told", || {
+        let reason = &agents[0].status()["services"][0]["store"]["reason"];
+        reason.as_str().is_some_and(|reason| reason.contains("no majority of 3 witnesses answers"))
+    });
     for agent in frozen {
         agent.thaw();
     }

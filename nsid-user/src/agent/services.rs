@@ -93,7 +93,7 @@ impl Services {
 
     /// Where the claims stand.
     pub(super) fn states(&self) -> Vec<ServiceState> {
-        let claims = self.statuses.iter().map(|status| *status.borrow());
+        let claims = self.statuses.iter().map(|status| status.borrow().clone());
         self.configured
             .iter()
             .zip(claims)

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use super::{Grant, Unreachable};
 
 /// Where a service's name stands: the claim's part of `nsid status --json`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClaimStatus {
     /// The store and what it is asked for.
     pub store: StoreStatus,
@@ -19,12 +19,15 @@ pub struct ClaimStatus {
 }
 
 /// A store, and what it is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoreStatus {
     /// Which one.
     pub kind: Kind,
     /// What for.
     pub state: State,
+    /// Why it is [unreachable](State::Unreachable), for people.
+    #[serde(default)]
+    pub reason: Option<String>,
 }
 
 /// The kinds of store.
@@ -82,7 +85,7 @@ pub struct Progress {
 impl Progress {
     /// Reports on one service's claim, called `label` in the log.
     pub fn new(kind: Kind, label: impl Into<String>) -> (Self, watch::Receiver<ClaimStatus>) {
-        let store = StoreStatus { kind, state: State::Claiming };
+        let store = StoreStatus { kind, state: State::Claiming, reason: None };
         let (status, receiver) = watch::channel(ClaimStatus { store, slot: None, token: None });
         (Self { label: label.into(), status }, receiver)
     }
@@ -103,7 +106,7 @@ impl Progress {
 
     /// The store does not answer, and is asked again.
     pub fn unreachable(&self, reason: &Unreachable) {
-        if self.turn(State::Unreachable, |held| held) {
+        if self.turn_for(Some(reason.to_string()), State::Unreachable, |held| held) {
             log::warn!("{self}: the store does not answer ({reason}); asking it again until it does");
         } else {
             log::debug!("{self}: {reason}");
@@ -129,8 +132,9 @@ impl Progress {
 
     /// The lease is over, and a slot is asked for again. A store that does not answer still does not: that was told.
     pub(crate) fn lapsed(&self) {
-        let unreachable = self.status.borrow().store.state == State::Unreachable;
-        self.turn(if unreachable { State::Unreachable } else { State::Claiming }, |_| None);
+        let StoreStatus { state, reason, .. } = self.status.borrow().store.clone();
+        let state = if state == State::Unreachable { state } else { State::Claiming };
+        self.turn_for(reason, state, |_| None);
     }
 
     /// The slot was given back.
@@ -140,13 +144,25 @@ impl Progress {
 
     /// Goes over to `state` with what is held then; whether that is another state than before.
     fn turn(&self, state: State, held: impl FnOnce(Option<(u32, u64)>) -> Option<(u32, u64)>) -> bool {
+        self.turn_for(None, state, held)
+    }
+
+    /// For that reason.
+    fn turn_for(
+        &self,
+        reason: Option<String>,
+        state: State,
+        held: impl FnOnce(Option<(u32, u64)>) -> Option<(u32, u64)>,
+    ) -> bool {
         let mut turned = false;
         self.status.send_if_modified(|status| {
-            let before = *status;
-            let (slot, token) = held(before.slot.zip(before.token)).unzip();
-            *status = ClaimStatus { store: StoreStatus { state, ..before.store }, slot, token };
-            turned = before.store.state != state;
-            before != *status
+            let (slot, token) = held(status.slot.zip(status.token)).unzip();
+            let now =
+                ClaimStatus { store: StoreStatus { kind: status.store.kind, state, reason }, slot, token };
+            turned = status.store.state != state;
+            let is_other = *status != now;
+            *status = now;
+            is_other
         });
         turned
     }
@@ -165,11 +181,16 @@ mod tests {
     #[test]
     fn the_status_is_spelt_as_documented() {
         let status = ClaimStatus {
-            store: StoreStatus { kind: Kind::Static, state: State::Unreachable },
+            store: StoreStatus {
+                kind: Kind::Static,
+                state: State::Unreachable,
+                reason: Some("gone".to_owned()),
+            },
             slot: None,
             token: Some(7),
         };
-        let json = r#"{"store":{"kind":"static","state":"unreachable"},"slot":null,"token":7}"#;
+        let json =
+            r#"{"store":{"kind":"static","state":"unreachable","reason":"gone"},"slot":null,"token":7}"#;
         assert_eq!(serde_json::to_string(&status).unwrap(), json);
         assert_eq!(serde_json::from_str::<ClaimStatus>(json).unwrap(), status);
     }
@@ -180,7 +201,9 @@ mod tests {
         progress.turn(State::Held, |_| Some((3, 9)));
         progress.unreachable(&Unreachable::new("gone"));
         assert_eq!((status.borrow().store.state, status.borrow().slot), (State::Unreachable, Some(3)));
+        assert_eq!(status.borrow().store.reason.as_deref(), Some("gone"));
         progress.renewed();
+        assert_eq!(status.borrow().store.reason, None);
         assert_eq!((status.borrow().store.state, status.borrow().token), (State::Held, Some(9)));
         progress.claiming();
         assert_eq!((status.borrow().store.state, status.borrow().slot), (State::Claiming, None));

@@ -45,7 +45,7 @@ impl Services {
 
     /// The names of pools that are held, each with its service's place.
     fn held(&self) -> impl Iterator<Item = (usize, NodeName)> {
-        let claims = self.statuses.iter().map(|status| *status.borrow());
+        let claims = self.statuses.iter().map(|status| status.borrow().clone());
         self.configured.iter().zip(claims).enumerate().filter_map(|(index, (service, claim))| {
             Some((index, service.store.pool()?.pattern.name(claim.slot?)))
         })

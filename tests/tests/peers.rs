@@ -32,6 +32,8 @@ fn three_nodes_are_their_own_store_a_fourth_waits_in_line_and_every_node_tells_w
     let cluster = Cluster::new(Store::Peers, 4);
     let mut agents = all(&cluster, 4, 3, &["--limit", "3", "--ttl", "3s"]);
     assert_eq!(names(&agents), [0, 1, 2].map(|slot| cluster.pool.name(slot)));
+    let spare = agents.iter().position(|agent| agent.is_ready().is_none()).expect("one waits");
+    agents[spare].until_claim_is("waiting");
     for agent in &agents {
         let output = nsid(&["names", "--json", "--instance", agent.instance().name()]);
         let told: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
@@ -44,8 +46,6 @@ fn three_nodes_are_their_own_store_a_fourth_waits_in_line_and_every_node_tells_w
             [0, 1, 2].map(|slot| Value::from(cluster.pool.name(slot))).iter().collect::<Vec<_>>()
         );
     }
-    let spare = agents.iter().position(|agent| agent.is_ready().is_none()).expect("one waits");
-    agents[spare].until_claim_is("waiting");
     // Of those that are not needed for a majority, one gives its name back.
     let leaver = (0..4).find(|node| *node != spare).expect("three have names");
     let given_back = agents[leaver].ready();
@@ -96,6 +96,25 @@ fn a_minority_falls_silent_by_its_deadline_says_why_and_has_its_names_again_when
     }
     until(Duration::from_secs(10), "all names to be there again", || names(&agents).len() == 3);
     agents.clear();
+}
+
+#[test]
+fn a_witness_that_does_not_answer_is_told_though_all_names_stay_and_that_it_does_again() {
+    let cluster = Cluster::new(Store::Peers, 3);
+    let agents = all(&cluster, 3, 3, &["--limit", "3", "--ttl", "2s"]);
+    let last = &cluster.star.nodes[2].addresses.v4;
+    for node in 0..2 {
+        assert_eq!(agents[node].logged("does not answer"), 0, "{}", agents[node].stderr());
+    }
+    agents[2].freeze();
+    let told = |what: &str| {
+        let line = format!("witness {last}:7400 {what}");
+        until(Duration::from_secs(5), &line, || agents[..2].iter().all(|agent| agent.logged(&line) == 1));
+    };
+    told("does not answer");
+    agents[2].thaw();
+    told("answers again");
+    assert!(agents[..2].iter().all(|agent| agent.is_ready().is_some()), "a name was lost");
 }
 
 #[test]

@@ -103,8 +103,8 @@ fn a_witness_that_does_not_answer_is_told_though_all_names_stay_and_that_it_does
     let cluster = Cluster::new(Store::Peers, 3);
     let agents = all(&cluster, 3, 3, &["--limit", "3", "--ttl", "2s"]);
     let last = &cluster.star.nodes[2].addresses.v4;
-    for node in 0..2 {
-        assert_eq!(agents[node].logged("does not answer"), 0, "{}", agents[node].stderr());
+    for agent in &agents[..2] {
+        assert_eq!(agent.logged("does not answer"), 0, "{}", agent.stderr());
     }
     agents[2].freeze();
     let told = |what: &str| {

@@ -1,5 +1,7 @@
 //! Many nodes that are started together. Alone in its file: nothing that measures time runs beside it.
 
+use std::time::Instant;
+
 use nsid_tests::{
     agent::Agent,
     cluster::{Cluster, Store},
@@ -18,9 +20,15 @@ fn fifty_agents_started_at_once_get_the_first_fifty_names() {
 
 fn all_get_a_name(store: Store) {
     let cluster = Cluster::new(store, NODES);
+    let begun = Instant::now();
     let nodes = 0..usize::from(NODES);
     let mut agents: Vec<Agent> = nodes.map(|node| cluster.spawn(node, &["--limit", "64"])).collect();
+    let started = begun.elapsed();
     let mut names: Vec<String> = agents.iter_mut().map(Agent::ready).collect();
+    println!(
+        "{store:?}: {NODES} agents, started in {started:.1?}, had their names {:.1?} later",
+        begun.elapsed() - started
+    );
     for (node, name) in names.iter().enumerate() {
         let answer = cluster.client(node).ask(&Query::identity("id.server."));
         assert_eq!(answer.text().as_ref(), Some(name), "node {node}");

@@ -133,6 +133,25 @@ fn until_witness(agent: &Agent, what: &str, is: impl Fn(&Value) -> bool) {
 }
 
 #[test]
+fn a_witness_that_does_not_answer_is_told_though_all_names_stay_and_that_it_does_again() {
+    let cluster = Cluster::new(Store::Peers, 3);
+    let agents = all(&cluster, 3, 3, &["--limit", "3", "--ttl", "2s"]);
+    let last = &cluster.star.nodes[2].addresses.v4;
+    for agent in &agents[..2] {
+        assert_eq!(agent.logged("does not answer"), 0, "{}", agent.stderr());
+    }
+    agents[2].freeze();
+    let told = |what: &str| {
+        let line = format!("witness {last}:7400 {what}");
+        until(Duration::from_secs(5), &line, || agents[..2].iter().all(|agent| agent.logged(&line) == 1));
+    };
+    told("does not answer");
+    agents[2].thaw();
+    told("answers again");
+    assert!(agents[..2].iter().all(|agent| agent.is_ready().is_some()), "a name was lost");
+}
+
+#[test]
 fn who_is_back_with_a_shorter_ttl_says_its_name_for_no_longer_than_that() {
     let cluster = Cluster::new(Store::Peers, 3);
     let agents = all(&cluster, 3, 3, &["--limit", "3", "--ttl", "60s"]);

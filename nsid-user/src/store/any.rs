@@ -1,4 +1,4 @@
-//! A store of any kind: the one place where the kinds are told apart.
+//! A store of any kind: where pools are kept, and the claimant that goes with each place.
 
 use std::path::Path;
 use std::time::Duration;

@@ -122,7 +122,7 @@ impl Lane {
             }
             Phase::Suffering(harmed) if now >= harmed.began + harmed.fault.lasts => {
                 stage.site.heal(self.number, harmed);
-                let Harmed { fault, whom, name, began } = harmed.clone();
+                let Harmed { fault, whom, name, began, .. } = harmed.clone();
                 let ended = boot_clock::now();
                 self.phase =
                     Phase::Recovering(Done { kind: fault.kind, whom, name, began, ended, well: ended });
@@ -166,7 +166,7 @@ impl Stage<'_> {
         }
     }
 
-    fn show(&mut self, Harmed { fault, whom, name, began }: &Harmed) {
+    fn show(&mut self, Harmed { fault, whom, name, began, .. }: &Harmed) {
         let at = began.saturating_sub(self.start).as_secs_f64();
         let whom = match whom {
             Whom::Member(member) => format!("member {member}"),

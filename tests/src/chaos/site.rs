@@ -1,7 +1,7 @@
 //! All that takes part: a store of three members, name servers with agents that have their names from it, and what
 //! watches them.
 
-use std::{net::Ipv4Addr, path::PathBuf, time::Duration};
+use std::{net::Ipv4Addr, ops::Range, path::PathBuf, time::Duration};
 
 use super::{
     agents::Agents,
@@ -50,11 +50,30 @@ pub(super) enum Whom {
     Agent(usize),
 }
 
+/// What has a fault be over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Remedy {
+    /// It is over by itself.
+    None,
+    /// Packets are lost no more.
+    Connect,
+    /// These are started with the data that they had.
+    StartMembers(Range<usize>),
+    ThawMembers(Range<usize>),
+    ThawAgent(usize),
+    /// Another one takes its place.
+    ReplaceAgent(usize),
+    /// It is started again as it was.
+    RestartAgent(usize),
+    FinishUpgrade(usize),
+}
+
 /// A fault that has begun.
 #[derive(Clone, Debug)]
 pub(super) struct Harmed {
     pub(super) fault: Fault,
     pub(super) whom: Whom,
+    remedy: Remedy,
     /// The name that the agent had.
     pub(super) name: Option<String>,
     pub(super) began: Duration,
@@ -130,64 +149,86 @@ impl Site {
         let slot = name.as_ref().and_then(|name| (0..NAMES).find(|slot| self.pool.name(*slot) == *name));
         let began = boot_clock::now();
         let hub = &self.star.hub;
-        match (fault.kind, whom) {
+        let remedy = match (fault.kind, whom) {
             (Kind::Leader(harm) | Kind::Follower(harm), Whom::Member(member)) => match harm {
-                Harm::Killed => self.members.at(member).kill(),
-                Harm::Frozen => self.members.at(member).freeze(),
-                _ => self.cut(lane, member, 0..MEMBERS + AGENTS, harm, fault.loss),
+                Harm::Killed => {
+                    self.members.at(member).kill();
+                    Remedy::StartMembers(member..member + 1)
+                }
+                Harm::Frozen => {
+                    self.members.at(member).freeze();
+                    Remedy::ThawMembers(member..member + 1)
+                }
+                Harm::CutOff | Harm::Deaf | Harm::Mute | Harm::Lossy => {
+                    self.cut(lane, member, 0..MEMBERS + AGENTS, harm, fault.loss)
+                }
             },
             (Kind::LeaderApart, Whom::Member(member)) => self.cut(lane, member, 0..MEMBERS, Harm::CutOff, 0),
             (Kind::LeaderMoved, Whom::Member(member)) => {
                 let namespace = &self.star.nodes[member].namespace;
                 self.members.at(member).step_down(hub, namespace)?;
+                Remedy::None
             }
-            (Kind::AllKilled, _) => self.members.each().for_each(|member| member.kill()),
-            (Kind::AllFrozen, _) => self.members.each().for_each(|member| member.freeze()),
+            (Kind::AllKilled, _) => {
+                self.members.each().for_each(|member| member.kill());
+                Remedy::StartMembers(0..MEMBERS)
+            }
+            (Kind::AllFrozen, _) => {
+                self.members.each().for_each(|member| member.freeze());
+                Remedy::ThawMembers(0..MEMBERS)
+            }
             (Kind::Holder(harm) | Kind::Spare(harm), Whom::Agent(node)) => match harm {
-                Harm::Killed => self.agents.kill(node),
-                Harm::Frozen => self.agents.at(node).freeze(),
-                _ => self.cut(lane, MEMBERS + node, 0..MEMBERS, harm, fault.loss),
+                Harm::Killed => {
+                    self.agents.kill(node);
+                    Remedy::ReplaceAgent(node)
+                }
+                Harm::Frozen => {
+                    self.agents.at(node).freeze();
+                    Remedy::ThawAgent(node)
+                }
+                Harm::CutOff | Harm::Deaf | Harm::Mute | Harm::Lossy => {
+                    self.cut(lane, MEMBERS + node, 0..MEMBERS, harm, fault.loss)
+                }
             },
-            (Kind::HolderCrashed, Whom::Agent(node)) => self.agents.kill(node),
-            (Kind::HolderTerminated, Whom::Agent(node)) => self.agents.tell_to_end(node),
+            (Kind::HolderCrashed, Whom::Agent(node)) => {
+                self.agents.kill(node);
+                Remedy::RestartAgent(node)
+            }
+            (Kind::HolderTerminated, Whom::Agent(node)) => {
+                self.agents.tell_to_end(node);
+                Remedy::ReplaceAgent(node)
+            }
             (Kind::HolderUpgraded, Whom::Agent(node)) => {
                 self.agents.upgrade(node, &self.star.nodes[MEMBERS + node]);
+                Remedy::FinishUpgrade(node)
             }
             (Kind::LeaseRevoked, _) => {
                 self.members.take_away(hub, &self.pool.pattern(), slot?, Taken::Lease)?;
+                Remedy::None
             }
             (Kind::SlotDeleted, _) => {
                 self.members.take_away(hub, &self.pool.pattern(), slot?, Taken::Slot)?;
+                Remedy::None
             }
             (kind, whom) => unreachable!("{kind} is not chosen for {whom:?}"),
-        }
-        Some(Harmed { fault, whom, name, began })
+        };
+        Some(Harmed { fault, whom, remedy, name, began })
     }
 
     /// Has it be over.
     pub(super) fn heal(&mut self, lane: usize, harmed: &Harmed) {
-        match (harmed.fault.kind, harmed.whom) {
-            (Kind::Leader(Harm::Killed) | Kind::Follower(Harm::Killed), Whom::Member(member)) => {
-                self.start_member(member);
+        let place = |node: usize| &self.star.nodes[MEMBERS + node];
+        match harmed.remedy.clone() {
+            Remedy::None => {}
+            Remedy::Connect => self.cuts.set(&self.star.hub, lane, Vec::new()),
+            Remedy::StartMembers(members) => {
+                members.for_each(|member| self.members.at(member).start(&self.star.nodes[member].namespace));
             }
-            (Kind::Leader(Harm::Frozen) | Kind::Follower(Harm::Frozen), Whom::Member(member)) => {
-                self.members.at(member).thaw();
-            }
-            (Kind::AllKilled, _) => (0..MEMBERS).for_each(|member| self.start_member(member)),
-            (Kind::AllFrozen, _) => self.members.each().for_each(|member| member.thaw()),
-            (Kind::Holder(Harm::Frozen) | Kind::Spare(Harm::Frozen), Whom::Agent(node)) => {
-                self.agents.at(node).thaw();
-            }
-            (
-                Kind::Holder(Harm::Killed) | Kind::Spare(Harm::Killed) | Kind::HolderTerminated,
-                Whom::Agent(node),
-            ) => self.agents.seat(node, &self.star.nodes[MEMBERS + node], &self.watch),
-            (Kind::HolderCrashed, Whom::Agent(node)) => {
-                self.agents.restart(node, &self.star.nodes[MEMBERS + node], &self.watch);
-            }
-            (Kind::HolderUpgraded, Whom::Agent(node)) => self.agents.finish_upgrade(node),
-            // Packets are lost no more, if any were.
-            (_, _) => self.cuts.set(&self.star.hub, lane, Vec::new()),
+            Remedy::ThawMembers(members) => members.for_each(|member| self.members.at(member).thaw()),
+            Remedy::ThawAgent(node) => self.agents.at(node).thaw(),
+            Remedy::ReplaceAgent(node) => self.agents.seat(node, place(node), &self.watch),
+            Remedy::RestartAgent(node) => self.agents.restart(node, place(node), &self.watch),
+            Remedy::FinishUpgrade(node) => self.agents.finish_upgrade(node),
         }
     }
 
@@ -228,7 +269,7 @@ impl Site {
     }
 
     /// Between one place of the star and others.
-    fn cut(&mut self, lane: usize, place: usize, others: std::ops::Range<usize>, harm: Harm, loss: usize) {
+    fn cut(&mut self, lane: usize, place: usize, others: Range<usize>, harm: Harm, loss: usize) -> Remedy {
         let address = |place: usize| self.star.nodes[place].addresses.v4;
         let others: Vec<Ipv4Addr> = others.filter(|other| *other != place).map(address).collect();
         let place = address(place);
@@ -239,9 +280,6 @@ impl Site {
             Harm::CutOff | Harm::Killed | Harm::Frozen => both_ways(place, &others, 0),
         };
         self.cuts.set(&self.star.hub, lane, cuts);
-    }
-
-    fn start_member(&mut self, member: usize) {
-        self.members.at(member).start(&self.star.nodes[member].namespace);
+        Remedy::Connect
     }
 }

@@ -6,6 +6,7 @@
 //!
 //! **Invariant:** what goes into a message of a claimant or a witness, and what comes of one, is decided in [`nsid_peers`].
 
+mod hearing;
 mod quorum;
 mod rate;
 mod record;
@@ -26,6 +27,7 @@ use nsid_peers::{
     Claim, Claimant, End, Hold, Id, MAX_HOST, Message, Order, Problem, RENEWALS, Rules, State, Waits, Who,
 };
 
+use self::hearing::{Hearing, News};
 pub use self::quorum::{List, Quorum, is_near};
 use self::seal::OpenError;
 pub use self::seal::{ClusterKey, ClusterKeyError};
@@ -50,6 +52,7 @@ pub struct Peers {
     ttl: Duration,
     claimant: Claimant,
     wire: Option<Wire>,
+    hearing: Hearing,
     /// Witnesses that say that they cannot open what this node sends, or whose messages it cannot open.
     sealed_otherwise: Option<(SocketAddr, OpenError)>,
 }
@@ -58,7 +61,8 @@ impl Peers {
     /// A claimant of the pool of that agreement. All of a pool's claimants give the same list; their times may differ.
     pub fn new(quorum: Quorum, incarnation: Incarnation, agreement: Agreement, ttl: Duration) -> Self {
         let claimant = claimant(&quorum, &incarnation, &agreement, ttl);
-        Self { quorum, incarnation, agreement, ttl, claimant, wire: None, sealed_otherwise: None }
+        let hearing = Hearing::of(&quorum.list);
+        Self { quorum, incarnation, agreement, ttl, claimant, wire: None, hearing, sealed_otherwise: None }
     }
 
     /// Sends and receives until `what` the claimant is at yields something.
@@ -91,6 +95,7 @@ impl Peers {
         match message {
             Ok(Message::Reply(reply)) => {
                 self.sealed_otherwise = self.sealed_otherwise.take().filter(|(other, _)| *other != from);
+                self.hearing.hears(witness);
                 self.claimant.receive(now(), witness, &reply);
             }
             Ok(_) => {}
@@ -109,6 +114,21 @@ impl Peers {
             Ok(hold) => Ok(Some(lease(&hold))),
             // After it has lapsed, the slot may be somebody else's.
             Err(End::Lost | End::Lapsed) => Ok(None),
+        }
+    }
+
+    /// Tells who does not answer, though a majority does, and who does again.
+    fn tell_of_missing(&mut self) {
+        let News { missing, back } = self.hearing.news(&self.quorum.list, self.ttl * 3 / RENEWALS);
+        for witness in missing {
+            log::warn!(
+                "{}: witness {witness} does not answer; names stay for as long as a majority of {} does",
+                self.agreement.pool(),
+                self.quorum.list.witnesses().len()
+            );
+        }
+        for witness in back {
+            log::info!("{}: witness {witness} answers again", self.agreement.pool());
         }
     }
 
@@ -278,7 +298,9 @@ impl Store for Peers {
         }
         let since = now();
         self.claimant.renew(since);
-        self.lease(since).await?.ok_or(RenewError::Lost)
+        let lease = self.lease(since).await?.ok_or(RenewError::Lost)?;
+        self.tell_of_missing();
+        Ok(lease)
     }
 
     async fn resume(&mut self, slot: u32, token: u64) -> Result<Lease, RenewError> {

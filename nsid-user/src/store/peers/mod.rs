@@ -150,14 +150,13 @@ impl Peers {
             (_, Some(why)) if since.saturating_add(PATIENCE).passed() => {
                 progress.unreachable(&Unreachable::new(why));
             }
-            (_, Some(_)) => {}
             (Waits::Slot(_), None) => progress.waiting(),
             (Waits::Claimants(seen), None) => {
                 log::debug!("{progress}: {seen} of {} nodes are there", self.quorum.expected);
                 progress.claiming();
             }
-            // What they will say is open: an outage is over when a majority has said something.
-            (_, None) => {}
+            // Too early to tell; or what they will say is open, and an outage over when a majority has said something.
+            (_, Some(_) | None) => {}
         }
     }
 

@@ -27,7 +27,7 @@ fn all_get_a_name(store: Store) {
     let mut names: Vec<String> = agents.iter_mut().map(Agent::ready).collect();
     println!(
         "{store:?}: {NODES} agents, started in {started:.1?}, had their names {:.1?} later",
-        begun.elapsed() - started
+        begun.elapsed().saturating_sub(started)
     );
     for (node, name) in names.iter().enumerate() {
         let answer = cluster.client(node).ask(&Query::identity("id.server."));

@@ -131,7 +131,9 @@ impl Pool {
         let cluster = Cluster::with_servers(store, holders + 1);
         let next = usize::from(holders);
         let mut others: Vec<Agent> = (0..next).map(|node| cluster.spawn(node, &arguments)).collect();
-        others.iter_mut().for_each(|agent| drop(agent.ready()));
+        for agent in &mut others {
+            agent.ready();
+        }
         let agent = others.swap_remove(0);
         let next = cluster.spawn(next, &arguments);
         next.until_claim_is("waiting");

@@ -72,7 +72,9 @@ impl Handover {
         cluster.binary = binary;
         let new = usize::from(holders);
         let mut agents: Vec<Agent> = (0..new).map(|node| cluster.spawn(node, &arguments)).collect();
-        agents.iter_mut().for_each(|agent| drop(agent.ready()));
+        for agent in &mut agents {
+            agent.ready();
+        }
         let mut old = agents.swap_remove(0);
         let name = old.ready();
         let probers = [0, new].map(|node| cluster.prober(node));

@@ -18,15 +18,15 @@ fn plan(kinds: &[Kind]) -> Plan {
 }
 
 /// Has them happen; the outcome, and the report of it.
-fn run(plan: Plan, software: Software, binary: &Path) -> (Outcome, String) {
-    let outcome = chaos(&plan, software, binary.to_owned(), &mut |line| println!("{line}"));
+fn run(plan: &Plan, software: Software, binary: &Path) -> (Outcome, String) {
+    let outcome = chaos(plan, software, binary.to_owned(), &mut |line| println!("{line}"));
     let report = report(&outcome, binary);
     (outcome, report)
 }
 
 fn the_promise_holds_under_every_kind_of_fault(software: Software) {
     let kinds = software.kinds();
-    let (outcome, report) = run(plan(&kinds), software, &binary());
+    let (outcome, report) = run(&plan(&kinds), software, &binary());
     println!("{report}");
     assert!(outcome.collisions.is_empty() && outcome.problems.is_empty(), "{report}");
     for kind in kinds {
@@ -59,7 +59,7 @@ fn an_agent_without_a_fence_is_found_when_it_dies_and_when_it_is_frozen() {
         // Until another one has the name.
         let lasts = (3 * TTL, 3 * TTL);
         let plan = Plan { lasts, ..plan(&[kind]) };
-        let (outcome, report) = run(plan, Software::Etcd, &binary_without_fence());
+        let (outcome, report) = run(&plan, Software::Etcd, &binary_without_fence());
         assert!(!outcome.collisions.is_empty(), "{kind}: {report}");
     }
 }
@@ -69,6 +69,6 @@ fn agents_that_look_for_a_free_slot_and_then_put_it_are_found() {
     // After each of these faults all of them claim at once.
     let lasts = (2 * TTL, 2 * TTL);
     let plan = Plan { faults: 4, lasts, ..plan(&[Kind::AllFrozen]) };
-    let (outcome, report) = run(plan, Software::Etcd, &binary_without_transaction());
+    let (outcome, report) = run(&plan, Software::Etcd, &binary_without_transaction());
     assert!(!outcome.collisions.is_empty(), "{report}");
 }

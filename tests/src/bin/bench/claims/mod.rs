@@ -19,6 +19,7 @@ use nsid_user::store::Kind;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use self::{
+    crowd::Least,
     row::{Row, rows},
     site::Site,
     subject::Subject,
@@ -77,8 +78,10 @@ fn measure<S: Subject + Sync>(
     }
     allow_many_connections()?;
     let site = Site::<S>::new()?;
+    let mut least = Least::default();
     for row in rows {
-        let (heading, line) = site.measure(row)?;
+        let (heading, mut line) = site.measure(row)?;
+        least.compare(row, &mut line);
         add(heading, line);
     }
     Ok(())

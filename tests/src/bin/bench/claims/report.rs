@@ -1,7 +1,5 @@
 //! The report, in Markdown.
 
-use std::fmt::Write as _;
-
 use crate::{machine::Machine, table::Line};
 
 const METHOD: &str = "
@@ -15,23 +13,26 @@ it. *Cores* are those that the server works on, for leases of 10 s. The dead of
 the last rows leave their leases behind, and others wait in line already.
 ";
 
-/// Of these rows, each of which is below the words of its kind.
-pub(super) fn report(lines: &[Line]) -> String {
+/// Of all these rows: those that were measured, and the others as an earlier report has them.
+pub(super) fn report(names: &[String], measured: &[Line], earlier: &str) -> String {
     let Machine { cpu, cpus, kernel, .. } = Machine::here();
     let mut text = format!(
         "# Claims of a crowd\n\nMade by `cargo xtask bench claims`: {cpus} CPUs ({cpu}), Linux {kernel}.\n{METHOD}\n\
          | | median | max | target | granted | given twice | times least | |\n\
          | --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |\n"
     );
-    for Line { name, cells, holds, .. } in lines {
-        let cell = |index: usize| cells.get(index).map_or("", String::as_str);
-        let [median, max, target, granted, twice, least] = [0, 1, 2, 3, 4, 5].map(cell);
-        let verdict = holds.map_or("", |holds| if holds { "holds" } else { "MISSED" });
-        writeln!(
-            text,
-            "| {name} | {median} | {max} | {target} | {granted} | {twice} | {least} | {verdict} |"
-        )
-        .expect("a String takes all");
+    for name in names {
+        let start = format!("| {name} | ");
+        let line = measured.iter().find(|line| line.name == *name).map(row);
+        let line = line.or_else(|| earlier.lines().find(|line| line.starts_with(&start)).map(str::to_owned));
+        text.extend(line.into_iter().flat_map(|line| [line, "\n".to_owned()]));
     }
     text
+}
+
+fn row(Line { name, cells, holds, .. }: &Line) -> String {
+    let cell = |index: usize| cells.get(index).map_or("", String::as_str);
+    let [median, max, target, granted, twice, least] = [0, 1, 2, 3, 4, 5].map(cell);
+    let verdict = holds.map_or("", |holds| if holds { "holds" } else { "MISSED" });
+    format!("| {name} | {median} | {max} | {target} | {granted} | {twice} | {least} | {verdict} |")
 }

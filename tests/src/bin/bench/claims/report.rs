@@ -6,11 +6,12 @@ const METHOD: &str = "
 One server of each store, with its data in memory; the claimants are tasks of one thread beside it, each with its own
 connection, that run the agents' code. A crowd's time is that from the first's beginning until the last has its name,
 connecting included on etcd and not on ZooKeeper, where sessions are opened before; of a crowd that is spread over a time,
-the longest that one claim took. *Get-then-Put* looks for a slot that is free and puts it, in two requests, and a *global
-lock* has all of them do so one after another. Claimants that were *told their slots beforehand* have nothing to find out:
-a lease and a transaction each, on a connection each, is the least that a claim can be here, and *times least* compares with
-it. *Cores* are those that the server works on, for leases of 10 s. The dead of
-the last rows leave their leases behind, and others wait in line already.
+the longest that one claim took. Claimants that were *told their slots beforehand* have nothing to find out: a lease and a
+transaction each, on a connection each, is the least that a claim in etcd can be on this machine, and *times least* compares
+with that. *Get-then-Put* looks for a slot that is free and puts it, in two requests, and a *global lock* has all of them do
+so one after another. *Cores* are those that the server works on, for leases of 10 s. The dead of the last rows leave their
+leases behind, and others wait in line already. A row that *failed* did not come to its end: a claim failed, or a name was
+lost meanwhile. Rows may be of several runs, each with servers of its own.
 ";
 
 /// Of all these rows: those that were measured, and the others as an earlier report has them.

@@ -42,7 +42,7 @@ enum Instead {
     /// Let crowds of up to 10,000 claim names from a real etcd and a real ZooKeeper, beside other ways to do so; write
     /// docs/bench/claims.md
     Claims {
-        /// Measure only the rows whose name contains this, and write no report
+        /// Measure only the rows whose name contains this; the report keeps the others
         #[arg(value_name = "ROW")]
         filter: Option<String>,
     },

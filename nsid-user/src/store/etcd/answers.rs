@@ -29,6 +29,17 @@ pub(super) enum Found {
     Twin,
 }
 
+/// What came of asking for a ticket.
+#[derive(Debug)]
+pub(super) enum Arrival {
+    /// The pool was made, and it is to be asked for again.
+    Made,
+    /// There is one.
+    Came(Arrived),
+    /// Why this claimant may not have one, and the key that says so.
+    Refused(Refusal),
+}
+
 /// A claimant that has a ticket.
 #[derive(Debug)]
 pub(super) enum Arrived {
@@ -56,16 +67,16 @@ pub(super) struct Counted {
     pub(super) before: Option<i64>,
 }
 
-/// Why a claimant may not have a ticket, and the key that says so.
+/// A key, and in what it differs from what the claimant was given.
 pub(super) type Refusal = (String, Disagreement);
 
 impl Keys {
     /// Nothing: no answer to [`arrive`](Keys::arrive).
-    pub(super) fn arrived(&self, answer: &TxnResponse) -> Option<Result<Arrived, Refusal>> {
+    pub(super) fn arrived(&self, answer: &TxnResponse) -> Option<Arrival> {
         self.arrived_at(answer.header()?.revision(), answer)
     }
 
-    fn arrived_at(&self, revision: i64, answer: &TxnResponse) -> Option<Result<Arrived, Refusal>> {
+    fn arrived_at(&self, revision: i64, answer: &TxnResponse) -> Option<Arrival> {
         use TxnOpResponse::{Get, Put};
         let answers = answer.op_responses();
         let (arrived, pools) = match &answers[..] {
@@ -81,10 +92,14 @@ impl Keys {
                 let ticket = ticket.prev_key()?;
                 (Arrived::Before { lease: ticket.lease(), since: ticket.create_revision() }, pools)
             }
-            [Get(pools)] => return self.differs(pools).map(Err),
+            [Put(_), Put(_)] => return Some(Arrival::Made),
+            [Get(pools)] => return self.differs(pools).map(Arrival::Refused),
             _ => return None,
         };
-        Some(self.check_pools(pools).map(|()| arrived))
+        Some(match self.check_pools(pools) {
+            Ok(()) => Arrival::Came(arrived),
+            Err(refusal) => Arrival::Refused(refusal),
+        })
     }
 
     /// What is agreed on in the pool is not what this claimant would write.
@@ -220,8 +235,9 @@ fn record_and_ticket(answer: &TxnResponse) -> Option<(Option<KeyValue>, Option<K
 /// When the pool was found whole, by that key and the one that counts arrivals, as it was before.
 fn when_whole(key: &KeyValue, arrivals: &KeyValue) -> Option<Whole> {
     read_whole(key.value()).ok()?.or_else(|| {
-        // In the revision in which the first came.
+        // In the revision in which the pool was made, before the first came, or with the first, as earlier versions did.
         let revision = key.mod_revision();
-        (arrivals.create_revision() == revision).then_some(Whole { revision, changes: 1 })
+        let changes = i64::from(arrivals.create_revision() == revision);
+        (arrivals.create_revision() >= revision).then_some(Whole { revision, changes })
     })
 }

@@ -66,7 +66,7 @@ use std::time::Duration;
 
 use etcd_client::{Txn, TxnResponse};
 
-use self::answers::{Arrived, Counted, Found, Held};
+use self::answers::{Arrival, Arrived, Counted, Found, Held};
 pub use self::cluster::{Cluster, Credentials, PASSWORD_VARIABLE, Password};
 use self::failure::Failure;
 pub use self::keys::Keys;
@@ -155,9 +155,7 @@ impl Etcd {
             self.session.adopt(leased);
             leased.id
         };
-        let arrived = self.session.transact(Pace::Claim, self.keys.arrive(&who.holder, lease)).await?;
-        let arrived = self.keys.arrived(&arrived).ok_or_else(incomplete)?;
-        let arrived = arrived.map_err(|(key, disagreement)| Failure::Disagrees(key, disagreement))?;
+        let arrived = self.arrive(&who.holder, lease).await?;
         progress.claiming();
         let by_arrival = self.slot_by_arrival(arrived).await;
         #[cfg(feature = "without-transaction")]
@@ -194,6 +192,18 @@ impl Etcd {
                     until(BootTime::now().saturating_add(NOTICE)).await;
                 }
                 return Ok(grant);
+            }
+        }
+    }
+
+    /// Takes a ticket.
+    async fn arrive(&mut self, who: &Holder, lease: LeaseId) -> Result<Arrived, Failure> {
+        loop {
+            let answer = self.session.transact(Pace::Claim, self.keys.arrive(who, lease)).await?;
+            match self.keys.arrived(&answer).ok_or_else(incomplete)? {
+                Arrival::Made => {}
+                Arrival::Came(arrived) => return Ok(arrived),
+                Arrival::Refused((key, disagreement)) => return Err(Failure::Disagrees(key, disagreement)),
             }
         }
     }

@@ -80,7 +80,7 @@ impl TicketRecord {
     }
 }
 
-/// As it stands in etcd; nothing: since the first came.
+/// As it stands in etcd; nothing: when the pool was made.
 pub(super) fn whole_json(whole: Option<Whole>) -> String {
     serde_json::to_string(&whole).expect("numbers are JSON")
 }

@@ -10,42 +10,42 @@ use crate::store::order::View;
 use crate::store::{Holder, Incarnation, NodeId, Nonce};
 
 impl Keys {
-    /// Takes a ticket, if the pool is what this claimant takes it for; the first to come says what it is. A ticket that is
-    /// there already, of an earlier claim or of an arrival whose answer was lost, keeps its place in line and lives as
-    /// long as this lease from now on.
+    /// Takes a ticket, if the pool is what this claimant takes it for. A ticket that is there already, of an earlier claim or
+    /// of an arrival whose answer was lost, keeps its place in line and lives as long as this lease from now on. If there is
+    /// no pool, makes one, and takes no ticket yet: that is asked for again. A crowd whose first request is carried out
+    /// first so finds one, and what all of them send says once how to arrive.
     ///
     /// It reads what is agreed on in all pools of the prefix, which are few.
     pub(super) fn arrive(&self, who: &Holder, lease: LeaseId) -> Txn {
         let (agreement, ticket) = (self.agreement_key(), self.ticket(who.nonce));
         let agreed = || Compare::value(agreement.as_str(), CompareOp::Equal, self.agreement.to_json());
         let all_agreements = || TxnOp::get(self.agreements(), Some(GetOptions::new().with_prefix()));
-        let put_ticket = || {
-            let options = PutOptions::new().with_lease(lease).with_prev_key();
-            TxnOp::put(ticket.as_str(), ticket_json(&who.node, None), Some(options))
+        let put_ticket = |options: PutOptions| {
+            TxnOp::put(ticket.as_str(), ticket_json(&who.node, None), Some(options.with_lease(lease)))
         };
-        let arrive = || {
-            let before = PutOptions::new().with_prev_key();
-            let arrive = TxnOp::put(self.arrivals(), who.nonce.to_string(), Some(before));
-            let takes = TxnOp::get(self.takes(), Some(GetOptions::new().with_keys_only()));
-            [arrive, put_ticket(), takes, TxnOp::get(self.whole(), None), all_agreements()]
-        };
+        let arrive = [
+            TxnOp::put(self.arrivals(), who.nonce.to_string(), Some(PutOptions::new().with_prev_key())),
+            put_ticket(PutOptions::new()),
+            TxnOp::get(self.takes(), Some(GetOptions::new().with_keys_only())),
+            TxnOp::get(self.whole(), None),
+            all_agreements(),
+        ];
+        let make = Txn::new()
+            .when([Compare::create_revision(agreement.as_str(), CompareOp::Equal, 0)])
+            .and_then([
+                TxnOp::put(agreement.as_str(), self.agreement.to_json(), None),
+                // From this revision on, after which the first arrives.
+                TxnOp::put(self.whole(), whole_json(None), None),
+            ])
+            .or_else([all_agreements()]);
         let again = Txn::new()
             .when([agreed()])
-            .and_then([put_ticket(), all_agreements()])
-            .or_else([all_agreements()]);
-        let found = [
-            TxnOp::put(agreement.as_str(), self.agreement.to_json(), None),
-            // From this revision on, at which the first arrives.
-            TxnOp::put(self.whole(), whole_json(None), None),
-        ];
-        let first = Txn::new()
-            .when([Compare::create_revision(agreement.as_str(), CompareOp::Equal, 0)])
-            .and_then(arrive().into_iter().chain(found).collect::<Vec<_>>())
-            .or_else([TxnOp::txn(again)]);
+            .and_then([put_ticket(PutOptions::new().with_prev_key()), all_agreements()])
+            .or_else([TxnOp::txn(make)]);
         Txn::new()
             .when([agreed(), Compare::create_revision(ticket.as_str(), CompareOp::Equal, 0)])
-            .and_then(arrive())
-            .or_else([TxnOp::txn(first)])
+            .and_then(arrive)
+            .or_else([TxnOp::txn(again)])
     }
 
     /// Counts who has come, who is still there, and who has taken a slot; and who had come at that revision.

@@ -1,6 +1,9 @@
 //! Many claimants, each on its way to a slot.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use anyhow::Result;
 use serde_json::json;
@@ -73,7 +76,29 @@ where
 }
 
 /// The words above a row of crowds.
-pub(super) const HEADING: &[&str] = &["median", "max", "target", "granted", "duplicates"];
+pub(super) const HEADING: &[&str] = &["median", "max", "target", "granted", "duplicates", "times least"];
+
+/// How long the least that claims can be took a crowd of so many, in milliseconds.
+#[derive(Debug, Default)]
+pub(super) struct Least(HashMap<u32, f64>);
+
+impl Least {
+    /// Has that row tell how many times as long it took.
+    pub(super) fn compare(&mut self, row: &Row, line: &mut Line) {
+        if !row.is_at_once() {
+            return;
+        }
+        let Some(took) = line.figures["value"].as_f64() else { return };
+        if row.way == Way::Told {
+            self.0.insert(row.count, took);
+        }
+        if let Some(least) = self.0.get(&row.count) {
+            line.cells.push(format!("{:.1}", took / least));
+            line.figures["baseline"] = json!(least);
+            line.figures["ratio"] = json!(took / least);
+        }
+    }
+}
 
 /// Whatever the target, each of our rounds has to grant the lowest slots, each once.
 pub(super) fn line(row: &Row, rounds: &[Crowd]) -> Line {

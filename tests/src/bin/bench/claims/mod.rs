@@ -17,22 +17,27 @@ use clap::Args;
 use nsid_tests::{etcd::Etcd, zookeeper::ZooKeeper};
 use nsid_user::store::Kind;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use serde_json::json;
 
 use self::{
+    crowd::Least,
     row::{Row, rows},
     site::Site,
     subject::Subject,
 };
-use crate::table::{Line, Printer, Table};
+use crate::{
+    progress::progress,
+    table::{Line, Printer, Table},
+};
 
 /// Which rows.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// Where the report is written, once all rows are measured
+    /// Where the report is written, once all of these rows are measured; it keeps the others as they stand there
     #[arg(long, value_name = "FILE", default_value = "docs/bench/claims.md")]
     to: PathBuf,
 
-    /// Measure only the rows whose name contains this, and write no report
+    /// Measure only the rows whose name contains this
     #[arg(value_name = "ROW")]
     filter: Option<String>,
 }
@@ -61,10 +66,10 @@ pub(crate) fn claims(Arguments { to, filter }: &Arguments) -> Result<()> {
     };
     measure::<Etcd>(&etcd, &mut add)?;
     measure::<ZooKeeper>(&zookeeper, &mut add)?;
-    if filter.is_none() {
-        fs::write(to, report::report(&lines))?;
-    }
-    Ok(())
+    let all: Vec<String> =
+        [Kind::Etcd, Kind::ZooKeeper].into_iter().flat_map(rows).map(|row| row.to_string()).collect();
+    let earlier = fs::read_to_string(to).unwrap_or_default();
+    Ok(fs::write(to, report::report(&all, &lines, &earlier))?)
 }
 
 /// Those rows, on a server of their own.
@@ -77,11 +82,25 @@ fn measure<S: Subject + Sync>(
     }
     allow_many_connections()?;
     let site = Site::<S>::new()?;
+    let mut least = Least::default();
     for row in rows {
-        let (heading, line) = site.measure(row)?;
+        let (heading, mut line) =
+            site.measure(row).unwrap_or_else(|error| (crowd::HEADING, unmeasured(row, &error)));
+        least.compare(row, &mut line);
         add(heading, line);
     }
     Ok(())
+}
+
+/// One whose claimants failed, or did not come to their end.
+fn unmeasured(row: &Row, error: &anyhow::Error) -> Line {
+    progress(format_args!("{row}: {error:#}"));
+    Line {
+        name: row.to_string(),
+        cells: vec!["failed".to_owned()],
+        holds: Some(false),
+        figures: json!({ "unit": null, "value": null, "target": null }),
+    }
 }
 
 /// To this process, and to those that it starts.

@@ -1,31 +1,39 @@
 //! The report, in Markdown.
 
-use std::fmt::Write as _;
-
 use crate::{machine::Machine, table::Line};
 
 const METHOD: &str = "
 One server of each store, with its data in memory; the claimants are tasks of one thread beside it, each with its own
 connection, that run the agents' code. A crowd's time is that from the first's beginning until the last has its name,
 connecting included on etcd and not on ZooKeeper, where sessions are opened before; of a crowd that is spread over a time,
-the longest that one claim took. *Get-then-Put* looks for a slot that is free and puts it, in two requests, and a *global
-lock* has all of them do so one after another. *Cores* are those that the server works on, for leases of 10 s. The dead of
-the last rows leave their leases behind, and others wait in line already.
+the longest that one claim took. Claimants that were *told their slots beforehand* have nothing to find out: a lease and a
+transaction each, on a connection each, is the least that a claim in etcd can be on this machine, and *times least* compares
+with that. *Get-then-Put* looks for a slot that is free and puts it, in two requests, and a *global lock* has all of them do
+so one after another. *Cores* are those that the server works on, for leases of 10 s. The dead of the last rows leave their
+leases behind, and others wait in line already. A row that *failed* did not come to its end: a claim failed, or a name was
+lost meanwhile. Rows may be of several runs, each with servers of its own.
 ";
 
-/// Of these rows, each of which is below the words of its kind.
-pub(super) fn report(lines: &[Line]) -> String {
+/// Of all these rows: those that were measured, and the others as an earlier report has them.
+pub(super) fn report(names: &[String], measured: &[Line], earlier: &str) -> String {
     let Machine { cpu, cpus, kernel, .. } = Machine::here();
     let mut text = format!(
         "# Claims of a crowd\n\nMade by `cargo xtask bench claims`: {cpus} CPUs ({cpu}), Linux {kernel}.\n{METHOD}\n\
-         | | median | max | target | granted | given twice | |\n| --- | ---: | ---: | ---: | ---: | ---: | --- |\n"
+         | | median | max | target | granted | given twice | times least | |\n\
+         | --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |\n"
     );
-    for Line { name, cells, holds, .. } in lines {
-        let cell = |index: usize| cells.get(index).map_or("", String::as_str);
-        let [median, max, target, granted, twice] = [0, 1, 2, 3, 4].map(cell);
-        let verdict = holds.map_or("", |holds| if holds { "holds" } else { "MISSED" });
-        writeln!(text, "| {name} | {median} | {max} | {target} | {granted} | {twice} | {verdict} |")
-            .expect("a String takes all");
+    for name in names {
+        let start = format!("| {name} | ");
+        let line = measured.iter().find(|line| line.name == *name).map(row);
+        let line = line.or_else(|| earlier.lines().find(|line| line.starts_with(&start)).map(str::to_owned));
+        text.extend(line.into_iter().flat_map(|line| [line, "\n".to_owned()]));
     }
     text
+}
+
+fn row(Line { name, cells, holds, .. }: &Line) -> String {
+    let cell = |index: usize| cells.get(index).map_or("", String::as_str);
+    let [median, max, target, granted, twice, least] = [0, 1, 2, 3, 4, 5].map(cell);
+    let verdict = holds.map_or("", |holds| if holds { "holds" } else { "MISSED" });
+    format!("| {name} | {median} | {max} | {target} | {granted} | {twice} | {least} | {verdict} |")
 }

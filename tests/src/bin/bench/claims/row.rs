@@ -28,6 +28,8 @@ pub(super) enum Way {
     AtOnce,
     /// The same, evenly spread over that time.
     Spread(Duration),
+    /// Put what each has been told beforehand, all at once: the least that a claim with a lease can be.
+    Told,
     /// Claim by a global lock, all at once.
     GlobalLock,
     /// Claim by a look and a put, all at once.
@@ -62,10 +64,18 @@ pub(super) fn rows(store: Kind) -> Vec<Row> {
     let second = |target| if store == Kind::Etcd { target } else { None };
     let mut rows = Vec::new();
     let mut add = |count, way, rounds, target| rows.push(Row { store, count, way, rounds, target });
-    add(100, Way::AtOnce, 5, None);
-    add(1000, Way::AtOnce, 5, within(500));
-    add(5000, Way::AtOnce, 3, second(within(2000)));
-    add(10_000, Way::AtOnce, 3, second(within(7000)));
+    let at_once = [
+        (100, 5, None),
+        (1000, 5, within(500)),
+        (5000, 3, second(within(2000))),
+        (10_000, 3, second(within(7000))),
+    ];
+    for (count, rounds, target) in at_once {
+        if store == Kind::Etcd {
+            add(count, Way::Told, rounds, None);
+        }
+        add(count, Way::AtOnce, rounds, target);
+    }
     for count in [1000, 10_000] {
         for seconds in [1, 5, 20] {
             add(count, Way::Spread(Duration::from_secs(seconds)), 1, None);
@@ -85,12 +95,17 @@ pub(super) fn rows(store: Kind) -> Vec<Row> {
 impl Row {
     /// Whether it is our claims that are measured.
     pub(super) fn is_ours(&self) -> bool {
-        !matches!(self.way, Way::GlobalLock | Way::GetThenPut)
+        !matches!(self.way, Way::Told | Way::GlobalLock | Way::GetThenPut)
     }
 
     /// Whether it is one of a bench of everything.
     pub(super) fn is_small(&self) -> bool {
-        self.way == Way::AtOnce && self.count <= 1000
+        matches!(self.way, Way::Told | Way::AtOnce) && self.count <= 1000
+    }
+
+    /// Whether so many are on their way at the same time.
+    pub(super) fn is_at_once(&self) -> bool {
+        !matches!(self.way, Way::Spread(_) | Way::Hold | Way::Replace)
     }
 }
 
@@ -99,6 +114,7 @@ impl fmt::Display for Row {
         let Self { store, count, .. } = self;
         match self.way {
             Way::AtOnce => write!(f, "{store}: {count} claims at once"),
+            Way::Told => write!(f, "{store}: {count} claims at once, told their slots beforehand"),
             Way::Spread(time) => write!(f, "{store}: {count} claims in {time:?}, the longest"),
             Way::GlobalLock => write!(f, "{store}: {count} claims at once, by a global lock"),
             Way::GetThenPut => write!(f, "{store}: {count} claims at once, by Get-then-Put"),

@@ -61,6 +61,11 @@ impl<S: Subject + Sync> Site<S> {
         let pool = format!("worker{{id}}.{}.{}.{round}.test", row.count, spread.as_secs());
         let rival = || vec![(self.subject.endpoint(), pool.clone()); row.count as usize];
         Ok(match row.way {
+            Way::Told => {
+                let told =
+                    (0..).zip(rival()).map(|(slot, (endpoint, pool))| (endpoint, pool, slot)).collect();
+                crowd(told, spread, rivals::told).await?.0
+            }
             Way::GlobalLock => crowd(rival(), spread, rivals::global_lock).await?.0,
             Way::GetThenPut => crowd(rival(), spread, rivals::get_then_put).await?.0,
             _ => {

@@ -1,6 +1,7 @@
 //! Builds the eBPF programs into `OUT_DIR`, with the compiler and the linker that `cargo xtask setup` found.
 
 use std::ffi::OsStr;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::{env, fs, iter};
 
@@ -31,12 +32,30 @@ fn main() -> Result<()> {
         return Ok(());
     };
     lend(Path::new(linker))?;
+    share_what_is_built(package.name, package.features)?;
     build_ebpf([package], Toolchain::Custom(toolchain))
 }
 
 /// Those of our own features that the programs have too.
 fn features() -> &'static [&'static str] {
     if env::var_os("CARGO_FEATURE_WITHOUT_FENCE").is_some() { &["without-fence"] } else { &[] }
+}
+
+/// Has all builds of the same programs be one, whichever profile and features they are for: core alone takes a minute. Those
+/// of other features have a place of their own, so that none is ever taken for another.
+fn share_what_is_built(name: &str, features: &[&str]) -> Result<()> {
+    let out = PathBuf::from(env::var_os("OUT_DIR").context("cargo sets OUT_DIR")?);
+    // TARGET/PROFILE/build/PACKAGE/out
+    let target = out.ancestors().nth(4).context("OUT_DIR is below cargo's target directory")?;
+    let shared = target.join("ebpf").join([&[name], features].concat().join("-"));
+    // Where aya-build has cargo build them.
+    let own = out.join("aya-build/target").join(name);
+    fs::create_dir_all(&shared)?;
+    fs::create_dir_all(own.parent().context("it is below OUT_DIR")?)?;
+    if own.symlink_metadata().is_err() {
+        symlink(shared, own)?;
+    }
+    Ok(())
 }
 
 /// Whether aya-build will build nothing, asked in its words.

@@ -114,8 +114,12 @@ impl Claimant {
         }
     }
 
-    /// Goes on with what an earlier process of this claimant had.
+    /// Goes on with what an earlier process of this claimant had. Told so again, it asks again: what was granted counts.
     pub fn resume(&mut self, now: Time, slot: u32, token: u64) {
+        if matches!(self.phase, Phase::Holding { slot: own, token: under, .. } if (own, under) == (slot, token))
+        {
+            return self.renew(now);
+        }
         self.token = self.token.max(token);
         self.had = Some(slot);
         for link in &mut self.links {

@@ -142,6 +142,25 @@ fn a_successor_goes_on_under_the_same_token_and_what_it_gives_back_is_gone_for_a
 }
 
 #[test]
+fn who_asks_again_while_it_resumes_takes_the_late_answer_to_what_it_asked_first() {
+    let mut witnesses = Witnesses::new();
+    let mut first = witnesses.process(1);
+    let hold = witnesses.claim(&mut first);
+    let mut second = witnesses.process(1);
+    second.resume(witnesses.now, hold.slot, hold.token);
+    // They tell their incarnations; what is asked then is under way.
+    let mut out = Vec::new();
+    second.tick(witnesses.now, &mut out);
+    witnesses.answer(&mut second, out);
+    let (asked, mut late) = (witnesses.now, Vec::new());
+    second.tick(asked, &mut late);
+    witnesses.now = witnesses.now.after(Duration::from_secs(1));
+    second.resume(witnesses.now, hold.slot, hold.token);
+    witnesses.answer(&mut second, late);
+    assert_eq!(held(&second).counted.from, asked);
+}
+
+#[test]
 fn nothing_is_resumed_that_is_not_held_under_that_token() {
     let mut witnesses = Witnesses::new();
     let hold = {

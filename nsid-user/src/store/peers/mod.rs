@@ -24,7 +24,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nsid_peers::{
-    Claim, Claimant, End, Hold, Id, MAX_HOST, Message, Order, Problem, RENEWALS, Rules, State, Waits, Who,
+    Claim, Claimant, End, Hold, Id, MAX_HOST, Message, Order, Problem, RENEWALS, Rules, State, Time, Waits,
+    Who,
 };
 
 use self::hearing::{Hearing, News};
@@ -51,6 +52,8 @@ pub struct Peers {
     agreement: Agreement,
     ttl: Duration,
     claimant: Claimant,
+    /// From when the lease counts that was told last.
+    counted_from: Time,
     wire: Option<Wire>,
     hearing: Hearing,
     /// Witnesses that say that they cannot open what this node sends, or whose messages it cannot open.
@@ -62,7 +65,17 @@ impl Peers {
     pub fn new(quorum: Quorum, incarnation: Incarnation, agreement: Agreement, ttl: Duration) -> Self {
         let claimant = claimant(&quorum, &incarnation, &agreement, ttl);
         let hearing = Hearing::of(&quorum.list);
-        Self { quorum, incarnation, agreement, ttl, claimant, wire: None, hearing, sealed_otherwise: None }
+        Self {
+            quorum,
+            incarnation,
+            agreement,
+            ttl,
+            claimant,
+            counted_from: Time::default(),
+            wire: None,
+            hearing,
+            sealed_otherwise: None,
+        }
     }
 
     /// Sends and receives until `what` the claimant is at yields something.
@@ -103,18 +116,25 @@ impl Peers {
         }
     }
 
-    /// Until a majority has granted more time, counted from `since` or later; nothing if it says that there is none.
-    async fn lease(&mut self, since: nsid_peers::Time) -> Result<Option<Lease>, Unreachable> {
+    /// Until a majority has granted more time than was told, by the answers to whichever requests; nothing if it says that
+    /// there is none.
+    async fn lease(&mut self) -> Result<Option<Lease>, Unreachable> {
         let ended = self.drive(|own| match own.claimant.state() {
-            State::Held(hold) if hold.counted.from >= since => Some(Ok(hold)),
+            State::Held(hold) if hold.counted.from > own.counted_from => Some(Ok(hold)),
             State::Ended(end) => Some(Err(end)),
             _ => None,
         });
         match ended.await? {
-            Ok(hold) => Ok(Some(lease(&hold))),
+            Ok(hold) => Ok(Some(self.told(&hold))),
             // After it has lapsed, the slot may be somebody else's.
             Err(End::Lost | End::Lapsed) => Ok(None),
         }
+    }
+
+    /// What is held, as it is told to whoever asked for it.
+    fn told(&mut self, hold: &Hold) -> Lease {
+        self.counted_from = hold.counted.from;
+        Lease::counted(boot_time(hold.counted.from), hold.counted.lease)
     }
 
     /// Tells who does not answer, though a majority does, and who does again.
@@ -250,10 +270,6 @@ fn claimant(quorum: &Quorum, incarnation: &Incarnation, agreement: &Agreement, t
     Claimant::new(Rules::default(), claim)
 }
 
-fn lease(hold: &Hold) -> Lease {
-    Lease::counted(boot_time(hold.counted.from), hold.counted.lease)
-}
-
 impl Store for Peers {
     fn renewals(&self) -> u32 {
         RENEWALS
@@ -278,7 +294,7 @@ impl Store for Peers {
             });
             match claimed.await {
                 Ok(Ok(hold)) => {
-                    return Ok(Grant { slot: hold.slot, token: hold.token, lease: lease(&hold) });
+                    return Ok(Grant { slot: hold.slot, token: hold.token, lease: self.told(&hold) });
                 }
                 Ok(Err(Why::Over)) => self.claimant.claim(now()),
                 Ok(Err(Why::Twin)) => self.be_another(),
@@ -295,17 +311,15 @@ impl Store for Peers {
         if !matches!(self.claimant.state(), State::Held(_)) {
             return Err(RenewError::Lost);
         }
-        let since = now();
-        self.claimant.renew(since);
-        let lease = self.lease(since).await?.ok_or(RenewError::Lost)?;
+        self.claimant.renew(now());
+        let lease = self.lease().await?.ok_or(RenewError::Lost)?;
         self.tell_of_missing();
         Ok(lease)
     }
 
     async fn resume(&mut self, slot: u32, token: u64) -> Result<Lease, RenewError> {
-        let since = now();
-        self.claimant.resume(since, slot, token);
-        self.lease(since).await?.ok_or(RenewError::Lost)
+        self.claimant.resume(now(), slot, token);
+        self.lease().await?.ok_or(RenewError::Lost)
     }
 
     async fn release(&mut self) -> Result<(), Unreachable> {

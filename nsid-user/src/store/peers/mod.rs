@@ -52,8 +52,6 @@ pub struct Peers {
     agreement: Agreement,
     ttl: Duration,
     claimant: Claimant,
-    /// From when the lease counts that was told last.
-    counted_from: Time,
     wire: Option<Wire>,
     hearing: Hearing,
     /// Witnesses that say that they cannot open what this node sends, or whose messages it cannot open.
@@ -116,25 +114,18 @@ impl Peers {
         }
     }
 
-    /// Until a majority has granted more time than was told, by the answers to whichever requests; nothing if it says that
-    /// there is none.
-    async fn lease(&mut self) -> Result<Option<Lease>, Unreachable> {
+    /// Until a majority has granted more time, counted from `since` or later; nothing if it says that there is none.
+    async fn lease(&mut self, since: Time) -> Result<Option<Lease>, Unreachable> {
         let ended = self.drive(|own| match own.claimant.state() {
-            State::Held(hold) if hold.counted.from > own.counted_from => Some(Ok(hold)),
+            State::Held(hold) if hold.counted.from >= since => Some(Ok(hold)),
             State::Ended(end) => Some(Err(end)),
             _ => None,
         });
         match ended.await? {
-            Ok(hold) => Ok(Some(self.told(&hold))),
+            Ok(hold) => Ok(Some(lease(&hold))),
             // After it has lapsed, the slot may be somebody else's.
             Err(End::Lost | End::Lapsed) => Ok(None),
         }
-    }
-
-    /// What is held, as it is told to whoever asked for it.
-    fn told(&mut self, hold: &Hold) -> Lease {
-        self.counted_from = hold.counted.from;
-        Lease::counted(boot_time(hold.counted.from), hold.counted.lease)
     }
 
     /// Tells who does not answer, though a majority does, and who does again.
@@ -270,6 +261,10 @@ fn claimant(quorum: &Quorum, incarnation: &Incarnation, agreement: &Agreement, t
     Claimant::new(Rules::default(), claim)
 }
 
+fn lease(hold: &Hold) -> Lease {
+    Lease::counted(boot_time(hold.counted.from), hold.counted.lease)
+}
+
 impl Store for Peers {
     fn renewals(&self) -> u32 {
         RENEWALS
@@ -294,7 +289,7 @@ impl Store for Peers {
             });
             match claimed.await {
                 Ok(Ok(hold)) => {
-                    return Ok(Grant { slot: hold.slot, token: hold.token, lease: self.told(&hold) });
+                    return Ok(Grant { slot: hold.slot, token: hold.token, lease: lease(&hold) });
                 }
                 Ok(Err(Why::Over)) => self.claimant.claim(now()),
                 Ok(Err(Why::Twin)) => self.be_another(),
@@ -311,15 +306,17 @@ impl Store for Peers {
         if !matches!(self.claimant.state(), State::Held(_)) {
             return Err(RenewError::Lost);
         }
-        self.claimant.renew(now());
-        let lease = self.lease().await?.ok_or(RenewError::Lost)?;
+        let since = now();
+        self.claimant.renew(since);
+        let lease = self.lease(since).await?.ok_or(RenewError::Lost)?;
         self.tell_of_missing();
         Ok(lease)
     }
 
     async fn resume(&mut self, slot: u32, token: u64) -> Result<Lease, RenewError> {
         self.claimant.resume(now(), slot, token);
-        self.lease().await?.ok_or(RenewError::Lost)
+        // An answer to what was asked before, and came late, is as good.
+        self.lease(Time::default()).await?.ok_or(RenewError::Lost)
     }
 
     async fn release(&mut self) -> Result<(), Unreachable> {

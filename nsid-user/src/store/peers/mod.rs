@@ -63,17 +63,7 @@ impl Peers {
     pub fn new(quorum: Quorum, incarnation: Incarnation, agreement: Agreement, ttl: Duration) -> Self {
         let claimant = claimant(&quorum, &incarnation, &agreement, ttl);
         let hearing = Hearing::of(&quorum.list);
-        Self {
-            quorum,
-            incarnation,
-            agreement,
-            ttl,
-            claimant,
-            counted_from: Time::default(),
-            wire: None,
-            hearing,
-            sealed_otherwise: None,
-        }
+        Self { quorum, incarnation, agreement, ttl, claimant, wire: None, hearing, sealed_otherwise: None }
     }
 
     /// Sends and receives until `what` the claimant is at yields something.

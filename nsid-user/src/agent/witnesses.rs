@@ -11,6 +11,7 @@ use std::{
 use tokio::{
     sync::{Notify, watch},
     task::{self, JoinHandle},
+    time,
 };
 
 use super::services::forward;
@@ -22,6 +23,9 @@ use crate::{
         peers::{Witness, WitnessError, WitnessStatus},
     },
 };
+
+/// How long a datagram of this host to itself takes at most, on a busy one.
+const LAST: Duration = Duration::from_millis(50);
 
 /// Those that serve, and the lists that have or may get one.
 pub(super) struct Witnesses {
@@ -124,8 +128,11 @@ impl Witnesses {
         Rc::clone(&self.changed)
     }
 
-    /// Ends all of them.
+    /// Ends all of them, once they have dealt with what was given back to them last: whose turn it is hears of it from them.
     pub(super) async fn leave(&mut self) {
+        if !self.serving.is_empty() {
+            time::sleep(LAST).await;
+        }
         while let Some(witness) = self.serving.keys().next().copied() {
             self.end(witness).await;
         }

@@ -137,12 +137,6 @@ impl Pool {
         let agent = others.swap_remove(0);
         let next = cluster.spawn(next, &arguments);
         next.until_claim_is("waiting");
-        if store == Store::Peers {
-            // A witness may have missed a grant that two others gave. It hears of it by the first renewal, before which the
-            // claim does not outlive one of those two, as which the agent is started anew.
-            let ttl: u32 = ttl.trim_end_matches('s').parse().expect("seconds");
-            thread::sleep(Duration::from_millis(250) * ttl);
-        }
         Self { agent, others, next, cluster }
     }
 }

@@ -72,8 +72,19 @@ pub struct Claimant {
 enum Phase {
     Idle,
     Seeking(Search),
-    Taking { attempt: Attempt, token: u64, since: Time, search: Search },
-    Holding { slot: u32, token: u64, round: Time },
+    Taking {
+        attempt: Attempt,
+        token: u64,
+        since: Time,
+        search: Search,
+    },
+    Holding {
+        slot: u32,
+        token: u64,
+        round: Time,
+        /// Until then it is held by what an earlier process was granted.
+        inherited_until: Time,
+    },
     Ended(End),
     Releasing,
 }
@@ -114,8 +125,9 @@ impl Claimant {
         }
     }
 
-    /// Goes on with what an earlier process of this claimant had. Told so again, it asks again: what was granted counts.
-    pub fn resume(&mut self, now: Time, slot: u32, token: u64) {
+    /// Goes on with what an earlier process of this claimant had, and held until that time by what it was granted. Told so
+    /// again, it asks again: what was granted counts.
+    pub fn resume(&mut self, now: Time, (slot, token): (u32, u64), inherited_until: Time) {
         if matches!(self.phase, Phase::Holding { slot: own, token: under, .. } if (own, under) == (slot, token))
         {
             return self.renew(now);
@@ -125,7 +137,7 @@ impl Claimant {
         for link in &mut self.links {
             link.counted = None;
         }
-        self.begin(now, Phase::Holding { slot, token, round: now });
+        self.begin(now, Phase::Holding { slot, token, round: now, inherited_until });
     }
 
     /// Gives back whatever it has, or may have. Who never wanted anything stays idle.
@@ -271,7 +283,8 @@ impl Claimant {
                 let counted = self.links.iter().filter(|link| link.counted.is_some()).count();
                 if counted >= self.needed() {
                     self.had = Some(attempt.slot);
-                    self.phase = Phase::Holding { slot: attempt.slot, token, round: since };
+                    let inherited_until = Time::default();
+                    self.phase = Phase::Holding { slot: attempt.slot, token, round: since, inherited_until };
                     self.look(now);
                 } else if let Some(highest) = self.too_low() {
                     self.take(now, attempt, highest, search);
@@ -304,7 +317,9 @@ impl Claimant {
     fn request(&mut self, now: Time, index: usize) -> Request {
         let wish = match self.phase {
             Phase::Taking { attempt, token, .. } => Wish::Take { slot: attempt.slot, token },
-            Phase::Holding { slot, token, .. } => Wish::Keep { slot, token, unbroken: self.held().is_some() },
+            Phase::Holding { slot, token, inherited_until, .. } => {
+                Wish::Keep { slot, token, unbroken: self.held().is_some() || now < inherited_until }
+            }
             Phase::Seeking(Search { since, yields, .. }) => {
                 let expected = if now.since(since) < self.patience { self.expected } else { 0 };
                 Wish::Seek { expected, yields, had: self.had }

@@ -145,8 +145,8 @@ pub enum Wish {
         slot: u32,
         /// The fencing token.
         token: u64,
-        /// Whether the claimant has held it without a break. A process that goes on with what an earlier one had does
-        /// not know.
+        /// Whether the claimant has held it without a break, by grants that last yet: those of an earlier process count.
+        /// Then nobody else can have had it since, whatever the witness knows.
         unbroken: bool,
     },
     /// Nothing any more.

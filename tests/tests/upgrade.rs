@@ -200,6 +200,11 @@ fn a_name_from_witnesses_keeps_its_slot_and_token() {
     keeps_slot_and_token(Store::Witnesses);
 }
 
+#[test]
+fn a_witnesss_own_name_keeps_its_slot_and_token() {
+    keeps_slot_and_token(Store::Peers);
+}
+
 /// Its first thread is the one that attaches.
 fn keeps_its_name_though_it_starts_slowly(store: Store) {
     const TTL: Duration = Duration::from_secs(3);
@@ -247,6 +252,11 @@ fn a_start_that_takes_longer_than_a_claim_in_zookeeper_loses_no_name() {
 #[test]
 fn a_start_that_takes_longer_than_a_claim_from_witnesses_loses_no_name() {
     keeps_its_name_though_it_starts_slowly(Store::Witnesses);
+}
+
+#[test]
+fn a_start_that_takes_longer_than_a_witnesss_own_claim_loses_no_name() {
+    keeps_its_name_though_it_starts_slowly(Store::Peers);
 }
 
 fn script(directory: &TempDir, name: &str, text: &str) -> PathBuf {

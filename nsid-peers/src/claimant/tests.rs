@@ -124,7 +124,7 @@ fn a_successor_goes_on_under_the_same_token_and_what_it_gives_back_is_gone_for_a
     let mut first = witnesses.process(1);
     let hold = witnesses.claim(&mut first);
     let mut second = witnesses.process(1);
-    second.resume(witnesses.now, hold.slot, hold.token);
+    second.resume(witnesses.now, (hold.slot, hold.token), Time::default());
     assert_eq!(second.state(), State::Resuming);
     witnesses.at_once(&mut second);
     let resumed = held(&second);
@@ -132,7 +132,7 @@ fn a_successor_goes_on_under_the_same_token_and_what_it_gives_back_is_gone_for_a
     assert!(resumed.counted.from > hold.counted.from);
     // A third one that gives back before it has been answered.
     let mut third = witnesses.process(1);
-    third.resume(witnesses.now, hold.slot, hold.token);
+    third.resume(witnesses.now, (hold.slot, hold.token), Time::default());
     third.release(witnesses.now);
     witnesses.at_once(&mut third);
     assert_eq!(third.state(), State::Released);
@@ -147,7 +147,7 @@ fn who_asks_again_while_it_resumes_takes_the_late_answer_to_what_it_asked_first(
     let mut first = witnesses.process(1);
     let hold = witnesses.claim(&mut first);
     let mut second = witnesses.process(1);
-    second.resume(witnesses.now, hold.slot, hold.token);
+    second.resume(witnesses.now, (hold.slot, hold.token), Time::default());
     // They tell their incarnations; what is asked then is under way.
     let mut out = Vec::new();
     second.tick(witnesses.now, &mut out);
@@ -155,7 +155,7 @@ fn who_asks_again_while_it_resumes_takes_the_late_answer_to_what_it_asked_first(
     let (asked, mut late) = (witnesses.now, Vec::new());
     second.tick(asked, &mut late);
     witnesses.now = witnesses.now.after(Duration::from_secs(1));
-    second.resume(witnesses.now, hold.slot, hold.token);
+    second.resume(witnesses.now, (hold.slot, hold.token), Time::default());
     witnesses.answer(&mut second, late);
     assert_eq!(held(&second).counted.from, asked);
 }
@@ -171,7 +171,7 @@ fn nothing_is_resumed_that_is_not_held_under_that_token() {
         [(1, hold.slot, hold.token + 1), (1, hold.slot + 1, hold.token), (2, hold.slot, hold.token)]
     {
         let mut other = witnesses.process(claimant);
-        other.resume(witnesses.now, slot, token);
+        other.resume(witnesses.now, (slot, token), Time::default());
         witnesses.at_once(&mut other);
         assert_eq!(other.state(), State::Ended(End::Lost));
     }

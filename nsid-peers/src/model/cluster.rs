@@ -13,6 +13,7 @@ use std::time::Duration;
 use stateright::{Model, Property};
 
 use super::part::Part;
+use super::{Begins, Budget};
 use crate::{
     Beginning, Claim, Claimant, Epoch, Id, List, Message, Order, Outgoing, Pool, Record, Reply, Request,
     Rules, Speech, Standing, State, Time, Verdict, Who, Wish,
@@ -29,31 +30,6 @@ const FAST: u64 = 1010;
 /// So long the hosts are up when it begins.
 const UP: u64 = 1_000_000;
 
-/// What may happen how often.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Budget {
-    pub(super) begins: Begins,
-    /// How long a step of time is, in milliseconds.
-    pub(super) step: u64,
-    pub(super) steps: u8,
-    pub(super) restarts: u8,
-    pub(super) renewals: u8,
-    pub(super) releases: u8,
-    /// What makes nobody a holder is answered on the spot, too: refusals, and requests of who yields.
-    pub(super) prompt: bool,
-    /// At most so many messages are under way.
-    pub(super) flying: usize,
-}
-
-/// How it begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Begins {
-    /// Two claimants try to take the slot.
-    Meeting,
-    /// One has it, and another is in line.
-    Held,
-}
-
 #[derive(Clone, Debug)]
 pub(super) struct Cluster {
     pub(super) rules: Rules,
@@ -65,6 +41,9 @@ pub(super) struct Cluster {
 pub(super) struct Course {
     seats: Vec<Part<Seat>>,
     claimants: Vec<Part<Claimant>>,
+    /// Until when each says the name by what its last process was granted.
+    inherited: [Time; CLAIMANTS],
+    processes: u64,
     flying: Vec<Part<Flight>>,
     passed: u8,
     left: Budget,
@@ -96,6 +75,7 @@ pub(super) enum Step {
     Restart(usize),
     Renew(usize),
     Release(usize),
+    Succeed(usize),
 }
 
 impl Model for Cluster {
@@ -104,10 +84,12 @@ impl Model for Cluster {
 
     fn init_states(&self) -> Vec<Course> {
         let seats = (0..WITNESSES).map(|witness| Part::new(self.seat(witness, 0, None))).collect();
-        let claimants = (0..CLAIMANTS).map(|claimant| Part::new(self.claimant(claimant))).collect();
+        let claimants = (0..CLAIMANTS).map(|claimant| Part::new(self.claimant(claimant, 0))).collect();
         let mut course = Course {
             seats,
             claimants,
+            inherited: [Time::default(); CLAIMANTS],
+            processes: 0,
             flying: Vec::new(),
             passed: 0,
             left: self.budget,
@@ -142,6 +124,9 @@ impl Model for Cluster {
             }
             if course.left.releases > 0 {
                 steps.push(Step::Release(index));
+            }
+            if course.left.successions > 0 {
+                steps.push(Step::Succeed(index));
             }
         }
     }
@@ -178,7 +163,19 @@ impl Model for Cluster {
             Step::Release(claimant) => {
                 next.left.releases -= 1;
                 let now = next.claimants_clock();
+                next.inherited[claimant] = Time::default();
                 next.claimants[claimant].change(|claimant| claimant.release(now));
+                next.act(claimant);
+            }
+            Step::Succeed(claimant) => {
+                let State::Held(hold) = next.claimants[claimant].state() else { return None };
+                let until = hold.counted.from.after(self.rules.relied_on(hold.counted.lease));
+                next.left.successions -= 1;
+                next.processes += 1;
+                next.inherited[claimant] = until;
+                let mut successor = self.claimant(claimant, next.processes);
+                successor.resume(next.claimants_clock(), (hold.slot, hold.token), until);
+                next.claimants[claimant] = Part::new(successor);
                 next.act(claimant);
             }
         }
@@ -221,7 +218,7 @@ impl Cluster {
         Seat { standing, witness: Pool::new(self.rules, beginning) }
     }
 
-    fn claimant(&self, claimant: usize) -> Claimant {
+    fn claimant(&self, claimant: usize, process: u64) -> Claimant {
         let id = |byte| Id([byte; 16]);
         let byte = u8::try_from(claimant).expect("two");
         let order = Order { start: 0, node: id(byte), nonce: id(byte) };
@@ -235,7 +232,7 @@ impl Cluster {
                 expected: 0,
                 patience: Duration::ZERO,
                 said_until: Time::default(),
-                process: 0,
+                process,
             },
         )
     }
@@ -284,11 +281,13 @@ impl Course {
     /// Who may say the name now, by its own clock.
     fn holders(&self, rules: Rules) -> impl Iterator<Item = usize> {
         let now = self.claimants_clock();
-        self.claimants.iter().enumerate().filter_map(move |(index, claimant)| match claimant.state() {
-            State::Held(hold) => {
-                (hold.counted.from.after(rules.relied_on(hold.counted.lease)) > now).then_some(index)
-            }
-            _ => None,
+        let claimants = self.claimants.iter().zip(self.inherited).enumerate();
+        claimants.filter_map(move |(index, (claimant, inherited))| {
+            let held = match claimant.state() {
+                State::Held(hold) => hold.counted.from.after(rules.relied_on(hold.counted.lease)),
+                _ => Time::default(),
+            };
+            (held.max(inherited) > now).then_some(index)
         })
     }
 
@@ -341,9 +340,13 @@ impl Course {
     fn act(&mut self, claimant: usize) {
         let now = self.claimants_clock();
         let mut out = Vec::new();
+        let inherited = &mut self.inherited[claimant];
         self.claimants[claimant].change(|claimant| {
             claimant.tick(now, &mut out);
-            if let State::Ended(_) = claimant.state() {
+            // Who goes on with a name gives up when that is silent.
+            let is_over = claimant.state() == State::Resuming && *inherited <= now;
+            if is_over || matches!(claimant.state(), State::Ended(_)) {
+                *inherited = Time::default();
                 claimant.claim(now);
                 claimant.tick(now, &mut out);
             }
@@ -373,7 +376,8 @@ impl Course {
                 // What is sent again takes the place of what was sent.
                 self.flying.retain(|flight| match &flight.message {
                     Message::Request(other) => {
-                        (flight.claimant, flight.witness, other.wish) != (claimant, witness, request.wish)
+                        (flight.claimant, flight.witness, other.wish, other.number.process)
+                            != (claimant, witness, request.wish, request.number.process)
                     }
                     _ => true,
                 });

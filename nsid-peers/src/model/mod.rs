@@ -10,9 +10,36 @@ use std::time::Instant;
 
 use stateright::{Checker, HasDiscoveries, Model};
 
-use self::cluster::{Begins, Budget, Cluster};
+use self::cluster::Cluster;
 use crate::Rules;
 use crate::rules::Mutant;
+
+/// What may happen how often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Budget {
+    begins: Begins,
+    /// How long a step of time is, in milliseconds.
+    step: u64,
+    steps: u8,
+    restarts: u8,
+    renewals: u8,
+    releases: u8,
+    /// A process is followed by another one, which goes on with what it holds.
+    successions: u8,
+    /// What makes nobody a holder is answered on the spot, too: refusals, and requests of who yields.
+    prompt: bool,
+    /// At most so many messages are under way.
+    flying: usize,
+}
+
+/// How it begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Begins {
+    /// Two claimants try to take the slot.
+    Meeting,
+    /// One has it, and another is in line.
+    Held,
+}
 
 /// Two claimants meet at a slot, and nothing else happens.
 const MEETING: Budget = Budget {
@@ -22,6 +49,7 @@ const MEETING: Budget = Budget {
     restarts: 0,
     renewals: 0,
     releases: 0,
+    successions: 0,
     prompt: false,
     flying: 7,
 };
@@ -30,7 +58,7 @@ const MEETING: Budget = Budget {
 const HELD: Budget = Budget { begins: Begins::Held, ..MEETING };
 
 /// What is followed to its end.
-const CLUSTERS: [Budget; 6] = [
+const CLUSTERS: [Budget; 9] = [
     // One or two of three witnesses are started anew.
     Budget { restarts: 1, ..MEETING },
     Budget { restarts: 2, flying: 6, prompt: true, ..MEETING },
@@ -40,6 +68,10 @@ const CLUSTERS: [Budget; 6] = [
     // It is given back, which may come late.
     Budget { steps: 1, restarts: 1, releases: 1, flying: 6, ..HELD },
     Budget { steps: 1, restarts: 1, renewals: 1, releases: 1, flying: 4, prompt: true, ..HELD },
+    // Another process goes on with it.
+    Budget { restarts: 1, successions: 1, flying: 6, prompt: true, ..MEETING },
+    Budget { steps: 2, restarts: 1, successions: 1, flying: 5, prompt: true, ..HELD },
+    Budget { steps: 1, restarts: 1, releases: 1, successions: 1, flying: 4, prompt: true, ..HELD },
 ];
 
 /// The least number of states that are worth the name.

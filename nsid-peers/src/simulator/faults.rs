@@ -21,6 +21,8 @@ enum Fault {
     Kill,
     /// The agent is stopped in order, and started again later.
     Stop,
+    /// The agent's process is followed by another one, which goes on with its name.
+    Upgrade,
     /// The host is, and comes back with another nonce and without any state.
     Reboot,
     /// Another host that was up for long takes its place.
@@ -43,11 +45,13 @@ enum Fault {
     Weather,
 }
 
-const FAULTS: [Fault; 17] = [
+const FAULTS: [Fault; 19] = [
     Fault::Kill,
     Fault::Kill,
     Fault::Stop,
     Fault::Stop,
+    Fault::Upgrade,
+    Fault::Upgrade,
     Fault::Reboot,
     Fault::Reboot,
     Fault::Replace,
@@ -188,6 +192,11 @@ impl Trial {
                 self.world.stop(host);
                 let pause = SECOND + self.up_to(2 * self.lease);
                 self.starts.push((now + pause, host));
+            }
+            Fault::Upgrade => {
+                if self.world.hosts[host].can_be_upgraded() {
+                    self.world.upgrade(host);
+                }
             }
             Fault::Reboot => {
                 self.world.kill(host);

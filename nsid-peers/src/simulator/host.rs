@@ -50,6 +50,9 @@ pub(super) struct Host {
 /// A process.
 pub(super) struct Agent {
     claimant: Claimant,
+    /// What an earlier process left to it, which is lost then if it is not granted more time.
+    inherited: Option<(u32, u64)>,
+    inherited_until: Time,
     renew_at: Time,
     /// When what was said is off the wire and is given back.
     release_at: Option<Time>,
@@ -71,8 +74,15 @@ impl Host {
         }
     }
 
-    /// Starts the agent.
-    pub(super) fn start(&mut self, at: u64, settings: &Settings, epoch: u64) {
+    /// Starts the agent, which goes on with what is inherited, if anything is: a slot, its token, and until when its name
+    /// is said.
+    pub(super) fn start(
+        &mut self,
+        at: u64,
+        settings: &Settings,
+        epoch: u64,
+        inherited: Option<((u32, u64), u64)>,
+    ) {
         let now = self.clock.read(at);
         let Settings { rules, list, lease, limit, expected } = settings.clone();
         let terms: Arc<str> = "worker{id}.n5.test".into();
@@ -92,7 +102,13 @@ impl Host {
             process: now.as_nanos(),
         };
         let mut claimant = Claimant::new(rules, claim);
-        claimant.claim(now);
+        let inherited = inherited.map(|(held, until)| (held, self.clock.read(until)));
+        match inherited {
+            Some((held, until)) => claimant.resume(now, held, until),
+            None => claimant.claim(now),
+        }
+        let (inherited, inherited_until) = inherited.unzip();
+        let renew_at = if inherited.is_some() { now.after(lease / RENEWALS) } else { now };
         let epoch = Epoch(epoch);
         let standing = list.place(self.address).map(|_| {
             Standing::new(rules, now, (list.clone(), self.address), epoch, lease, self.record.as_ref())
@@ -100,7 +116,19 @@ impl Host {
         });
         let beginning = Beginning { list, epoch, lease, terms, limit, highest: wall };
         let witness = standing.map(|standing| (standing, Pool::new(rules, beginning)));
-        self.agent = Some(Agent { claimant, renew_at: now, release_at: None, witness });
+        self.agent = Some(Agent {
+            claimant,
+            inherited,
+            inherited_until: inherited_until.unwrap_or_default(),
+            renew_at,
+            release_at: None,
+            witness,
+        });
+    }
+
+    /// Whether its agent runs, and is not being stopped.
+    pub(super) fn can_be_upgraded(&self) -> bool {
+        self.agent.as_ref().is_some_and(|agent| agent.release_at.is_none())
     }
 
     /// Starts the host anew: nothing is left but what it was installed with.
@@ -166,7 +194,13 @@ impl Host {
                     agent.renew_at = now.after(settings.lease / RENEWALS);
                 }
             }
-            State::Ended(_) if agent.release_at.is_none() => {
+            State::Resuming if agent.release_at.is_none() && now < agent.inherited_until => {
+                if let Some(held) = agent.inherited.filter(|_| now >= agent.renew_at) {
+                    claimant.resume(now, held, agent.inherited_until);
+                    agent.renew_at = now.after(settings.lease / RENEWALS);
+                }
+            }
+            State::Ended(_) | State::Resuming if agent.release_at.is_none() => {
                 names.silence(self.index);
                 claimant.claim(now);
             }
@@ -195,9 +229,10 @@ impl Host {
         let now = self.clock.read(at);
         let agent = self.agent.as_ref()?;
         let witness = agent.witness.iter().flat_map(|(standing, witness)| [standing.wake(), witness.wake()]);
-        let renew = matches!(agent.claimant.state(), State::Held(_)).then_some(agent.renew_at);
+        let renew =
+            matches!(agent.claimant.state(), State::Held(_) | State::Resuming).then_some(agent.renew_at);
         let gives_up = agent.release_at.map(|then| then.after(RELEASE_LIMIT));
-        let own = [agent.claimant.wake(now), renew, agent.release_at, gives_up];
+        let own = [agent.claimant.wake(now), renew, agent.release_at, gives_up, Some(agent.inherited_until)];
         let next = witness.chain(own.into_iter().flatten()).filter(|wake| *wake > now).min()?;
         Some(self.clock.at(next))
     }

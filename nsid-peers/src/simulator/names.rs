@@ -56,6 +56,13 @@ impl Names {
         }
     }
 
+    /// What an earlier process of the host left to the next: its slot and token, and until when that name is said.
+    pub(super) fn inheritance(&self, host: usize) -> Option<((u32, u64), u64)> {
+        let (slot, token) = self.held.get(&host)?;
+        let (_, until) = self.said.get(slot)?.iter().find(|(other, _)| *other == host)?;
+        Some(((*slot, *token), *until))
+    }
+
     /// What the host says, if it does.
     pub(super) fn of(&self, now: u64, host: usize) -> Option<u32> {
         let (slot, _) = self.held.get(&host)?;

@@ -127,6 +127,45 @@ fn the_death_or_restart_of_a_witness_silences_nobody_elses_name() {
 }
 
 #[test]
+fn no_node_loses_its_name_when_its_agent_is_upgraded() {
+    for seed in 0..10 {
+        let mut world = named(plan(9), seed);
+        world.network.lost = 10;
+        for upgraded in (0..9).chain([0, 1, 2]) {
+            world.upgrade(upgraded);
+            for _ in 0..20 {
+                world.run_until(world.now + LEASE / 15);
+                assert_eq!(world.slots(), (0..9).collect::<Vec<_>>());
+            }
+        }
+        assert!(world.names.twice.is_empty() && world.names.disorder.is_empty());
+    }
+}
+
+/// Its own witness forgets what it granted, and one of the others does not know of it yet.
+#[test]
+fn a_witness_keeps_its_name_when_it_is_upgraded_as_soon_as_two_have_granted_it() {
+    for (seed, (upgraded, deaf)) in (0..).zip([(0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1)]) {
+        let mut world = named(plan(3), seed);
+        let alone = |host| (0..3).map(|other| other == host).collect::<Vec<_>>();
+        world.network.cut(alone(upgraded), alone(deaf));
+        world.freeze(upgraded, 2 * LEASE);
+        world.run_until(world.now + 2 * LEASE);
+        until_named(&mut world, upgraded, LEASE);
+        // Slot and token: a name that was lost in between has another one.
+        let held = |world: &World| world.names.inheritance(upgraded).map(|(held, _)| held);
+        let own = held(&world);
+        world.network.mend();
+        world.upgrade(upgraded);
+        for _ in 0..30 {
+            world.run_until(world.now + LEASE / 10);
+            assert_eq!(held(&world), own);
+        }
+        assert!(world.names.twice.is_empty() && world.names.disorder.is_empty());
+    }
+}
+
+#[test]
 fn a_minority_goes_nameless_and_says_so() {
     let mut world = named(plan(8), 3);
     let minority: Vec<bool> = (0..8).map(|host| matches!(host, 0 | 5 | 6)).collect();

@@ -90,7 +90,15 @@ impl World {
 
     pub(super) fn start(&mut self, host: usize) {
         let epoch = self.random.u64(..);
-        self.hosts[host].start(self.now, &self.settings, epoch);
+        self.hosts[host].start(self.now, &self.settings, epoch, None);
+        self.act(host);
+    }
+
+    /// Has the agent's process, which runs, be followed by another one.
+    pub(super) fn upgrade(&mut self, host: usize) {
+        let epoch = self.random.u64(..);
+        let inherited = self.names.inheritance(host).filter(|(_, until)| *until > self.now);
+        self.hosts[host].start(self.now, &self.settings, epoch, inherited);
         self.act(host);
     }
 

@@ -16,14 +16,14 @@ use tokio::{
 };
 
 use crate::{
-    claim::{self, Event, HandedOn, Inherited, Orders, Report},
+    claim::{self, Event, HandedOn, Orders, Report},
     clock::{BootTime, Deadline},
     config::{Nsid, Service, StoreConfig},
     datapath::{Maps, Said, ServiceVoice},
     form::Form,
     host::instance::Instance,
     state::{ServiceState, State},
-    store::{ClaimError, ClaimStatus, Incarnation, Kind, Nonce, Progress},
+    store::{ClaimError, ClaimStatus, Incarnation, Inherited, Kind, Nonce, Progress},
 };
 
 /// Who claims for the services of this run.

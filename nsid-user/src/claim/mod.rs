@@ -21,7 +21,7 @@ pub use fixed::fixed;
 use crate::clock::{self, BootTime, Deadline};
 use crate::name::{NodeName, Pattern};
 use crate::pace::{Backoff, jittered, until, within};
-use crate::store::{ClaimError, Grant, Lease, Progress, RenewError, Store, Unreachable};
+use crate::store::{ClaimError, Grant, Inherited, Lease, Progress, RenewError, Store, Unreachable};
 
 /// How long a store may take to release a slot before the process ends without: its lease runs out by itself.
 pub(crate) const RELEASE_LIMIT: Duration = Duration::from_secs(2);
@@ -46,17 +46,6 @@ pub enum Event {
     Ready(NodeName),
     /// The kernel no longer says it.
     Lost(NodeName),
-}
-
-/// What an earlier process of the claimant was granted: its name is still being said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Inherited {
-    /// The place in the pool.
-    pub slot: u32,
-    /// The fencing token.
-    pub token: u64,
-    /// The deadline that the kernel was told.
-    pub until: BootTime,
 }
 
 /// What a claim is told while it lives.
@@ -147,7 +136,7 @@ enum Ask {
     /// The slot that it granted.
     Renew,
     /// One that it granted an earlier process.
-    Resume { slot: u32, token: u64 },
+    Resume(Inherited),
 }
 
 /// Why a name is no longer ours.
@@ -216,9 +205,10 @@ impl<S: Store, V: Voice> Claimant<'_, S, V> {
         }
     }
 
-    async fn resume(&mut self, Inherited { slot, token, until }: Inherited) -> Result<Lease, End> {
+    async fn resume(&mut self, inherited: Inherited) -> Result<Lease, End> {
+        let until = inherited.until;
         let limit = until.left() / self.store.renewals();
-        self.insist(Ask::Resume { slot, token }, until, limit).await
+        self.insist(Ask::Resume(inherited), until, limit).await
     }
 
     /// Says the name of that grant, unless its time is over already.
@@ -285,7 +275,7 @@ impl<S: Store, V: Voice> Claimant<'_, S, V> {
     async fn ask(&mut self, ask: Ask) -> Result<Lease, RenewError> {
         match ask {
             Ask::Renew => self.store.renew().await,
-            Ask::Resume { slot, token } => self.store.resume(slot, token).await,
+            Ask::Resume(inherited) => self.store.resume(inherited).await,
         }
     }
 

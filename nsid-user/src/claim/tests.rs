@@ -135,7 +135,7 @@ impl Store for Scripted {
         Self::lease(self.renewals.pop_front().unwrap_or(AT_ONCE)).await
     }
 
-    async fn resume(&mut self, slot: u32, token: u64) -> Result<Lease, RenewError> {
+    async fn resume(&mut self, Inherited { slot, token, .. }: Inherited) -> Result<Lease, RenewError> {
         self.diary.note(Act::Resumed(slot, token));
         Self::lease(self.renewals.pop_front().unwrap_or(AT_ONCE)).await
     }

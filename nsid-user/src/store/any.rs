@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{
-    Agreement, ClaimError, Cluster, Directory, Ensemble, Etcd, Grant, Incarnation, Kind, Lease, Local, Peers,
+    Agreement, ClaimError, Cluster, Directory, Ensemble, Etcd, Grant, Incarnation, Inherited, Kind, Lease, Local, Peers,
     Progress, Quorum, RenewError, Roll, Store, Unreachable, ZooKeeper,
 };
 use crate::host::instance::RUN_ROOT;
@@ -151,12 +151,12 @@ impl Store for AnyStore {
         }
     }
 
-    async fn resume(&mut self, slot: u32, token: u64) -> Result<Lease, RenewError> {
+    async fn resume(&mut self, inherited: Inherited) -> Result<Lease, RenewError> {
         match self {
-            Self::Local(store) => store.resume(slot, token).await,
-            Self::Etcd(store) => store.resume(slot, token).await,
-            Self::ZooKeeper(store) => store.resume(slot, token).await,
-            Self::Peers(store) => store.resume(slot, token).await,
+            Self::Local(store) => store.resume(inherited).await,
+            Self::Etcd(store) => store.resume(inherited).await,
+            Self::ZooKeeper(store) => store.resume(inherited).await,
+            Self::Peers(store) => store.resume(inherited).await,
         }
     }
 

@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::{
-    Agreement, ClaimError, ClaimStatus, Directory, Grant, Holder, Incarnation, Kind, NodeId, Nonce, Progress,
+    Agreement, ClaimError, ClaimStatus, Directory, Grant, Holder, Incarnation, Inherited, Kind, NodeId, Nonce, Progress,
     RenewError, Roll, State, Store,
 };
 use crate::clock::BootTime;
@@ -130,6 +130,11 @@ pub(crate) async fn who_comes_back_within_its_lease_gets_its_own_slot_and_a_grea
     assert!(matches!(dead.renew().await, Err(RenewError::Lost)));
 }
 
+/// What a later process goes on with.
+fn inherited(grant: &Grant) -> Inherited {
+    Inherited { slot: grant.slot, token: grant.token, until: grant.lease.deadline() }
+}
+
 pub(crate) async fn a_successor_goes_on_under_the_same_token<P: Pool>() {
     let pool = P::new(2);
     let nonce = Nonce::random().unwrap();
@@ -139,7 +144,7 @@ pub(crate) async fn a_successor_goes_on_under_the_same_token<P: Pool>() {
         in_line(&pool).await
     };
     let mut successor = pool.claimant(nonce);
-    let mut deadline = successor.resume(grant.slot, grant.token).await.unwrap().deadline();
+    let mut deadline = successor.resume(inherited(&grant)).await.unwrap().deadline();
     assert!(deadline > grant.lease.deadline());
     // Longer than the lease lasts that was granted.
     for _ in 0..4 {
@@ -150,7 +155,7 @@ pub(crate) async fn a_successor_goes_on_under_the_same_token<P: Pool>() {
     }
     // It is what a third one resumes, and what is given back then.
     let mut third = pool.claimant(nonce);
-    third.resume(grant.slot, grant.token).await.unwrap();
+    third.resume(inherited(&grant)).await.unwrap();
     third.release().await.unwrap();
     assert!(matches!(successor.renew().await, Err(RenewError::Lost)));
     line.abort();
@@ -162,16 +167,18 @@ pub(crate) async fn nothing_is_resumed_that_is_no_longer_held_under_that_token<P
     let mut first = pool.claimant(nonce);
     let grant = claim(&mut first).await;
     for (slot, token) in [(grant.slot, grant.token + 1), (grant.slot + 1, grant.token)] {
-        assert!(matches!(pool.claimant(nonce).resume(slot, token).await, Err(RenewError::Lost)));
+        // What an earlier process was granted is over: while it lasts, its claimant is believed.
+        let over = Inherited { slot, token, until: BootTime::from_nanos(0) };
+        assert!(matches!(pool.claimant(nonce).resume(over).await, Err(RenewError::Lost)));
     }
-    let stranger = newcomer(&pool).resume(grant.slot, grant.token).await;
+    let stranger = newcomer(&pool).resume(inherited(&grant)).await;
     assert!(matches!(stranger, Err(RenewError::Lost)));
     // By the last process of the claimant: an earlier one may be told that it has nothing any more.
     let mut last = pool.claimant(nonce);
-    last.resume(grant.slot, grant.token).await.unwrap();
+    last.resume(inherited(&grant)).await.unwrap();
     last.release().await.unwrap();
     let mut late = pool.claimant(nonce);
-    assert!(matches!(late.resume(grant.slot, grant.token).await, Err(RenewError::Lost)));
+    assert!(matches!(late.resume(inherited(&grant)).await, Err(RenewError::Lost)));
     let anew = claim(&mut late).await;
     assert!(anew.slot == grant.slot && anew.token > grant.token, "{grant:?} {anew:?}");
 }
@@ -183,7 +190,7 @@ pub(crate) async fn who_resumes_and_gives_back_before_the_first_answer_has_given
     let (line, _) = in_line(&pool).await;
     let mut successor = pool.claimant(nonce);
     // As the driver drops it that is told to end.
-    let _dropped = timeout(Duration::ZERO, successor.resume(grant.slot, grant.token)).await;
+    let _dropped = timeout(Duration::ZERO, successor.resume(inherited(&grant))).await;
     successor.release().await.unwrap();
     let (_, next) = timeout(P::HANDED_ON.0, line).await.expect("handed on at once").unwrap();
     assert_eq!(next.slot, grant.slot);

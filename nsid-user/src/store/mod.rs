@@ -50,6 +50,8 @@ pub use progress::{ClaimStatus, Kind, Progress, State, StoreStatus};
 pub use tls::{Tls, TlsError};
 pub use zookeeper::{Ensemble, ZooKeeper};
 
+use crate::clock::BootTime;
+
 /// One claimant's side of a store.
 ///
 /// Every future may be dropped at any await: a request that was under way may then have been carried out or not,
@@ -93,11 +95,11 @@ pub trait Store: Send {
         pending()
     }
 
-    /// Goes on with a slot that an earlier process of this claimant was granted, under the same token, and asks for more
-    /// time for it, as [`renew`](Store::renew) does.
+    /// Goes on with what an earlier process of this claimant was granted, under the same token, and asks for more time for
+    /// it, as [`renew`](Store::renew) does.
     ///
     /// [`RenewError::Lost`]: it is not held under that token any more; who asks may [`claim`](Store::claim).
-    fn resume(&mut self, slot: u32, token: u64) -> impl Future<Output = Result<Lease, RenewError>> + Send;
+    fn resume(&mut self, inherited: Inherited) -> impl Future<Output = Result<Lease, RenewError>> + Send;
 
     /// Gives back whatever this claimant holds, or may hold after a call that was dropped, so that the next in
     /// line gets it at once. Nothing to give back is no error.
@@ -113,6 +115,17 @@ pub struct Grant {
     pub token: u64,
     /// For how long.
     pub lease: Lease,
+}
+
+/// What an earlier process of the claimant was granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inherited {
+    /// The place in the pool.
+    pub slot: u32,
+    /// The fencing token.
+    pub token: u64,
+    /// Until when it holds that by what it was granted, renewals counted: the deadline that the kernel was told.
+    pub until: BootTime,
 }
 
 /// Why claiming ends. A store that does not answer is no reason: it is asked again for ever.

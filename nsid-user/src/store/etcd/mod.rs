@@ -75,7 +75,7 @@ use self::record::{FORMAT, SlotRecord, Whole};
 use self::session::{KeptAlive, LeaseId, Leased, Session, incomplete};
 use super::order::{Record, Turn, View};
 use super::{
-    Agreement, ClaimError, Directory, Grant, Holder, Incarnation, Lease, Nonce, Progress, RenewError, Roll,
+    Agreement, ClaimError, Directory, Grant, Holder, Incarnation, Inherited, Lease, Nonce, Progress, RenewError, Roll,
     Store, Unreachable,
 };
 use crate::clock::BootTime;
@@ -445,7 +445,7 @@ impl Store for Etcd {
         Ok(self.prolong(&held).await?)
     }
 
-    async fn resume(&mut self, slot: u32, token: u64) -> Result<Lease, RenewError> {
+    async fn resume(&mut self, Inherited { slot, token, .. }: Inherited) -> Result<Lease, RenewError> {
         let revision = token.try_into().map_err(|_| RenewError::Lost)?;
         self.resuming = Some((slot, revision));
         let held = self.take_over(slot, revision).await?;

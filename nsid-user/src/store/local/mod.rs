@@ -41,7 +41,7 @@ use std::time::Duration;
 use self::slot::{LockedSlot, Record, Slot};
 use self::waiting::Waiting;
 use super::{
-    Agreement, ClaimError, Directory, Disagreement, Entry, Grant, Holder, Incarnation, Lease, NodeId,
+    Agreement, ClaimError, Directory, Disagreement, Entry, Grant, Holder, Incarnation, Inherited, Lease, NodeId,
     Progress, RenewError, Roll, Store, Unreachable,
 };
 use crate::clock::BootTime;
@@ -279,7 +279,7 @@ impl Store for Local {
         Ok(lease(&locked, record, self.ttl).await.map_err(Unreachable::new)?)
     }
 
-    async fn resume(&mut self, slot: u32, token: u64) -> Result<Lease, RenewError> {
+    async fn resume(&mut self, Inherited { slot, token, .. }: Inherited) -> Result<Lease, RenewError> {
         let boot = boot().map_err(Unreachable::new)?;
         self.held = Some(Held { slot, boot, token });
         self.renew().await

@@ -33,9 +33,9 @@ pub use self::quorum::{List, Quorum, is_near};
 use self::seal::OpenError;
 pub use self::seal::{ClusterKey, ClusterKeyError};
 pub use self::status::WitnessStatus;
-use self::wire::{Wire, boot_time, now};
+use self::wire::{Wire, boot_time, now, time};
 pub use self::witness::{Witness, WitnessError};
-use super::{Agreement, ClaimError, Grant, Incarnation, Lease, Progress, RenewError, Store, Unreachable};
+use super::{Agreement, ClaimError, Grant, Incarnation, Inherited, Lease, Progress, RenewError, Store, Unreachable};
 use crate::clock::{self, BootTime};
 use crate::pace::until;
 
@@ -303,8 +303,8 @@ impl Store for Peers {
         Ok(lease)
     }
 
-    async fn resume(&mut self, slot: u32, token: u64) -> Result<Lease, RenewError> {
-        self.claimant.resume(now(), slot, token);
+    async fn resume(&mut self, Inherited { slot, token, until }: Inherited) -> Result<Lease, RenewError> {
+        self.claimant.resume(now(), (slot, token), time(until));
         // An answer to what was asked before, and came late, is as good.
         self.lease(Time::default()).await?.ok_or(RenewError::Lost)
     }

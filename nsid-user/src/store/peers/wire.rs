@@ -90,7 +90,12 @@ impl Wire {
 
 /// The present, as the machines are told it.
 pub(super) fn now() -> nsid_peers::Time {
-    nsid_peers::Time::from_nanos(BootTime::now().as_nanos())
+    time(BootTime::now())
+}
+
+/// Then, as the machines are told it.
+pub(super) fn time(time: BootTime) -> nsid_peers::Time {
+    nsid_peers::Time::from_nanos(time.as_nanos())
 }
 
 /// Then, on the clock that deadlines are told in: it is the same.

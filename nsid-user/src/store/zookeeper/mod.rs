@@ -49,7 +49,7 @@ use self::protocol::{
 };
 use self::session::Session;
 use super::{
-    Agreement, ClaimError, Directory, Disagreement, Grant, Holder, Incarnation, Lease, Progress, RenewError,
+    Agreement, ClaimError, Directory, Disagreement, Grant, Holder, Incarnation, Inherited, Lease, Progress, RenewError,
     Roll, Store, Unreachable,
 };
 use crate::clock::BootTime;
@@ -377,7 +377,7 @@ impl Store for ZooKeeper {
         pending::<()>().await;
     }
 
-    async fn resume(&mut self, slot: u32, token: u64) -> Result<Lease, RenewError> {
+    async fn resume(&mut self, Inherited { slot, token, .. }: Inherited) -> Result<Lease, RenewError> {
         if !self.session.is_open() {
             return Err(RenewError::Lost);
         }

@@ -1,7 +1,7 @@
 //! Names with no store at all: claimants propose, a majority of witnesses disposes.
 //!
-//! Some nodes of the cluster, 1, 3 or 5, are witnesses, in memory alone. A witness [grants](pool) slots for a time, and
-//! says who is next in line; a [claimant](claimant) has a slot once a majority has granted it, for as long as that lasts
+//! Some nodes of the cluster, 1, 3 or 5, are [witnesses](witness), in memory alone. A witness [grants](pool) slots for a time,
+//! and says who is next in line; a [claimant](claimant) has a slot once a majority has granted it, for as long as that lasts
 //! from when it asked. What is here is told the time and given messages, and says what to send: no sockets, no clock, no
 //! chance. So the model and the simulator run what is shipped.
 //!
@@ -53,6 +53,7 @@ mod slots;
 mod standing;
 mod state;
 mod time;
+mod witness;
 
 #[cfg(test)]
 mod model;
@@ -66,8 +67,8 @@ pub use message::{
     Ask, Call, DecodeError, Echo, Entry, Epoch, Id, MAX_BYTES, MAX_HOST, Message, Number, Order, Outgoing,
     Page, Place, Reply, Request, Verdict, Who, Wish,
 };
-pub use pool::{Beginning, Pool};
 pub use rules::{RENEWALS, Rules};
-pub use standing::{Record, Speech, Standing};
+pub use standing::{Record, Speech};
 pub use state::{End, Hold, Problem, State, Waits};
 pub use time::Time;
+pub use witness::{Beginning, Terms, Witness};

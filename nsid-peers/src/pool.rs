@@ -23,25 +23,24 @@ use crate::{List, Rules, Time};
 
 /// What a witness is started with.
 #[derive(Clone, Debug)]
-pub struct Beginning {
+pub(crate) struct Beginning {
     /// Its list.
-    pub list: List,
+    pub(crate) list: List,
     /// Its incarnation.
-    pub epoch: Epoch,
+    pub(crate) epoch: Epoch,
     /// The longest lease that it grants.
-    pub lease: Duration,
+    pub(crate) lease: Duration,
     /// What the pool's claimants are given alike.
-    pub terms: Arc<str>,
+    pub(crate) terms: Arc<str>,
     /// How many slots the pool has.
-    pub limit: u32,
-    /// Below all tokens that it will give out: microseconds since 1970 by the wall clock. No earlier incarnation can have
-    /// given out as many tokens since then, unless the clock was set back; then tokens may come again, names may not.
-    pub highest: u64,
+    pub(crate) limit: u32,
+    /// Below all tokens that it will give out.
+    pub(crate) highest: u64,
 }
 
 /// One pool at one witness.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Pool {
+pub(crate) struct Pool {
     rules: Rules,
     list: List,
     epoch: Epoch,
@@ -57,14 +56,14 @@ pub struct Pool {
 
 impl Pool {
     /// One that knows nothing yet.
-    pub fn new(rules: Rules, beginning: Beginning) -> Self {
+    pub(crate) fn new(rules: Rules, beginning: Beginning) -> Self {
         let Beginning { list, epoch, lease, terms, limit, highest } = beginning;
         let (slots, line) = (Slots::new(limit, highest), Line::default());
         Self { rules, list, epoch, lease, terms, highest, slots, line, sweep: Time::default() }
     }
 
     /// Answers a request that was there at `now`, and tells those whose turn has come by it.
-    pub fn receive(
+    pub(crate) fn receive(
         &mut self,
         now: Time,
         from: SocketAddr,
@@ -85,7 +84,7 @@ impl Pool {
     }
 
     /// Lets what is over be over, and tells those whose turn has come by it.
-    pub fn tick(&mut self, now: Time, speech: Speech, out: &mut Vec<Outgoing>) {
+    pub(crate) fn tick(&mut self, now: Time, speech: Speech, out: &mut Vec<Outgoing>) {
         if now < self.sweep {
             return;
         }
@@ -103,22 +102,27 @@ impl Pool {
     }
 
     /// Whether it knows of nobody, and what it might have to remember is over.
-    pub fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.line.is_empty() && self.slots.leases(0).next().is_none()
     }
 
+    /// The greatest token that it knows of.
+    pub(crate) fn highest(&self) -> u64 {
+        self.highest
+    }
+
     /// What the pool's claimants are given alike.
-    pub fn terms(&self) -> &Arc<str> {
+    pub(crate) fn terms(&self) -> &Arc<str> {
         &self.terms
     }
 
     /// When it has something to do without being asked.
-    pub fn wake(&self) -> Time {
+    pub(crate) fn wake(&self) -> Time {
         self.sweep
     }
 
     /// Tells who has which slot.
-    pub fn page(&self, now: Time, ask: &Ask) -> Page {
+    pub(crate) fn page(&self, now: Time, ask: &Ask) -> Page {
         let entry = |(slot, lease): (u32, &Lease)| Entry {
             slot,
             token: lease.token,

@@ -56,7 +56,7 @@ pub enum Speech {
 
 /// One witness among those of its list.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Standing {
+pub(crate) struct Standing {
     rules: Rules,
     list: List,
     epoch: Epoch,
@@ -102,7 +102,7 @@ struct Other {
 impl Standing {
     /// That of the witness at `address`, which is one of the list. `record` is what an earlier incarnation left on this
     /// host; [`record`](Standing::record) says what is to be left before the first answer is sent.
-    pub fn new(
+    pub(crate) fn new(
         rules: Rules,
         now: Time,
         (list, address): (List, SocketAddr),
@@ -148,18 +148,18 @@ impl Standing {
     }
 
     /// Whether it grants anything now.
-    pub fn speech(&mut self, now: Time) -> Speech {
+    pub(crate) fn speech(&mut self, now: Time) -> Speech {
         self.look(now);
         if self.speaks { Speech::Speaks } else { Speech::Silent { left: self.silent_until().since(now) } }
     }
 
     /// What has to be on the host for the next incarnation while this one [speaks](Speech::Speaks).
-    pub fn record(&self) -> Record {
+    pub(crate) fn record(&self) -> Record {
         Record { list: self.list.clone(), lease: self.lease, is_over: false }
     }
 
     /// Why it is silent, for people. Nothing: it speaks, or will when its time is up.
-    pub fn missing(&self) -> Vec<SocketAddr> {
+    pub(crate) fn missing(&self) -> Vec<SocketAddr> {
         let missing = |other: &&Other| {
             if self.needs == Needs::All { !other.has_settled } else { other.answers.is_none() }
         };
@@ -170,12 +170,12 @@ impl Standing {
     }
 
     /// When it has something to do without being asked.
-    pub fn wake(&self) -> Time {
+    pub(crate) fn wake(&self) -> Time {
         self.due
     }
 
     /// Calls the others, if it is time to.
-    pub fn tick(&mut self, now: Time, out: &mut Vec<Outgoing>) {
+    pub(crate) fn tick(&mut self, now: Time, out: &mut Vec<Outgoing>) {
         self.look(now);
         if now < self.due {
             return;
@@ -192,7 +192,7 @@ impl Standing {
     }
 
     /// Answers the call of another witness, which need not be one of this list.
-    pub fn called(&mut self, from: SocketAddr, call: &Call) -> Echo {
+    pub(crate) fn called(&mut self, from: SocketAddr, call: &Call) -> Echo {
         let other = self.others.iter_mut().find(|other| other.address == from);
         let (is_of_ours, knows_another) = match other {
             Some(other) => {
@@ -216,7 +216,7 @@ impl Standing {
     }
 
     /// Learns from the answer to a call.
-    pub fn echoed(&mut self, now: Time, from: SocketAddr, echo: &Echo) {
+    pub(crate) fn echoed(&mut self, now: Time, from: SocketAddr, echo: &Echo) {
         if echo.caller != self.epoch {
             return;
         }

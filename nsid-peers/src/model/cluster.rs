@@ -14,9 +14,10 @@ use stateright::{Model, Property};
 
 use super::part::Part;
 use super::{Begins, Budget};
+use crate::witness::for_tests::Limit;
 use crate::{
-    Beginning, Claim, Claimant, Epoch, Id, List, Message, Order, Outgoing, Pool, Record, Reply, Request,
-    Rules, Speech, Standing, State, Time, Verdict, Who, Wish,
+    Beginning, Claim, Claimant, Epoch, Id, List, Message, Order, Outgoing, Record, Reply, Rules, State, Time,
+    Verdict, Who, Wish, Witness,
 };
 
 const WITNESSES: usize = 3;
@@ -39,11 +40,12 @@ pub(super) struct Cluster {
 /// The state of everything.
 #[derive(Clone, Debug, PartialEq, Hash)]
 pub(super) struct Course {
-    seats: Vec<Part<Seat>>,
+    witnesses: Vec<Part<Witness>>,
     claimants: Vec<Part<Claimant>>,
     /// Until when each says the name by what its last process was granted.
     inherited: [Time; CLAIMANTS],
-    processes: u64,
+    /// How many processes were started since it began.
+    started: u64,
     flying: Vec<Part<Flight>>,
     passed: u8,
     left: Budget,
@@ -51,13 +53,6 @@ pub(super) struct Course {
     token: u64,
     /// It was held under one that is not greater than one before.
     disorder: bool,
-}
-
-/// A witness.
-#[derive(Clone, Debug, Hash)]
-struct Seat {
-    standing: Standing,
-    witness: Pool,
 }
 
 /// A message under way.
@@ -83,13 +78,13 @@ impl Model for Cluster {
     type Action = Step;
 
     fn init_states(&self) -> Vec<Course> {
-        let seats = (0..WITNESSES).map(|witness| Part::new(self.seat(witness, 0, None))).collect();
+        let witnesses = (0..WITNESSES).map(|witness| Part::new(self.witness(witness, 0, 0, None))).collect();
         let claimants = (0..CLAIMANTS).map(|claimant| Part::new(self.claimant(claimant, 0))).collect();
         let mut course = Course {
-            seats,
+            witnesses,
             claimants,
             inherited: [Time::default(); CLAIMANTS],
-            processes: 0,
+            started: 0,
             flying: Vec::new(),
             passed: 0,
             left: self.budget,
@@ -150,8 +145,10 @@ impl Model for Cluster {
             }
             Step::Restart(witness) => {
                 next.left.restarts -= 1;
-                let record = course.seats[witness].standing.record();
-                next.seats[witness] = Part::new(self.seat(witness, course.passed, Some(&record)));
+                let record = course.witnesses[witness].record();
+                next.started += 1;
+                let restarted = self.witness(witness, course.passed, next.started, record.as_ref());
+                next.witnesses[witness] = Part::new(restarted);
                 next.meet(witness);
             }
             Step::Renew(claimant) => {
@@ -171,9 +168,9 @@ impl Model for Cluster {
                 let State::Held(hold) = next.claimants[claimant].state() else { return None };
                 let until = hold.counted.from.after(self.rules.relied_on(hold.counted.lease));
                 next.left.successions -= 1;
-                next.processes += 1;
+                next.started += 1;
                 next.inherited[claimant] = until;
-                let mut successor = self.claimant(claimant, next.processes);
+                let mut successor = self.claimant(claimant, next.started);
                 successor.resume(next.claimants_clock(), (hold.slot, hold.token), until);
                 next.claimants[claimant] = Part::new(successor);
                 next.act(claimant);
@@ -206,16 +203,12 @@ impl Model for Cluster {
 }
 
 impl Cluster {
-    fn seat(&self, witness: usize, passed: u8, record: Option<&Record>) -> Seat {
+    fn witness(&self, witness: usize, passed: u8, started: u64, record: Option<&Record>) -> Witness {
         let now = clock(u64::from(passed) * self.budget.step, FAST);
-        let incarnation = 1 + u64::from(passed) * 2 + u64::from(record.is_some());
-        let list = list();
-        let at = (list.clone(), address(witness));
-        let standing =
-            Standing::new(self.rules, now, at, Epoch(incarnation), LEASE, record).expect("the same list");
-        let (epoch, highest) = (Epoch(incarnation), incarnation * 1000);
-        let beginning = Beginning { list, epoch, lease: LEASE, terms: terms(), limit: 1, highest };
-        Seat { standing, witness: Pool::new(self.rules, beginning) }
+        let (list, address) = (list(), address(witness));
+        let (epoch, highest) = (Epoch(1 + started), (1 + started) * 1000);
+        let beginning = Beginning { list, address, epoch, lease: LEASE, highest, record };
+        Witness::new(self.rules, now, beginning).expect("the same list")
     }
 
     fn claimant(&self, claimant: usize, process: u64) -> Claimant {
@@ -315,12 +308,19 @@ impl Course {
         for other in (0..WITNESSES).filter(|other| *other != witness) {
             for (caller, called) in [(witness, other), (other, witness)] {
                 let mut out = Vec::new();
-                self.seats[caller].change(|seat| seat.standing.call_all(now, &mut out));
+                self.witnesses[caller].change(|witness| witness.call_all(now, &mut out));
                 let calls = out.into_iter().filter(|call| call.to == address(called));
                 for call in calls {
-                    let Message::Call(call) = call.message else { continue };
-                    let echo = self.seats[called].change(|seat| seat.standing.called(address(caller), &call));
-                    self.seats[caller].change(|seat| seat.standing.echoed(now, address(called), &echo));
+                    let mut echoes = Vec::new();
+                    self.witnesses[called].change(|witness| {
+                        witness.receive::<Limit>(now, address(caller), &call.message, &mut echoes);
+                    });
+                    for echo in echoes {
+                        self.witnesses[caller].change(|witness| {
+                            witness.receive::<Limit>(now, address(called), &echo.message, &mut Vec::new());
+                            leave(witness, now);
+                        });
+                    }
                 }
             }
         }
@@ -357,9 +357,9 @@ impl Course {
     fn tick(&mut self, witness: usize) {
         let now = self.witnesses_clock();
         let mut out = Vec::new();
-        self.seats[witness].change(|seat| {
-            let speech = seat.standing.speech(now);
-            seat.witness.tick(now, speech, &mut out);
+        self.witnesses[witness].change(|witness| {
+            leave(witness, now);
+            witness.tick(now, &mut out);
         });
         self.answer(witness, out);
     }
@@ -371,7 +371,7 @@ impl Course {
             if let Wish::Seek { yields, .. } = request.wish
                 && (!yields || self.left.prompt)
             {
-                self.ask(claimant, witness, request);
+                self.ask(claimant, witness, &message);
             } else {
                 // What is sent again takes the place of what was sent.
                 self.flying.retain(|flight| match &flight.message {
@@ -388,18 +388,18 @@ impl Course {
 
     fn deliver(&mut self, flight: &Flight) {
         match &flight.message {
-            Message::Request(request) => self.ask(flight.claimant, flight.witness, request),
+            Message::Request(_) => self.ask(flight.claimant, flight.witness, &flight.message),
             Message::Reply(reply) => self.tell(flight.claimant, flight.witness, reply),
             _ => {}
         }
     }
 
-    fn ask(&mut self, claimant: usize, witness: usize, request: &Request) {
+    fn ask(&mut self, claimant: usize, witness: usize, message: &Message) {
         let now = self.witnesses_clock();
         let mut out = Vec::new();
-        self.seats[witness].change(|seat| {
-            let speech: Speech = seat.standing.speech(now);
-            seat.witness.receive(now, home(claimant), request, speech, &mut out);
+        self.witnesses[witness].change(|witness| {
+            leave(witness, now);
+            witness.receive::<Limit>(now, home(claimant), message, &mut out);
         });
         self.answer(witness, out);
     }
@@ -441,20 +441,27 @@ impl Course {
     }
 
     fn seal(&mut self) {
-        self.seats.iter_mut().for_each(Part::seal);
+        self.witnesses.iter_mut().for_each(Part::seal);
         self.claimants.iter_mut().for_each(Part::seal);
     }
 
     /// Forgets messages that can do nothing any more.
     fn tidy(&mut self) {
-        let (seats, claimants) = (&self.seats, &self.claimants);
+        let (witnesses, claimants) = (&self.witnesses, &self.claimants);
         self.flying.retain(|flight| match &flight.message {
             Message::Request(request) => {
-                !seats[flight.witness].witness.heard_later(request.who.order.nonce, request.number)
+                !witnesses[flight.witness].heard_later(request.who.order.nonce, request.number)
             }
             Message::Reply(reply) => claimants[flight.claimant].awaits(flight.witness, reply.number),
             _ => false,
         });
+    }
+}
+
+/// Has the witness's host keep what has to be left there.
+fn leave(witness: &mut Witness, now: Time) {
+    if witness.leaves(now).is_some() {
+        witness.has_left();
     }
 }
 
@@ -475,5 +482,5 @@ fn home(claimant: usize) -> SocketAddr {
 }
 
 fn terms() -> Arc<str> {
-    "".into()
+    "1".into()
 }

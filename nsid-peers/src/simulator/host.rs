@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use super::clock::Clock;
 use super::names::Names;
+use crate::witness::for_tests::Limit;
 use crate::{
-    Beginning, Claim, Claimant, Epoch, Id, List, Message, Order, Outgoing, Pool, RENEWALS, Record, Rules,
-    Speech, Standing, State, Time, Who,
+    Beginning, Claim, Claimant, Epoch, Id, List, Message, Order, Outgoing, RENEWALS, Record, Rules, State,
+    Time, Who, Witness,
 };
 
 /// What all hosts are given alike.
@@ -56,7 +57,7 @@ pub(super) struct Agent {
     renew_at: Time,
     /// When what was said is off the wire and is given back.
     release_at: Option<Time>,
-    witness: Option<(Standing, Pool)>,
+    witness: Option<Witness>,
 }
 
 impl Host {
@@ -85,7 +86,7 @@ impl Host {
     ) {
         let now = self.clock.read(at);
         let Settings { rules, list, lease, limit, expected } = settings.clone();
-        let terms: Arc<str> = "worker{id}.n5.test".into();
+        let terms: Arc<str> = limit.to_string().into();
         let wall = self.clock.wall(at);
         let who = Who {
             order: Order { start: wall / 1000, node: self.node, nonce: self.nonce },
@@ -94,7 +95,7 @@ impl Host {
         let claim = Claim {
             list: list.clone(),
             who,
-            terms: Arc::clone(&terms),
+            terms,
             lease,
             expected,
             patience: PATIENCE,
@@ -109,13 +110,12 @@ impl Host {
         }
         let (inherited, inherited_until) = inherited.unzip();
         let renew_at = if inherited.is_some() { now.after(lease / RENEWALS) } else { now };
-        let epoch = Epoch(epoch);
-        let standing = list.place(self.address).map(|_| {
-            Standing::new(rules, now, (list.clone(), self.address), epoch, lease, self.record.as_ref())
-                .expect("the list does not change")
+        let witness = list.place(self.address).map(|_| {
+            let (list, record) = (list.clone(), self.record.as_ref());
+            let beginning =
+                Beginning { list, address: self.address, epoch: Epoch(epoch), lease, highest: wall, record };
+            Witness::new(rules, now, beginning).expect("the list does not change")
         });
-        let beginning = Beginning { list, epoch, lease, terms, limit, highest: wall };
-        let witness = standing.map(|standing| (standing, Pool::new(rules, beginning)));
         self.agent = Some(Agent {
             claimant,
             inherited,
@@ -157,25 +157,13 @@ impl Host {
     ) {
         let now = self.clock.read(at);
         let Some(agent) = &mut self.agent else { return };
-        match (message, &mut agent.witness) {
-            (Message::Request(request), Some((standing, witness))) => {
-                let speech = standing.speech(now);
-                if speech == Speech::Speaks {
-                    self.record = Some(standing.record());
-                }
-                witness.receive(now, from, request, speech, out);
+        if let Message::Reply(reply) = message {
+            if let Some(witness) = settings.list.place(from) {
+                agent.claimant.receive(now, witness, reply);
             }
-            (Message::Call(call), Some((standing, _))) => {
-                let echo = standing.called(from, call);
-                out.push(Outgoing { to: from, message: Message::Echo(echo) });
-            }
-            (Message::Echo(echo), Some((standing, _))) => standing.echoed(now, from, echo),
-            (Message::Reply(reply), _) => {
-                if let Some(witness) = settings.list.place(from) {
-                    agent.claimant.receive(now, witness, reply);
-                }
-            }
-            _ => {}
+        } else if let Some(witness) = &mut agent.witness {
+            leave(&mut self.record, witness, now);
+            witness.receive::<Limit>(now, from, message, out);
         }
     }
 
@@ -218,9 +206,9 @@ impl Host {
             _ => {}
         }
         claimant.tick(now, out);
-        if let Some((standing, witness)) = &mut agent.witness {
-            standing.tick(now, out);
-            witness.tick(now, standing.speech(now), out);
+        if let Some(witness) = &mut agent.witness {
+            leave(&mut self.record, witness, now);
+            witness.tick(now, out);
         }
     }
 
@@ -228,16 +216,24 @@ impl Host {
     pub(super) fn wake(&self, at: u64) -> Option<u64> {
         let now = self.clock.read(at);
         let agent = self.agent.as_ref()?;
-        let witness = agent.witness.iter().flat_map(|(standing, witness)| [standing.wake(), witness.wake()]);
+        let witness = agent.witness.as_ref().map(Witness::wake);
         let renew =
             matches!(agent.claimant.state(), State::Held(_) | State::Resuming).then_some(agent.renew_at);
         let gives_up = agent.release_at.map(|then| then.after(RELEASE_LIMIT));
         let own = [agent.claimant.wake(now), renew, agent.release_at, gives_up, Some(agent.inherited_until)];
-        let next = witness.chain(own.into_iter().flatten()).filter(|wake| *wake > now).min()?;
+        let next = own.into_iter().flatten().chain(witness).filter(|wake| *wake > now).min()?;
         Some(self.clock.at(next))
     }
 
     pub(super) fn state(&self) -> Option<State> {
         self.agent.as_ref().map(|agent| agent.claimant.state())
+    }
+}
+
+/// Keeps on the host what its witness has to leave there.
+fn leave(kept: &mut Option<Record>, witness: &mut Witness, now: Time) {
+    if let Some(record) = witness.leaves(now) {
+        *kept = Some(record);
+        witness.has_left();
     }
 }

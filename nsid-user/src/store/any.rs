@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{
-    Agreement, ClaimError, Cluster, Directory, Ensemble, Etcd, Grant, Incarnation, Inherited, Kind, Lease, Local, Peers,
-    Progress, Quorum, RenewError, Roll, Store, Unreachable, ZooKeeper,
+    Agreement, ClaimError, Cluster, Directory, Ensemble, Etcd, Grant, Incarnation, Inherited, Kind, Lease,
+    Local, Peers, Progress, Quorum, RenewError, Roll, Store, Unreachable, ZooKeeper,
 };
 use crate::host::instance::RUN_ROOT;
 

@@ -8,8 +8,8 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::{
-    Agreement, ClaimError, ClaimStatus, Directory, Grant, Holder, Incarnation, Inherited, Kind, NodeId, Nonce, Progress,
-    RenewError, Roll, State, Store,
+    Agreement, ClaimError, ClaimStatus, Directory, Grant, Holder, Incarnation, Inherited, Kind, NodeId,
+    Nonce, Progress, RenewError, Roll, State, Store,
 };
 use crate::clock::BootTime;
 use crate::name::Pattern;

@@ -7,27 +7,40 @@
 use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use libfuzzer_sys::fuzz_target;
-use nsid_peers::{Beginning, Epoch, List, Message, Pool, Rules, Speech, Standing, Time, Verdict, Wish};
+use nsid_peers::{Beginning, Epoch, List, Message, Rules, Terms, Time, Verdict, Wish, Witness};
 
 const EPOCH: Epoch = Epoch(7);
 const LEASE: Duration = Duration::from_secs(5);
 
+/// The number of the pool's slots, behind its name.
+struct Slots;
+
+impl Terms for Slots {
+    fn read(terms: &str) -> Option<(String, u32)> {
+        let (name, limit) = terms.split_once(' ')?;
+        Some((name.to_owned(), limit.parse().ok()?))
+    }
+
+    fn collide(terms: &str, others: &str) -> bool {
+        terms.len() == others.len()
+    }
+}
+
 fuzz_target!(|bytes: &[u8]| {
     let addresses = [1, 2, 3].map(|host| SocketAddr::from(([10, 0, 0, host], 7400)));
-    let list = List::new(addresses.to_vec()).expect("three");
-    let terms: Arc<str> = "worker{id}.n5.test".into();
-    let beginning = Beginning {
-        list: list.clone(),
-        epoch: EPOCH,
-        lease: LEASE,
-        terms: Arc::clone(&terms),
-        limit: 8,
-        highest: 1,
-    };
-    let mut witness = Pool::new(Rules::default(), beginning);
     let mut now = Time::default().after(Duration::from_hours(1));
-    let mut standing = Standing::new(Rules::default(), now, (list.clone(), addresses[0]), EPOCH, LEASE, None)
-        .expect("no list before it");
+    let witness = |addresses: &[SocketAddr]| {
+        let list = List::new(addresses.to_vec()).expect("one or three");
+        let beginning =
+            Beginning { list, address: addresses[0], epoch: EPOCH, lease: LEASE, highest: 1, record: None };
+        Witness::new(Rules::default(), now, beginning).expect("no list before it")
+    };
+    // One that speaks at once, and one that has to hear of others before.
+    let (mut alone, mut of_three) = (witness(&addresses[..1]), witness(&addresses));
+    let list = List::new(addresses[..1].to_vec()).expect("one");
+    let terms: Arc<str> = "worker 8".into();
+    assert!(alone.leaves(now).is_some());
+    alone.has_left();
     let mut held: HashMap<u32, ([u8; 16], Time)> = HashMap::new();
     let mut rest = bytes;
     while let Some((length, behind)) = rest.split_first_chunk() {
@@ -44,7 +57,8 @@ fuzz_target!(|bytes: &[u8]| {
                 // So that it counts.
                 (request.list, request.epoch, request.terms) = (list.clone(), EPOCH, Arc::clone(&terms));
                 request.stamp = now;
-                witness.receive(now, addresses[1], &request, Speech::Speaks, &mut out);
+                let message = Message::Request(request.clone());
+                alone.receive::<Slots>(now, addresses[1], &message, &mut out);
                 let granted = out.iter().any(|outgoing| {
                     matches!(&outgoing.message, Message::Reply(reply)
                         if reply.number == request.number && matches!(reply.verdict, Verdict::Granted { .. }))
@@ -64,11 +78,13 @@ fuzz_target!(|bytes: &[u8]| {
                     _ => held.retain(|_, (holder, _)| *holder != nonce),
                 }
             }
-            Message::Call(call) => _ = standing.called(addresses[1], &call),
-            Message::Echo(echo) => standing.echoed(now, addresses[1], &echo),
-            Message::Ask(ask) => _ = witness.page(now, &ask),
-            Message::Reply(_) | Message::Page(_) => {}
+            other => {
+                alone.receive::<Slots>(now, addresses[1], &other, &mut out);
+                of_three.receive::<Slots>(now, addresses[1], &other, &mut out);
+            }
         }
+        alone.tick(now, &mut out);
+        of_three.tick(now, &mut out);
         for outgoing in out {
             assert!(outgoing.message.encode().is_some(), "it cannot be sent: {outgoing:?}");
         }

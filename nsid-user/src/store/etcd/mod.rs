@@ -75,8 +75,8 @@ use self::record::{FORMAT, SlotRecord, Whole};
 use self::session::{KeptAlive, LeaseId, Leased, Session, incomplete};
 use super::order::{Record, Turn, View};
 use super::{
-    Agreement, ClaimError, Directory, Grant, Holder, Incarnation, Inherited, Lease, Nonce, Progress, RenewError, Roll,
-    Store, Unreachable,
+    Agreement, ClaimError, Directory, Grant, Holder, Incarnation, Inherited, Lease, Nonce, Progress,
+    RenewError, Roll, Store, Unreachable,
 };
 use crate::clock::BootTime;
 use crate::pace::{Backoff, jittered, until};

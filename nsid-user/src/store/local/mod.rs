@@ -41,8 +41,8 @@ use std::time::Duration;
 use self::slot::{LockedSlot, Record, Slot};
 use self::waiting::Waiting;
 use super::{
-    Agreement, ClaimError, Directory, Disagreement, Entry, Grant, Holder, Incarnation, Inherited, Lease, NodeId,
-    Progress, RenewError, Roll, Store, Unreachable,
+    Agreement, ClaimError, Directory, Disagreement, Entry, Grant, Holder, Incarnation, Inherited, Lease,
+    NodeId, Progress, RenewError, Roll, Store, Unreachable,
 };
 use crate::clock::BootTime;
 

@@ -35,7 +35,9 @@ pub use self::seal::{ClusterKey, ClusterKeyError};
 pub use self::status::WitnessStatus;
 use self::wire::{Wire, boot_time, now, time};
 pub use self::witness::{Witness, WitnessError};
-use super::{Agreement, ClaimError, Grant, Incarnation, Inherited, Lease, Progress, RenewError, Store, Unreachable};
+use super::{
+    Agreement, ClaimError, Grant, Incarnation, Inherited, Lease, Progress, RenewError, Store, Unreachable,
+};
 use crate::clock::{self, BootTime};
 use crate::pace::until;
 

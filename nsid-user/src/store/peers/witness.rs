@@ -1,16 +1,10 @@
-//! A witness at work: one socket at one address of the list, and a [`nsid_peers::Witness`] for each pool that is claimed
-//! from.
+//! A witness at work: one socket at one address of the list, a [`nsid_peers::Witness`], and its record on this host.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
-use nsid_peers::{
-    Beginning, Epoch, Message, Outgoing, Pool, Reply, Request, Rules, Speech, Standing, Time, TooMany,
-    Verdict,
-};
+use nsid_peers::{Beginning, Epoch, Message, Outgoing, Rules, Speech, Terms, Time, TooMany};
 use tokio::sync::watch;
 
 use super::quorum::Quorum;
@@ -23,9 +17,6 @@ use crate::clock::{self, BootTime};
 use crate::pace::until;
 use crate::store::Agreement;
 
-/// How many pools a witness keeps at a time.
-const POOLS: usize = 64;
-
 /// So many datagrams are dealt with before anything else is looked at.
 const BATCH: usize = 256;
 
@@ -35,19 +26,12 @@ const WARNINGS: Duration = Duration::from_mins(1);
 /// A witness of a list, which lasts as long as this.
 pub struct Witness {
     address: SocketAddr,
-    quorum: Quorum,
     wire: Wire,
     records: Records,
-    epoch: Epoch,
-    /// The longest lease that it grants.
-    lease: Duration,
-    standing: Standing,
-    /// By what tells a pool from the others.
-    pools: BTreeMap<String, Pool>,
+    machine: nsid_peers::Witness,
     rates: Rates,
     /// Of what cannot be opened.
     strangers: Rate,
-    has_left_record: bool,
     /// What keeps it from leaving its record.
     trouble: Option<String>,
     told: watch::Sender<WitnessStatus>,
@@ -123,22 +107,23 @@ impl Witness {
         let record = records
             .read(quorum.list.witnesses().len() == 1)
             .map_err(|source| WitnessError::Record { address, path: path(), source })?;
-        let epoch = Epoch(getrandom::u64()?);
-        let list = quorum.list.clone();
-        let standing = Standing::new(Rules::default(), now(), (list, address), epoch, lease, record.as_ref())
+        let beginning = Beginning {
+            list: quorum.list,
+            address,
+            epoch: Epoch(getrandom::u64()?),
+            lease,
+            highest: clock::since_1970().as_micros().try_into().unwrap_or(u64::MAX),
+            record: record.as_ref(),
+        };
+        let machine = nsid_peers::Witness::new(Rules::default(), now(), beginning)
             .map_err(|source| WitnessError::List { address, path: path(), source })?;
         Ok(Self {
             address,
-            quorum,
             wire,
             records,
-            epoch,
-            lease,
-            standing,
-            pools: BTreeMap::new(),
+            machine,
             rates: Rates::default(),
             strangers: Rate::default(),
-            has_left_record: false,
             trouble: None,
             told: watch::Sender::new(WitnessStatus::new(address)),
             warned: None,
@@ -175,39 +160,32 @@ impl Witness {
     /// Does what is due; when there is more to do.
     fn tick(&mut self, out: &mut Vec<Outgoing>) -> Time {
         let now = now();
-        self.standing.tick(now, out);
-        let speech = self.speech(now);
-        self.tell(now, speech);
-        self.pools.retain(|_, pool| {
-            pool.tick(now, speech, out);
-            !pool.is_idle()
-        });
-        self.pools.values().map(Pool::wake).fold(self.standing.wake(), Time::min)
+        self.leave(now);
+        self.machine.tick(now, out);
+        self.tell(now);
+        self.machine.wake()
     }
 
-    /// Whether it grants anything. It does not before its record is left, by which the next one at its address knows.
-    fn speech(&mut self, now: Time) -> Speech {
-        let speech = self.standing.speech(now);
-        if speech != Speech::Speaks || self.has_left_record {
-            return speech;
-        }
-        match self.records.leave(&self.standing.record(), None) {
+    /// Leaves on this host what has to be there before it grants anything.
+    fn leave(&mut self, now: Time) {
+        let Some(record) = self.machine.leaves(now) else { return };
+        match self.records.leave(&record, None) {
             Ok(()) => {
-                (self.has_left_record, self.trouble) = (true, None);
-                speech
+                self.machine.has_left();
+                self.trouble = None;
             }
             Err(error) => {
                 let path = self.records.path().display().to_string();
                 let trouble = format!("{path}: {error}");
                 self.warn(format_args!("grants nothing: {trouble}"));
                 self.trouble = Some(trouble);
-                Speech::Silent { left: Duration::from_secs(1) }
             }
         }
     }
 
     /// Says for people, once, whether it speaks, and what for it does not.
-    fn tell(&self, now: Time, speech: Speech) {
+    fn tell(&mut self, now: Time) {
+        let speech = self.machine.speech(now);
         let silent_until = match speech {
             Speech::Silent { left } if self.trouble.is_none() && !left.is_zero() => Some(now.after(left)),
             Speech::Silent { .. } | Speech::Speaks => None,
@@ -216,7 +194,7 @@ impl Witness {
             address: self.address,
             grants: speech == Speech::Speaks,
             silent_until: silent_until.map(boot_time),
-            waits_for: self.standing.missing(),
+            waits_for: self.machine.missing(),
             trouble: self.trouble.clone(),
         };
         self.told.send_if_modified(|told| {
@@ -242,74 +220,18 @@ impl Witness {
         if !admitted {
             return;
         }
-        let now = now();
         match message {
-            Ok(Message::Request(request)) => self.judge(now, from, &request, out),
-            Ok(Message::Call(call)) => {
-                let echo = self.standing.called(from, &call);
-                out.push(Outgoing { to: from, message: Message::Echo(echo) });
+            Ok(message) => {
+                let now = now();
+                self.leave(now);
+                self.machine.receive::<Agreement>(now, from, &message, out);
             }
-            Ok(Message::Echo(echo)) => self.standing.echoed(now, from, &echo),
-            Ok(Message::Ask(ask)) => {
-                let page = match self.pools.get(&*ask.pool) {
-                    Some(pool) => pool.page(now, &ask),
-                    None => nsid_peers::Page {
-                        number: ask.number,
-                        list: self.quorum.list.clone(),
-                        terms: "".into(),
-                        entries: Vec::new(),
-                        next: None,
-                        waiting: 0,
-                    },
-                };
-                out.push(Outgoing { to: from, message: Message::Page(page) });
-            }
-            // For claimants.
-            Ok(Message::Reply(_) | Message::Page(_)) => {}
             Err(error) => {
                 self.warn(format_args!("a message of {from}: {error}"));
                 if error == OpenError::Key {
                     self.wire.complain(from).await;
                 }
             }
-        }
-    }
-
-    fn judge(&mut self, now: Time, from: SocketAddr, request: &Request, out: &mut Vec<Outgoing>) {
-        let speech = self.speech(now);
-        // Of another format, perhaps. Who sent it is told nothing that it could not read either.
-        let Ok(agreement) = Agreement::read(request.terms.as_bytes()) else { return };
-        let name = agreement.pool();
-        let kept = self.pools.remove(&name);
-        if kept.is_none() {
-            let entangled = |pool: &&Pool| agreement.check_beside(pool.terms().as_bytes()).is_err();
-            let verdict = match self.pools.values().find(entangled) {
-                Some(other) => Some(Verdict::OtherTerms(Arc::clone(other.terms()))),
-                None if self.pools.len() >= POOLS => Some(Verdict::Full),
-                None => None,
-            };
-            if let Some(verdict) = verdict {
-                let to = request.who.order.nonce;
-                let reply = Reply { to, epoch: self.epoch, stamp: now, number: request.number, verdict };
-                out.push(Outgoing { to: from, message: Message::Reply(reply) });
-                return;
-            }
-        }
-        let mut pool = kept.unwrap_or_else(|| {
-            let beginning = Beginning {
-                list: self.quorum.list.clone(),
-                epoch: self.epoch,
-                lease: self.lease,
-                terms: Arc::clone(&request.terms),
-                limit: agreement.limit(),
-                highest: clock::since_1970().as_micros().try_into().unwrap_or(u64::MAX),
-            };
-            Pool::new(Rules::default(), beginning)
-        });
-        pool.receive(now, from, request, speech, out);
-        // None is made by a request that did not count.
-        if !pool.is_idle() {
-            self.pools.insert(name, pool);
         }
     }
 
@@ -326,10 +248,21 @@ impl Witness {
 impl Drop for Witness {
     /// What it granted lasts for a lease from now at most.
     fn drop(&mut self) {
-        if self.has_left_record
-            && let Err(error) = self.records.leave(&self.standing.record(), Some(BootTime::now()))
+        if let Some(record) = self.machine.record()
+            && let Err(error) = self.records.leave(&record, Some(BootTime::now()))
         {
             log::debug!("{}: {error}", self.records.path().display());
         }
+    }
+}
+
+impl Terms for Agreement {
+    fn read(terms: &str) -> Option<(String, u32)> {
+        let agreement = Self::read(terms.as_bytes()).ok()?;
+        Some((agreement.pool(), agreement.limit()))
+    }
+
+    fn collide(terms: &str, others: &str) -> bool {
+        Self::read(terms.as_bytes()).is_ok_and(|own| own.check_beside(others.as_bytes()).is_err())
     }
 }

@@ -49,8 +49,8 @@ use self::protocol::{
 };
 use self::session::Session;
 use super::{
-    Agreement, ClaimError, Directory, Disagreement, Grant, Holder, Incarnation, Inherited, Lease, Progress, RenewError,
-    Roll, Store, Unreachable,
+    Agreement, ClaimError, Directory, Disagreement, Grant, Holder, Incarnation, Inherited, Lease, Progress,
+    RenewError, Roll, Store, Unreachable,
 };
 use crate::clock::BootTime;
 use crate::pace::{Backoff, jittered, until};

@@ -221,7 +221,7 @@ fn keeps_its_name_though_it_starts_slowly(store: Store) {
         });
         let held_up = held_up.expect("root may trace it");
         assert!(has_thread(agent.id(), "meanwhile"), "it has not attached yet");
-        thread::sleep(TTL * 2);
+        thread::sleep(TTL + TTL / 3);
         drop(held_up);
         upgraded.join().expect("the verb succeeds");
     });

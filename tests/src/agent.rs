@@ -323,6 +323,11 @@ impl Agent {
         self.process.id()
     }
 
+    /// The time that CPUs have worked for it.
+    pub fn cpu_time(&self) -> Duration {
+        self.process.cpu_time()
+    }
+
     /// Its resident memory in KiB (`VmRSS` of `/proc/PID/status`).
     pub fn resident_kib(&self) -> u64 {
         let path = format!("/proc/{}/status", self.process.id());

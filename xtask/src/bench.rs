@@ -39,8 +39,8 @@ enum Instead {
         draw: bool,
     },
 
-    /// Let crowds of up to 10,000 claim names from a real etcd and a real ZooKeeper, beside other ways to do so; write
-    /// docs/bench/claims.md
+    /// Let crowds of up to 10,000 claim names from a real etcd, a real ZooKeeper and, of 1000, from three witnesses, beside
+    /// other ways to do so; write docs/bench/claims.md
     Claims {
         /// Measure only the rows whose name contains this; the report keeps the others
         #[arg(value_name = "ROW")]

@@ -93,9 +93,10 @@ impl Claimant {
         };
         let attempt = offer(place(guide)?.1).or_else(|| {
             // The guide may go on offering the slot to some who reach nobody but it.
-            let offers = in_turn().filter_map(|link| offer(place(link)?.1));
-            let is_enough = now >= search.since.after(GUIDED) && offers.clone().count() >= self.majority();
-            is_enough.then(|| offers.clone().next()).flatten()
+            let mut offers = in_turn().filter_map(|link| offer(place(link)?.1));
+            let first = offers.next()?;
+            let is_enough = now >= search.since.after(GUIDED) && 1 + offers.count() >= self.majority();
+            is_enough.then_some(first)
         });
         Some((attempt?, highest))
     }

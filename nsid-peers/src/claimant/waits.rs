@@ -43,13 +43,8 @@ impl Claimant {
         match self.links.iter().filter_map(silent).max() {
             Some(left) if self.saying(|_| true) >= self.majority() => Waits::Silence(left),
             _ => {
-                let deaf: Vec<_> = self
-                    .links
-                    .iter()
-                    .enumerate()
-                    .filter(|(_, link)| link.is_deaf())
-                    .map(|(index, _)| witness(index))
-                    .collect();
+                let deaf = |(index, link): (usize, &Link)| link.is_deaf().then(|| witness(index));
+                let deaf: Vec<_> = self.links.iter().enumerate().filter_map(deaf).collect();
                 // As long as enough of them may answer yet, it is a matter of waiting.
                 let may_be_granted = self.links.len() - deaf.len() >= self.majority();
                 if may_be_granted { Waits::Grants } else { Waits::Answers(deaf) }

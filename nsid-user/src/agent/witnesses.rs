@@ -19,7 +19,7 @@ use crate::{
     config::Service,
     host::addresses::Address,
     store::{
-        Place, Quorum,
+        Quorum,
         peers::{Witness, WitnessError, WitnessStatus},
     },
 };
@@ -51,7 +51,7 @@ impl Witnesses {
     pub(super) fn of(services: &[Service], instance: &str) -> Self {
         let mut lists: Vec<(Quorum, Duration)> = Vec::new();
         for pool in services.iter().filter_map(|service| service.store.pool()) {
-            let Place::Peers(quorum) = &pool.place else { continue };
+            let Some(quorum) = pool.place.quorum() else { continue };
             match lists.iter_mut().find(|(other, _)| other.list == quorum.list) {
                 Some((_, lease)) => *lease = pool.ttl.max(*lease),
                 None => lists.push((quorum.clone(), pool.ttl)),

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{ConfigError, Service};
-use crate::store::{Place, Quorum};
+use crate::store::Quorum;
 
 /// That they get along.
 pub(super) fn check(services: &[Service], file: &Path) -> Result<(), ConfigError> {
@@ -13,7 +13,7 @@ pub(super) fn check(services: &[Service], file: &Path) -> Result<(), ConfigError
             if let Some(listen) = service.listen.iter().find(|listen| other.listen.contains(listen)) {
                 return Err(ConfigError::SameListen { file: file(), first, second, listen: *listen });
             }
-            let (Some(own), Some(others)) = (quorum(service), quorum(other)) else { continue };
+            let [Some(own), Some(others)] = [service, other].map(quorum) else { continue };
             if own.list != others.list {
                 let shared =
                     own.list.witnesses().iter().find(|witness| others.list.place(**witness).is_some());
@@ -34,8 +34,5 @@ pub(super) fn check(services: &[Service], file: &Path) -> Result<(), ConfigError
 }
 
 fn quorum(service: &Service) -> Option<&Quorum> {
-    match &service.store.pool()?.place {
-        Place::Peers(quorum) => Some(quorum),
-        _ => None,
-    }
+    service.store.pool()?.place.quorum()
 }

@@ -45,6 +45,11 @@ impl Place {
         }
     }
 
+    /// The witnesses, where there are some.
+    pub fn quorum(&self) -> Option<&Quorum> {
+        if let Self::Peers(quorum) = self { Some(quorum) } else { None }
+    }
+
     /// A pool there, in a word that stays the same from run to run. Another list of members is another place, since it may
     /// be another etcd, where another node has the name.
     pub fn source(&self, pool: &str) -> String {

@@ -1,6 +1,9 @@
 //! What every store does, told as tests over the [`Store`] and [`Directory`] traits. [`behaves_as_a_store!`] runs them on one.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Barrier;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -444,6 +447,20 @@ pub(crate) async fn claim(store: &mut impl Store) -> Grant {
 pub(crate) fn claiming(mut store: impl Store + 'static) -> (JoinHandle<Grant>, watch::Receiver<ClaimStatus>) {
     let (progress, status) = Progress::new(Kind::Local, "test");
     (tokio::spawn(async move { store.claim(&progress).await.unwrap() }), status)
+}
+
+/// Drops what has not come to its end when it was polled that often: each time an answer has arrived, more or less.
+pub(crate) async fn dropped_after<T>(polls: usize, work: impl Future<Output = T>) -> Option<T> {
+    let mut work = pin!(work);
+    let mut polled = 0;
+    poll_fn(|context| {
+        if polled == polls {
+            return Poll::Ready(None);
+        }
+        polled += 1;
+        work.as_mut().poll(context).map(Some)
+    })
+    .await
 }
 
 /// A claimant that has been told to wait, and when it was given what.

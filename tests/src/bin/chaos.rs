@@ -4,7 +4,7 @@
 use std::{fs, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use nsid_tests::{
     agent::binary,
     chaos::{Plan, Software, chaos, report},
@@ -20,7 +20,7 @@ const SHORTEST: Duration = Duration::from_secs(1);
 struct Arguments {
     /// What the names are from
     #[arg(long, value_enum, value_name = "STORE", default_value_t)]
-    store: Store,
+    store: Software,
 
     /// How many faults
     #[arg(long, value_name = "N", default_value_t = 200)]
@@ -43,27 +43,14 @@ struct Arguments {
     report: PathBuf,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Store {
-    #[default]
-    Etcd,
-    Zk,
-    Peers,
-}
-
 fn main() -> Result<ExitCode> {
     let Arguments { store, faults, seed, ttl, longest, report: file } = Arguments::parse();
     ensure!(rustix::process::geteuid().is_root(), "network namespaces and programs in the kernel take root");
     if let Some(code) = supervise() {
         return Ok(code);
     }
-    let software = match store {
-        Store::Etcd => Software::Etcd,
-        Store::Zk => Software::ZooKeeper,
-        Store::Peers => Software::Peers,
-    };
-    let plan = Plan { seed, faults, kinds: software.kinds(), lasts: (SHORTEST.min(longest), longest), ttl };
-    let outcome = chaos(&plan, software, binary(), &mut progress);
+    let plan = Plan { seed, faults, kinds: store.kinds(), lasts: (SHORTEST.min(longest), longest), ttl };
+    let outcome = chaos(&plan, store, binary(), &mut progress);
     let text = report(&outcome, &binary());
     fs::write(&file, text).with_context(|| format!("{} cannot be written", file.display()))?;
     progress(&format!("written: {}", file.display()));

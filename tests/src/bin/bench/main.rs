@@ -44,8 +44,8 @@ struct Arguments {
 enum Instead {
     /// Flood real DNS servers, and nsid, with queries made in the kernel; write the report
     Flood(flood::Arguments),
-    /// Let crowds of up to 10,000 claim names from a real etcd and a real ZooKeeper, beside other ways to do so; write the
-    /// report
+    /// Let crowds of up to 10,000 claim names from a real etcd, a real ZooKeeper and, of 1000, from three witnesses, beside
+    /// other ways to do so; write the report
     Claims(claims::Arguments),
 }
 

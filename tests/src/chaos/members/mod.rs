@@ -12,6 +12,8 @@ use std::{
     time::Duration,
 };
 
+use clap::ValueEnum;
+
 use super::fault::Kind;
 use crate::{netns::Namespace, star::Star};
 
@@ -21,12 +23,14 @@ pub(super) const MEMBERS: usize = 3;
 /// How long a member may take to say whether it leads.
 const SOON: Duration = Duration::from_millis(300);
 
-/// Which store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Which store, in the words of the command line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Software {
     /// etcd, of Debian's package `etcd-server`.
+    #[default]
     Etcd,
-    /// `ZooKeeper`, of Debian's package `libzookeeper-java`.
+    /// ZooKeeper, of Debian's package `libzookeeper-java`.
+    #[value(name = "zk")]
     ZooKeeper,
     /// None: some of the nodes are witnesses.
     Peers,
@@ -134,12 +138,8 @@ impl Software {
     }
 
     /// What the command line calls it.
-    pub(super) fn argument(self) -> &'static str {
-        match self {
-            Self::Etcd => "etcd",
-            Self::ZooKeeper => "zk",
-            Self::Peers => "peers",
-        }
+    pub(super) fn argument(self) -> String {
+        self.to_possible_value().expect("none is left out").get_name().to_owned()
     }
 }
 

@@ -4,17 +4,13 @@ mod access;
 mod late;
 mod server;
 
-use std::future::poll_fn;
-use std::pin::pin;
-use std::task::Poll;
-
 use etcd_client::{Client, GetOptions};
 use futures_util::future::join_all;
 use tokio::time::timeout;
 
 use self::server::Server;
 use super::*;
-use crate::store::behaviour::{PATTERN, Pool, agreement, claim, claiming};
+use crate::store::behaviour::{PATTERN, Pool, agreement, claim, claiming, dropped_after};
 use crate::store::{Kind, NodeId, Nonce, State, Tls};
 
 /// A pool in an etcd of its own.
@@ -183,20 +179,6 @@ async fn a_revoked_lease_is_told_at_once_and_before_the_next_holder_speaks() {
     timeout(NOTICE / 2, holder.lost()).await.expect("told at once");
     assert!(!line.is_finished());
     assert_eq!(timeout(NOTICE * 2, line).await.expect("handed on").unwrap().slot, 0);
-}
-
-/// Drops what has not come to its end when it was polled that often: each time an answer has arrived, more or less.
-async fn dropped_after<T>(polls: usize, work: impl Future<Output = T>) -> Option<T> {
-    let mut work = pin!(work);
-    let mut polled = 0;
-    poll_fn(|context| {
-        if polled == polls {
-            return Poll::Ready(None);
-        }
-        polled += 1;
-        work.as_mut().poll(context).map(Some)
-    })
-    .await
 }
 
 #[tokio::test]

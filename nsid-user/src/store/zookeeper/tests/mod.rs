@@ -2,16 +2,12 @@
 
 pub(super) mod server;
 
-use std::future::poll_fn;
-use std::pin::pin;
-use std::task::Poll;
-
 use tokio::time::timeout;
 
 use self::server::{Server, TICK};
 use super::*;
 use crate::store::authority::Authority;
-use crate::store::behaviour::{PATTERN, Pool, agreement, claim, claiming};
+use crate::store::behaviour::{PATTERN, Pool, agreement, claim, claiming, dropped_after};
 use crate::store::{Credentials, Kind, NodeId, Nonce, Password, State, Tls};
 
 /// A pool in a ZooKeeper of its own.
@@ -276,20 +272,6 @@ async fn of_two_that_have_one_session_one_keeps_the_slot_and_the_other_gets_anot
     assert_eq!(claim(&mut copy).await.slot, grant.slot + 1);
     renewed(&mut first).await;
     renewed(&mut copy).await;
-}
-
-/// Drops what has not come to its end when it was polled that often: each time an answer has arrived, more or less.
-async fn dropped_after<T>(polls: usize, work: impl Future<Output = T>) -> Option<T> {
-    let mut work = pin!(work);
-    let mut polled = 0;
-    poll_fn(|context| {
-        if polled == polls {
-            return Poll::Ready(None);
-        }
-        polled += 1;
-        work.as_mut().poll(context).map(Some)
-    })
-    .await
 }
 
 #[tokio::test]

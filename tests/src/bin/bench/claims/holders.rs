@@ -85,21 +85,25 @@ impl Holders {
     }
 }
 
-/// The cores that the store works on while the claims of all these holders are renewed.
-pub(super) async fn steady(row: &Row, cpu_time: impl Fn() -> Duration, mut holders: Holders) -> Result<Line> {
+/// How fast a meter runs while the claims of all these holders are renewed, a second.
+pub(super) async fn steady(
+    row: &Row,
+    (unit, meter): (&'static str, impl Fn() -> Result<f64>),
+    mut holders: Holders,
+) -> Result<Line> {
     holders.ready(row.count).await?;
-    let (before, start) = (cpu_time(), Instant::now());
+    let (before, start) = (meter()?, Instant::now());
     sleep(STEADY).await;
-    let cores = cpu_time().saturating_sub(before).as_secs_f64() / start.elapsed().as_secs_f64();
+    let value = (meter()? - before) / start.elapsed().as_secs_f64();
     let lost = holders.events.try_recv().is_ok();
     holders.die();
     let target = row.target.and_then(Target::cores);
-    let shown = target.map_or(String::new(), |target| format!("{target:.3}"));
+    let shown = |value: f64| if unit == "cores" { format!("{value:.3}") } else { format!("{value:.0}") };
     Ok(Line {
         name: row.to_string(),
-        cells: vec![format!("{cores:.3}"), String::new(), shown],
-        holds: if lost { Some(false) } else { target.map(|target| cores <= target) },
-        figures: json!({ "unit": "cores", "value": cores, "target": target, "lost": lost }),
+        cells: vec![shown(value), String::new(), target.map_or(String::new(), shown)],
+        holds: if lost { Some(false) } else { target.map(|target| value <= target) },
+        figures: json!({ "unit": unit, "value": value, "target": target, "lost": lost }),
     })
 }
 

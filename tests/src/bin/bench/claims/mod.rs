@@ -23,12 +23,15 @@ use self::{
     crowd::Least,
     row::{Row, rows},
     site::Site,
-    subject::Subject,
+    subject::{Subject, Witnesses},
 };
 use crate::{
     progress::progress,
     table::{Line, Printer, Table},
 };
+
+/// In the report's order.
+const STORES: [Kind; 3] = [Kind::Etcd, Kind::ZooKeeper, Kind::Peers];
 
 /// Which rows.
 #[derive(Args)]
@@ -55,8 +58,8 @@ pub(crate) fn small(wanted: impl Fn(&str) -> bool) -> Result<Table> {
 pub(crate) fn claims(Arguments { to, filter }: &Arguments) -> Result<()> {
     let is_wanted = |row: &Row| filter.as_ref().is_none_or(|filter| row.to_string().contains(filter));
     let of = |store| rows(store).into_iter().filter(is_wanted).collect::<Vec<_>>();
-    let (etcd, zookeeper) = (of(Kind::Etcd), of(Kind::ZooKeeper));
-    let names = || etcd.iter().chain(&zookeeper).map(Row::to_string);
+    let [etcd, zookeeper, peers] = STORES.map(of);
+    let names = || etcd.iter().chain(&zookeeper).chain(&peers).map(Row::to_string);
     ensure!(names().next().is_some(), "no row's name contains `{}`", filter.as_deref().unwrap_or_default());
     let mut printer = Printer::new(names());
     let mut lines = Vec::new();
@@ -66,8 +69,8 @@ pub(crate) fn claims(Arguments { to, filter }: &Arguments) -> Result<()> {
     };
     measure::<Etcd>(&etcd, &mut add)?;
     measure::<ZooKeeper>(&zookeeper, &mut add)?;
-    let all: Vec<String> =
-        [Kind::Etcd, Kind::ZooKeeper].into_iter().flat_map(rows).map(|row| row.to_string()).collect();
+    measure::<Witnesses>(&peers, &mut add)?;
+    let all: Vec<String> = STORES.into_iter().flat_map(rows).map(|row| row.to_string()).collect();
     let earlier = fs::read_to_string(to).unwrap_or_default();
     Ok(fs::write(to, report::report(&all, &lines, &earlier))?)
 }

@@ -3,15 +3,22 @@
 use crate::{machine::Machine, table::Line};
 
 const METHOD: &str = "
-One server of each store, with its data in memory; the claimants are tasks of one thread beside it, each with its own
-connection, that run the agents' code. A crowd's time is that from the first's beginning until the last has its name,
-connecting included on etcd and not on ZooKeeper, where sessions are opened before; of a crowd that is spread over a time,
-the longest that one claim took. Claimants that were *told their slots beforehand* have nothing to find out: a lease and a
-transaction each, on a connection each, is the least that a claim in etcd can be on this machine, and *times least* compares
-with that. *Get-then-Put* looks for a slot that is free and puts it, in two requests, and a *global lock* has all of them do
-so one after another. *Cores* are those that the server works on, for leases of 10 s. The dead of the last rows leave their
-leases behind, and others wait in line already. A row that *failed* did not come to its end: a claim failed, or a name was
-lost meanwhile. Rows may be of several runs, each with servers of its own.
+One server of each store, with its data in memory; of *peers*, an agent that is all three witnesses. The claimants are tasks
+of one thread beside it, each with its own connection, that run the agents' code. Those of peers send from 250 addresses, as
+nodes do from their own: of one, a witness takes no more than 2000 messages a second. Their messages are sealed, as nodes'
+are that have a key.
+
+A crowd's time is that from the first's beginning until the last has its name, connecting included on etcd and not on
+ZooKeeper, where sessions are opened before; of a crowd that is spread over a time, the longest that one claim took.
+
+Claimants that were *told their slots beforehand* have nothing to find out: a lease and a transaction each, on a connection
+each, is the least that a claim in etcd can be on this machine, and *times least* compares with that. *Get-then-Put* looks
+for a slot that is free and puts it, in two requests, and a *global lock* has all of them do so one after another.
+
+*Cores* are those that the server, or that agent, works on, for leases of 10 s; *bytes a second* are of all IP packets
+between a holder and the three witnesses, in both directions. The dead of the last rows leave their leases behind, and
+others wait in line already. A row that *failed* did not come to its end: a claim failed, or a name was lost meanwhile. Rows
+may be of several runs, each with servers of its own.
 ";
 
 /// Of all these rows: those that were measured, and the others as an earlier report has them.

@@ -36,6 +36,8 @@ pub(super) enum Way {
     GetThenPut,
     /// Hold their names.
     Hold,
+    /// The same, for what that has each of them send and be sent.
+    Talk,
     /// Wait in line for as many holders to die.
     Replace,
 }
@@ -60,6 +62,12 @@ impl Target {
 
 /// All that are measured of a store.
 pub(super) fn rows(store: Kind) -> Vec<Row> {
+    if store == Kind::Peers {
+        let row = |(count, way, rounds)| Row { store, count, way, rounds, target: None };
+        let crowds = [(100, Way::AtOnce, 5), (1000, Way::AtOnce, 5)];
+        let holders = [Way::Hold, Way::Talk, Way::Replace].map(|way| (1000, way, 1));
+        return crowds.into_iter().chain(holders).map(row).collect();
+    }
     let within = |millis| Some(Target::Time(Duration::from_millis(millis)));
     let second = |target| if store == Kind::Etcd { target } else { None };
     let mut rows = Vec::new();
@@ -105,7 +113,7 @@ impl Row {
 
     /// Whether so many are on their way at the same time.
     pub(super) fn is_at_once(&self) -> bool {
-        !matches!(self.way, Way::Spread(_) | Way::Hold | Way::Replace)
+        !matches!(self.way, Way::Spread(_) | Way::Hold | Way::Talk | Way::Replace)
     }
 }
 
@@ -119,6 +127,7 @@ impl fmt::Display for Row {
             Way::GlobalLock => write!(f, "{store}: {count} claims at once, by a global lock"),
             Way::GetThenPut => write!(f, "{store}: {count} claims at once, by Get-then-Put"),
             Way::Hold => write!(f, "{store}: cores for {count} holders"),
+            Way::Talk => write!(f, "{store}: bytes a second for each of {count} holders"),
             Way::Replace => write!(f, "{store}: {count} replacements of {count} dead"),
         }
     }

@@ -2,13 +2,18 @@
 
 use std::{num::NonZeroU32, time::Duration};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use nsid_tests::{netns::Namespace, unique::Prefix};
 use nsid_user::{
     name::Pattern,
     store::{Agreement, Incarnation, Kind, NodeId, Nonce, Progress, Store},
 };
-use tokio::runtime::{Builder, Runtime};
+use serde_json::Value;
+use tokio::{
+    runtime::{Builder, Runtime},
+    task::JoinSet,
+    time::sleep,
+};
 
 use super::{
     crowd::{self, Crowd, crowd},
@@ -19,7 +24,7 @@ use super::{
 };
 use crate::{progress::progress, table::Line};
 
-/// Of crowds, longer than all rounds: nobody renews, and what runs out is work for the store.
+/// Longer than all rounds of a crowd.
 pub(super) const LONG: Duration = Duration::from_mins(5);
 
 /// In the order in which it is taken down.
@@ -40,7 +45,11 @@ impl<S: Subject + Sync> Site<S> {
     /// The words above a row, and the row.
     pub(super) fn measure(&self, row: &Row) -> Result<(&'static [&'static str], Line)> {
         let line = match row.way {
-            Way::Hold => self.steady(row)?,
+            Way::Hold => self.steady(row, ("cores", || Ok(self.subject.cpu_time().as_secs_f64())))?,
+            Way::Talk => {
+                let each = || Ok(bytes_on_loopback(&self.namespace)? / f64::from(row.count));
+                self.steady(row, ("bytes a second", each))?
+            }
             Way::Replace => self.replaced(row)?,
             _ => return Ok((crowd::HEADING, self.crowds(row)?)),
         };
@@ -70,19 +79,22 @@ impl<S: Subject + Sync> Site<S> {
             Way::GetThenPut => crowd(rival(), spread, rivals::get_then_put).await?.0,
             _ => {
                 let mut claimants = Vec::new();
-                for claimant in self.claimants(&pool, row.count, LONG)? {
+                for claimant in self.claimants(&pool, row.count, S::CROWDS)? {
                     claimants.push(S::prepare(claimant).await?);
                 }
-                crowd(claimants, spread, claim).await?.0
+                let claim = |claimant| claim(claimant, S::CROWDS);
+                let (crowd, mut kept) = crowd(claimants, spread, claim).await?;
+                let is_kept = |keeping: &mut JoinSet<()>| keeping.try_join_next().is_none();
+                ensure!(kept.iter_mut().all(is_kept), "a claim was lost before all had one");
+                crowd
             }
         })
     }
 
-    fn steady(&self, row: &Row) -> Result<Line> {
+    fn steady(&self, row: &Row, meter: (&'static str, impl Fn() -> Result<f64> + Send)) -> Result<Line> {
         progress(row);
-        self.run(async {
-            steady(row, || self.subject.cpu_time(), self.holders("steady{id}.test", row)?).await
-        })
+        let pool = format!("steady{{id}}.{}.test", meter.0.replace(' ', "-"));
+        self.run(async { steady(row, meter, self.holders(&pool, row)?).await })
     }
 
     fn replaced(&self, row: &Row) -> Result<Line> {
@@ -113,8 +125,24 @@ impl<S: Subject + Sync> Site<S> {
     }
 }
 
-/// As agents do. With its claim the store is kept, and its connection.
-async fn claim<S: Store>(mut store: S) -> Result<(u32, S)> {
+/// As agents do. The claim is kept, and renewed, for as long as the task that is given back.
+async fn claim<S: Store + 'static>(mut store: S, ttl: Duration) -> Result<(u32, JoinSet<()>)> {
     let (progress, _status) = Progress::new(Kind::Local, "bench");
-    Ok((store.claim(&progress).await?.slot, store))
+    let slot = store.claim(&progress).await?.slot;
+    let mut keeping = JoinSet::new();
+    keeping.spawn(async move {
+        loop {
+            sleep(store.rhythm(ttl)).await;
+            if store.renew().await.is_err() {
+                return;
+            }
+        }
+    });
+    Ok((slot, keeping))
+}
+
+/// What was sent there so far, in packets of IP.
+fn bytes_on_loopback(namespace: &Namespace) -> Result<f64> {
+    let link: Value = serde_json::from_str(&namespace.ip_shows("-json -statistics link show lo"))?;
+    link[0]["stats64"]["tx"]["bytes"].as_f64().context("no count of bytes")
 }

@@ -153,8 +153,11 @@ impl Claimant {
         if matches!(self.phase, Phase::Idle | Phase::Ended(_)) {
             return;
         }
+        let rests = self.is_renewed();
         for index in 0..self.links.len() {
-            if self.links[index].due().is_some_and(|due| due <= now) {
+            let link = &self.links[index];
+            // Who has what it asked for does not go on asking one that is dead, until it wants more.
+            if link.due().is_some_and(|due| due <= now) && !(rests && link.is_deaf()) {
                 let request = self.request(now, index);
                 out.push(Outgoing { to: self.list.witnesses()[index], message: Message::Request(request) });
             }
@@ -211,6 +214,10 @@ impl Claimant {
             Phase::Taking { .. } => self.ask_for_it_again(now, witness),
             // The answer to this round is still to come.
             Phase::Holding { round, .. } if sent < round => self.links[witness].ask_again(now),
+            // Another one tried to take it there, and yields.
+            Phase::Holding { .. } if matches!(reply.verdict, Verdict::Refused { .. }) => {
+                self.links[witness].ask_again(now.after(POLL));
+            }
             Phase::Holding { .. } | Phase::Idle | Phase::Ended(_) | Phase::Releasing => {}
         }
         self.look(now);
@@ -242,6 +249,14 @@ impl Claimant {
             Phase::Holding { round, .. } => Some(Counted { from: round, lease: self.lease }),
             _ => None,
         })
+    }
+
+    /// Whether a majority has granted what was asked for last.
+    fn is_renewed(&self) -> bool {
+        match self.phase {
+            Phase::Holding { round, .. } => self.held().is_some_and(|held| held.from >= round),
+            _ => false,
+        }
     }
 
     fn said_until(&self) -> Option<Time> {

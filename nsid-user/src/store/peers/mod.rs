@@ -305,6 +305,15 @@ impl Store for Peers {
         Ok(lease)
     }
 
+    /// By what a majority says. Meanwhile a witness that has not granted is asked again: it offers the slot to others for as
+    /// long as it does not know.
+    async fn lost(&mut self) {
+        let ended = |own: &Self| matches!(own.claimant.state(), State::Ended(End::Lost)).then_some(());
+        while self.drive(ended).await.is_err() {
+            until(BootTime::now().saturating_add(PATIENCE)).await;
+        }
+    }
+
     async fn resume(&mut self, Inherited { slot, token, until }: Inherited) -> Result<Lease, RenewError> {
         self.claimant.resume(now(), (slot, token), time(until));
         // An answer to what was asked before, and came late, is as good.

@@ -50,10 +50,13 @@ mod members;
 mod session;
 
 mod answers;
+mod arriving;
+mod departures;
 mod keys;
 mod record;
 mod requests;
 mod roll;
+mod waiting;
 
 #[cfg(feature = "without-transaction")]
 mod get_then_put;
@@ -66,26 +69,25 @@ use std::time::Duration;
 
 use etcd_client::{Txn, TxnResponse};
 
-use self::answers::{Arrival, Arrived, Counted, Found, Held};
+use self::answers::{Found, Held};
+use self::arriving::ByArrival;
 pub use self::cluster::{Cluster, Credentials, PASSWORD_VARIABLE, Password};
+use self::departures::{BEHIND, Departures};
 use self::failure::Failure;
 pub use self::keys::Keys;
 use self::members::{Members, Pace};
-use self::record::{FORMAT, SlotRecord, Whole};
+use self::record::{FORMAT, SlotRecord};
 use self::session::{KeptAlive, LeaseId, Leased, Session, incomplete};
-use super::order::{Record, Turn, View};
+use super::order::{Turn, View};
 use super::{
     Agreement, ClaimError, Directory, Grant, Holder, Incarnation, Lease, Nonce, Progress, RenewError, Roll,
     Store, Unreachable,
 };
 use crate::clock::BootTime;
-use crate::pace::{Backoff, jittered, until};
+use crate::pace::{Backoff, until};
 
 /// How often a lease is renewed in its length, at least.
 const RENEWALS: u32 = 3;
-
-/// How long who waits in line relies on being told of departures. A look is at the whole pool, and many may wait.
-const LOOK: Duration = Duration::from_mins(1);
 
 /// How long who takes a slot that was not given back keeps silent: its last holder may live, a person having revoked its
 /// lease, and is told of that by etcd in a few milliseconds.
@@ -149,6 +151,7 @@ impl Etcd {
         // How long an earlier lease still lasts, nobody knows.
         let mut fresh = None;
         let lease = if let Some(lease) = self.session.lease() {
+            let _uncertain = self.session.stake();
             lease
         } else {
             let (_, leased) = self.fresh_lease(&mut fresh).await?;
@@ -157,17 +160,30 @@ impl Etcd {
         };
         let arrived = self.arrive(&who.holder, lease).await?;
         progress.claiming();
-        let by_arrival = self.slot_by_arrival(arrived).await;
+        let by_arrival = self.by_arrival(arrived).await;
         #[cfg(feature = "without-transaction")]
         if let Some(grant) = self.get_then_put(&who, &mut fresh).await? {
             return Ok(grant);
         }
-        if let Some((slot, whole)) = by_arrival
-            && let Some(grant) = self.take_by_arrival(slot, whole, &who, &mut fresh).await?
-        {
-            return Ok(grant);
-        }
+        let mut in_line = match by_arrival {
+            Some(ByArrival::Slot(slot, whole)) => {
+                if let Some(grant) = self.take_by_arrival(slot, whole, &who, &mut fresh).await? {
+                    return Ok(grant);
+                }
+                None
+            }
+            Some(ByArrival::InLine { since, departures, behind }) => {
+                Some(Departures::after(since, departures, who.holder.nonce, behind))
+            }
+            None => None,
+        };
         loop {
+            if let Some(departures) = in_line.take() {
+                progress.waiting();
+                if let Some(grant) = self.take_after(departures, &who).await? {
+                    return Ok(grant);
+                }
+            }
             let answer = self.session.transact(Pace::Claim, self.keys.look()).await?;
             let view = self.keys.view(&answer).ok_or_else(incomplete)?;
             self.tell_of_unreadable(&view);
@@ -181,74 +197,16 @@ impl Etcd {
                     (slot, fresh, self.keys.take(slot, &who, &view, fresh.1.id))
                 }
                 Turn::Wait { departures } => {
-                    progress.waiting();
-                    self.wait(view.revision, departures).await?;
+                    let (revision, own) = (view.revision, who.holder.nonce);
+                    in_line =
+                        Some(Departures::after(revision, departures, own, view.ahead(own, BEHIND as usize)));
                     continue;
                 }
                 Turn::Absent => return Err(Failure::Lost),
             };
             if let Taken::Granted(grant) = self.take(slot, take, &who, fresh).await? {
-                if view.record(slot).is_some_and(|last| left_without_a_word(last, who.holder.nonce)) {
-                    until(BootTime::now().saturating_add(NOTICE)).await;
-                }
                 return Ok(grant);
             }
-        }
-    }
-
-    /// Takes a ticket.
-    async fn arrive(&mut self, who: &Holder, lease: LeaseId) -> Result<Arrived, Failure> {
-        loop {
-            let answer = self.session.transact(Pace::Claim, self.keys.arrive(who, lease)).await?;
-            match self.keys.arrived(&answer).ok_or_else(incomplete)? {
-                Arrival::Made => {}
-                Arrival::Came(arrived) => return Ok(arrived),
-                Arrival::Refused((key, disagreement)) => return Err(Failure::Disagrees(key, disagreement)),
-            }
-        }
-    }
-
-    /// The slot of who has arrived, if that can be told without a look at the pool: nobody who ever came has left. And when
-    /// that was found, if it was now.
-    async fn slot_by_arrival(&mut self, arrived: Arrived) -> Option<(u32, Option<Whole>)> {
-        let (before, whole) = match arrived {
-            Arrived::Now { before, nobody_left: true } => (before, None),
-            Arrived::Now { before, nobody_left: false } => (before, Some(self.count(None).await?.whole)),
-            Arrived::Before { lease, since } => {
-                self.session.inherit(lease);
-                let counted = self.count(Some(since)).await?;
-                (counted.before?, Some(counted.whole))
-            }
-        };
-        let slot = before.try_into().ok().filter(|slot| *slot < self.keys.limit())?;
-        Some((slot, whole))
-    }
-
-    /// Nothing: somebody has left, or it cannot be told, etcd having been compacted since then, say.
-    async fn count(&mut self, then: Option<i64>) -> Option<Counted> {
-        let answer = self.session.transact(Pace::Claim, self.keys.count(then)).await.ok()?;
-        Keys::counted(&answer)
-    }
-
-    /// Takes the slot that is this claimant's while nobody leaves, or has taken it before. Nothing: it is another one's.
-    async fn take_by_arrival(
-        &mut self,
-        slot: u32,
-        whole: Option<Whole>,
-        who: &SlotRecord,
-        fresh: &mut Option<(Lease, Leased)>,
-    ) -> Result<Option<Grant>, Failure> {
-        let lease = self.fresh_lease(fresh).await?;
-        let take = self.keys.take_first(slot, who, whole, lease.1.id);
-        let revision = match self.take(slot, take, who, lease).await? {
-            Taken::Granted(grant) => return Ok(Some(grant)),
-            Taken::ByOurselves { revision } => revision,
-            Taken::NotAsSeen => return Ok(None),
-        };
-        let keep = self.keys.keep(slot, revision, who, lease.1.id);
-        match self.take(slot, keep, who, lease).await? {
-            Taken::Granted(grant) => Ok(Some(grant)),
-            Taken::ByOurselves { .. } | Taken::NotAsSeen => Ok(None),
         }
     }
 
@@ -290,6 +248,10 @@ impl Etcd {
         let held = Held { slot, revision, record: who.to_json().into_bytes() };
         self.held = Some(held.clone());
         self.settle(Pace::Claim, &held).await?;
+        let last = Keys::taken_after(&answer);
+        if last.is_some_and(|last| left_without_a_word(&last, who.holder.nonce)) {
+            until(BootTime::now().saturating_add(NOTICE)).await;
+        }
         Ok(Taken::Granted(Grant { slot, token: revision.unsigned_abs(), lease }))
     }
 
@@ -303,22 +265,6 @@ impl Etcd {
             }
         }
         Ok(())
-    }
-
-    /// Waits in line until there were so many departures after that revision, or until it is time to look again, and
-    /// keeps the lease alive.
-    async fn wait(&mut self, revision: i64, departures: usize) -> Result<(), Failure> {
-        let look = BootTime::now().saturating_add(jittered(LOOK));
-        loop {
-            let due = BootTime::now().saturating_add(jittered(self.ttl / RENEWALS)).min(look);
-            let came = self.session.watch(self.keys.tickets(), revision, departures, due).await?;
-            if let KeptAlive::Over = self.session.keep_alive().await? {
-                return Err(Failure::Lost);
-            }
-            if came || look.passed() {
-                return Ok(());
-            }
-        }
     }
 
     /// Goes on with what an earlier process of this claimant took at that revision.
@@ -400,8 +346,14 @@ impl Etcd {
     }
 }
 
-fn left_without_a_word(last: &Record, nonce: Nonce) -> bool {
-    !last.released && last.holder.as_ref().is_some_and(|holder| holder.nonce != nonce)
+impl Taken {
+    fn granted(self) -> Option<Grant> {
+        if let Self::Granted(grant) = self { Some(grant) } else { None }
+    }
+}
+
+fn left_without_a_word(last: &SlotRecord, nonce: Nonce) -> bool {
+    !last.released && last.holder.nonce != nonce
 }
 
 impl Store for Etcd {

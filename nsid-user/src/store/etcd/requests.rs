@@ -3,6 +3,7 @@
 use etcd_client::{Compare, CompareOp, GetOptions, PutOptions, Txn, TxnOp};
 
 use super::answers::Held;
+use super::departures::Departure;
 use super::keys::Keys;
 use super::record::{SlotRecord, TicketRecord, Whole, whole_json};
 use super::session::LeaseId;
@@ -84,6 +85,24 @@ impl Keys {
         self.put(slot, who, [nobodys], whole, lease)
     }
 
+    /// Takes the slot of who departed then, if nobody has since. Until then, nobody could have.
+    pub(super) fn take_left(
+        &self,
+        slot: u32,
+        who: &SlotRecord,
+        Departure { nonce, revision }: Departure,
+        lease: LeaseId,
+    ) -> Txn {
+        let key = self.slot(slot);
+        let when = [
+            Compare::create_revision(key.as_str(), CompareOp::Greater, 0),
+            // In the same revision it was given back, if it was.
+            Compare::mod_revision(key, CompareOp::Less, revision + 1),
+            Compare::create_revision(self.ticket(nonce), CompareOp::Equal, 0),
+        ];
+        self.put(slot, who, when, None, lease)
+    }
+
     /// Takes a slot again that this claimant took at that revision; or reads it.
     pub(super) fn keep(&self, slot: u32, revision: i64, who: &SlotRecord, lease: LeaseId) -> Txn {
         let unchanged = Compare::mod_revision(self.slot(slot), CompareOp::Equal, revision);
@@ -101,8 +120,8 @@ impl Keys {
     ) -> Txn {
         let Holder { nonce, node, .. } = &who.holder;
         let puts = [
-            TxnOp::put(self.slot(slot), who.to_json(), None),
-            self.put_ticket(*nonce, node, slot, lease),
+            TxnOp::put(self.slot(slot), who.to_json(), Some(PutOptions::new().with_prev_key())),
+            self.put_ticket(*nonce, node, Some(slot), lease),
             TxnOp::put(self.takes(), nonce.to_string(), None),
         ];
         let whole = whole.map(|whole| TxnOp::put(self.whole(), whole_json(Some(whole)), None));
@@ -112,9 +131,9 @@ impl Keys {
             .or_else([TxnOp::get(self.slot(slot), None)])
     }
 
-    fn put_ticket(&self, nonce: Nonce, node: &NodeId, slot: u32, lease: LeaseId) -> TxnOp {
+    fn put_ticket(&self, nonce: Nonce, node: &NodeId, slot: Option<u32>, lease: LeaseId) -> TxnOp {
         let options = PutOptions::new().with_lease(lease);
-        TxnOp::put(self.ticket(nonce), ticket_json(node, Some(slot)), Some(options))
+        TxnOp::put(self.ticket(nonce), ticket_json(node, slot), Some(options))
     }
 
     /// Gives a slot back, and the ticket with it, if the slot is still the claimant's.
@@ -133,8 +152,26 @@ impl Keys {
         let ticket = Compare::create_revision(self.ticket(who.nonce), CompareOp::Greater, 0);
         Txn::new()
             .when([revision, value, ticket])
-            .and_then([self.put_ticket(who.nonce, &who.node, held.slot, lease)])
+            .and_then([self.put_ticket(who.nonce, &who.node, Some(held.slot), lease)])
             .or_else(self.find_ops(held.slot, who.nonce))
+    }
+
+    /// Has the ticket of who is in line live as long as another lease, if it is there.
+    pub(super) fn stay(&self, who: &Incarnation, lease: LeaseId) -> Txn {
+        Txn::new()
+            .when([Compare::create_revision(self.ticket(who.nonce), CompareOp::Greater, 0)])
+            .and_then([self.put_ticket(who.nonce, &who.node, None, lease)])
+    }
+
+    /// Reads who had arrived last at that revision.
+    pub(super) fn arrivals_at(&self, revision: i64) -> Txn {
+        Txn::new().and_then([TxnOp::get(self.arrivals(), Some(GetOptions::new().with_revision(revision)))])
+    }
+
+    /// Reads the ticket of who departed then, as it was last.
+    pub(super) fn left(&self, Departure { nonce, revision }: Departure) -> Txn {
+        let before = GetOptions::new().with_revision(revision - 1);
+        Txn::new().and_then([TxnOp::get(self.ticket(nonce), Some(before))])
     }
 
     fn is_as_put(&self, held: &Held) -> [Compare; 2] {

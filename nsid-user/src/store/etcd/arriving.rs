@@ -1,21 +1,21 @@
 //! Arriving, and what follows from the number of an arrival while nobody has left.
 
 use super::answers::{Arrival, Arrived, Counted};
-use super::departures::BEHIND;
+use super::departures::{Ahead, BEHIND};
 use super::failure::Failure;
 use super::keys::Keys;
 use super::members::Pace;
 use super::record::{SlotRecord, Whole};
 use super::session::{LeaseId, Leased, incomplete};
 use super::{Etcd, Taken};
-use crate::store::{Grant, Holder, Lease, Nonce};
+use crate::store::{Grant, Holder, Lease};
 
 /// What there is for who has arrived in a pool that nobody has left.
 pub(super) enum ByArrival {
     /// That slot; and when it was found that nobody had left, if it was after the arrival.
     Slot(u32, Option<Whole>),
     /// A place in line, until there were so many departures after that revision.
-    InLine { since: i64, departures: usize, behind: Option<Nonce> },
+    InLine { since: i64, departures: usize, behind: Option<Ahead> },
 }
 
 impl Etcd {
@@ -86,7 +86,7 @@ impl Etcd {
 
     /// Who arrived long before the one that was the n-th to do so, in a pool that nobody had left at that revision, and waits as
     /// well. Nobody, if there is none or it cannot be told.
-    pub(super) async fn ahead(&mut self, since: i64, n: i64) -> Option<Nonce> {
+    pub(super) async fn ahead(&mut self, since: i64, n: i64) -> Option<Ahead> {
         let (limit, far) = (i64::from(self.keys.limit()), i64::from(BEHIND));
         let mut back = far;
         // Not each revision is an arrival.
@@ -97,7 +97,7 @@ impl Etcd {
                 break;
             }
             if n - number >= far {
-                return Some(nonce);
+                return Some(Ahead { nonce, places: usize::try_from(n - number).ok()? });
             }
             back *= 2;
         }

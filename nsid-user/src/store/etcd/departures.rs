@@ -2,7 +2,8 @@
 //!
 //! etcd tells each departure to each who watches the tickets, which costs it ten microseconds each time: of a thousand who
 //! wait for a thousand to die, all who watched would take seconds of work. So who is far behind watches the ticket of one
-//! who is [so many](BEHIND) places before it, and all departures only once that one has a slot, or is gone.
+//! who is [so many](BEHIND) places before it, and all departures only once that one has a slot, or is gone. It counts from
+//! the one that the other has waited for.
 
 use etcd_client::{Event, EventType, WatchFilterType, WatchOptions, WatchStream};
 
@@ -27,9 +28,17 @@ pub(super) struct Departures {
     /// All until then have been counted.
     seen: i64,
     /// Who has its turn long before, as long as that has not been seen.
-    behind: Option<Nonce>,
+    behind: Option<Ahead>,
     /// What tells of them, and on which connection it was opened.
     open: Option<(ConnectionNumber, WatchStream)>,
+}
+
+/// A claimant that is before another one in line.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ahead {
+    pub(super) nonce: Nonce,
+    /// By so many places.
+    pub(super) places: usize,
 }
 
 /// A ticket that was deleted.
@@ -43,7 +52,7 @@ pub(super) struct Departure {
 
 impl Departures {
     /// So many, after that revision, until it is the turn of `own`, which is in line behind that other one.
-    pub(super) fn after(revision: i64, count: usize, own: Nonce, behind: Option<Nonce>) -> Self {
+    pub(super) fn after(revision: i64, count: usize, own: Nonce, behind: Option<Ahead>) -> Self {
         Self { own, left: count, seen: revision, behind, open: None }
     }
 
@@ -59,8 +68,8 @@ impl Departures {
         loop {
             if self.open.as_ref().is_none_or(|(connection, _)| !session.is_current(*connection)) {
                 let options = WatchOptions::new().with_start_revision(self.seen + 1);
-                self.open = Some(if let Some(behind) = self.behind {
-                    session.open_watch(Pace::Claim, &keys.ticket(behind), &options).await?
+                self.open = Some(if let Some(ahead) = self.behind {
+                    session.open_watch(Pace::Claim, &keys.ticket(ahead.nonce), &options).await?
                 } else {
                     let options = options.with_prefix().with_filters([WatchFilterType::NoPut]);
                     session.open_watch(Pace::Claim, &keys.tickets(), &options).await?
@@ -75,12 +84,15 @@ impl Departures {
                     return Err(reason.into());
                 }
             };
-            if self.behind.is_none() {
-                if let Some(departure) = self.count(keys, &events)? {
-                    return Ok(Some(departure));
+            if let Some(ahead) = self.behind {
+                if let Some(turn) = events.iter().find_map(turn) {
+                    if let Turn::After(departure) = turn {
+                        (self.seen, self.left) = (departure, ahead.places);
+                    }
+                    (self.behind, self.open) = (None, None);
                 }
-            } else if events.iter().any(has_had_its_turn) {
-                (self.behind, self.open) = (None, None);
+            } else if let Some(departure) = self.count(keys, &events)? {
+                return Ok(Some(departure));
             }
         }
     }
@@ -102,8 +114,20 @@ impl Departures {
     }
 }
 
-/// Whether somebody in line has a slot now, or is gone, by an event of its ticket.
-fn has_had_its_turn(event: &Event) -> bool {
-    let slot = |event: &Event| TicketRecord::read(event.kv()?.value())?.slot;
-    event.event_type() == EventType::Delete || slot(event).is_some()
+/// How somebody came to the end of the line.
+enum Turn {
+    /// It took the slot of who departed at that revision.
+    After(i64),
+    /// It took another one, or left.
+    Otherwise,
+}
+
+/// By an event of its ticket; nothing if it is still in line.
+fn turn(event: &Event) -> Option<Turn> {
+    if event.event_type() == EventType::Delete {
+        return Some(Turn::Otherwise);
+    }
+    let ticket = TicketRecord::read(event.kv()?.value())?;
+    ticket.slot?;
+    Some(ticket.after.map_or(Turn::Otherwise, Turn::After))
 }

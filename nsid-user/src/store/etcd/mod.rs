@@ -15,7 +15,8 @@
 //!    needs a majority in its term: so no other leader had been elected when the keepalive was dealt with, which then was
 //!    by the leader of T. One that is elected later counts from later, and one of an earlier term knows nothing of the
 //!    lease: a member stops to count before it applies what was proposed in a term that it does not lead (`raftNode.start`,
-//!    etcdserver/raft.go).
+//!    etcdserver/raft.go). So does a transaction that writes, and was answered in term T: whoever is elected later than T
+//!    has it in the log already, if it was carried out, and so was elected after the keepalive.
 //!
 //! A lease of an earlier term would not do. Its leader, frozen or stuck while another one was elected, can have it revoked
 //! although it was kept alive with the other (etcd-io/etcd#15247, mended in 3.4.31 and 3.5.13). So after an election, and
@@ -25,8 +26,11 @@
 //! That a grant was of term T is certain if T was the last term that had been heard of before it was sent, and is the term
 //! of its answer: terms only grow along the log.
 //!
-//! **Invariant:** a [`Lease`] is made of the answer to a grant, or of a keepalive and a read that were answered in the term
-//! of the grant. No word of etcd's on how long a lease lasts counts otherwise.
+//! **Invariant:** a [`Lease`] is made of the answer to a grant, or of a keepalive and then a read, or the taking of a slot,
+//! that were answered in the term of the grant. No word of etcd's on how long a lease lasts counts otherwise.
+//!
+//! Who was told of a departure ([`waiting`]) reads the last ticket of who left, which says which slot that one had: nobody
+//! could take the slot before the ticket went, so it is free if its record has not changed after that.
 //!
 //! A person can revoke a lease or delete a ticket, which no deadline knows of. So a holder has its ticket's deletion told,
 //! and falls silent at once; and who takes a slot that was not given back says nothing for [`NOTICE`]. A slot whose record
@@ -35,7 +39,8 @@
 //! A request whose answer is lost may have been carried out. Each is such that it can be sent again: the lease's
 //! number is chosen here, and tickets and records carry the claimant's nonce, by which it finds its own. It may also be
 //! carried out later, by a member that was frozen say: it puts the ticket with the lease that it was sent for, and so it
-//! fails once that is revoked.
+//! fails once that is revoked. A slot may be taken with a lease that the ticket had before; if the answer does not come, that
+//! lease is one to be replaced (`Session::stake`).
 //!
 //! **Invariant:** no slot is granted and no lease counts while the claimant may have another lease.
 //!
@@ -56,6 +61,7 @@ mod keys;
 mod record;
 mod requests;
 mod roll;
+mod together;
 mod waiting;
 
 #[cfg(feature = "without-transaction")]
@@ -72,12 +78,13 @@ use etcd_client::{Txn, TxnResponse};
 use self::answers::{Found, Held};
 use self::arriving::ByArrival;
 pub use self::cluster::{Cluster, Credentials, PASSWORD_VARIABLE, Password};
-use self::departures::{BEHIND, Departures};
+use self::departures::{Ahead, BEHIND, Departures};
 use self::failure::Failure;
 pub use self::keys::Keys;
 use self::members::{Members, Pace};
 use self::record::{FORMAT, SlotRecord};
 use self::session::{KeptAlive, LeaseId, Leased, Session, incomplete};
+use self::together::with_others;
 use super::order::{Turn, View};
 use super::{
     Agreement, ClaimError, Directory, Grant, Holder, Incarnation, Lease, Nonce, Progress, RenewError, Roll,
@@ -102,6 +109,9 @@ const LEADERLESS: Duration = Duration::from_millis(4300);
 /// Into so many parts a lease is divided for that, and no more: each costs etcd two requests.
 const OFTEN: u32 = 8;
 
+/// And into no fewer: a renewal that comes to nothing leaves time for others.
+const SELDOM: u32 = 2;
+
 /// A claimant of a pool in etcd.
 pub struct Etcd {
     session: Session,
@@ -109,6 +119,8 @@ pub struct Etcd {
     incarnation: Incarnation,
     ttl: Duration,
     held: Option<Held>,
+    /// A renewal was begun that has not succeeded yet.
+    renewing: bool,
     /// The slot that an earlier process took at that revision, while that is looked for.
     resuming: Option<(u32, i64)>,
     /// Its ticket was once found with a lease that is none of its own.
@@ -139,6 +151,7 @@ impl Etcd {
             incarnation,
             ttl,
             held: None,
+            renewing: false,
             resuming: None,
             met_stranger: false,
             told_of_unreadable: false,
@@ -198,8 +211,9 @@ impl Etcd {
                 }
                 Turn::Wait { departures } => {
                     let (revision, own) = (view.revision, who.holder.nonce);
-                    in_line =
-                        Some(Departures::after(revision, departures, own, view.ahead(own, BEHIND as usize)));
+                    let places = BEHIND as usize;
+                    let ahead = view.ahead(own, places).map(|nonce| Ahead { nonce, places });
+                    in_line = Some(Departures::after(revision, departures, own, ahead));
                     continue;
                 }
                 Turn::Absent => return Err(Failure::Lost),
@@ -362,11 +376,11 @@ impl Store for Etcd {
     }
 
     fn rhythm(&self, ttl: Duration) -> Duration {
-        ttl.saturating_sub(LEADERLESS).clamp(ttl / OFTEN, ttl / RENEWALS)
+        ttl.saturating_sub(LEADERLESS).clamp(ttl / OFTEN, ttl / SELDOM)
     }
 
     async fn claim(&mut self, progress: &Progress) -> Result<Grant, ClaimError> {
-        (self.held, self.resuming, self.met_stranger) = (None, None, false);
+        (self.held, self.renewing, self.resuming, self.met_stranger) = (None, false, None, false);
         let mut backoff = Backoff::new();
         loop {
             match self.try_to_claim(progress).await {
@@ -394,7 +408,15 @@ impl Store for Etcd {
 
     async fn renew(&mut self) -> Result<Lease, RenewError> {
         let held = self.held.clone().ok_or(RenewError::Lost)?;
-        Ok(self.prolong(&held).await?)
+        if !mem::replace(&mut self.renewing, true) {
+            tokio::select! {
+                () = with_others(self.ttl) => {}
+                () = self.lost() => return Err(RenewError::Lost),
+            }
+        }
+        let lease = self.prolong(&held).await?;
+        self.renewing = false;
+        Ok(lease)
     }
 
     async fn resume(&mut self, slot: u32, token: u64) -> Result<Lease, RenewError> {

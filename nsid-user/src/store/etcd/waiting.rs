@@ -7,7 +7,6 @@
 use std::time::Duration;
 
 use super::departures::{Departure, Departures};
-
 use super::failure::Failure;
 use super::members::Pace;
 use super::record::SlotRecord;

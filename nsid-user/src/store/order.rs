@@ -82,8 +82,7 @@ impl View {
         if let Some(Record { slot, revision, .. }) = own.max_by_key(|record| record.revision) {
             return Turn::Keep { slot: *slot, revision: *revision };
         }
-        let in_line = |ticket: &&Ticket| ticket.nonce == nonce || !held.contains_key(&ticket.nonce);
-        let mut line: Vec<_> = self.tickets.iter().filter(in_line).collect();
+        let mut line = self.in_line(nonce, &held);
         let Some(before) = line.iter().position(|ticket| ticket.nonce == nonce) else { return Turn::Absent };
 
         let unknown = self.slots.iter().filter(|record| record.holder.is_none()).map(|record| record.slot);
@@ -104,6 +103,13 @@ impl View {
         rest.nth(before).map_or(Turn::Absent, Turn::Take)
     }
 
+    /// Who is so many places before that claimant in line.
+    pub fn ahead(&self, nonce: Nonce, places: usize) -> Option<Nonce> {
+        let line = self.in_line(nonce, &self.held());
+        let own = line.iter().position(|ticket| ticket.nonce == nonce)?;
+        Some(line[own.checked_sub(places)?].nonce)
+    }
+
     /// What stands in a slot.
     pub fn record(&self, slot: u32) -> Option<&Record> {
         self.slots.iter().find(|record| record.slot == slot)
@@ -121,6 +127,12 @@ impl View {
             let holder = record.holder.as_ref()?;
             (held.get(&holder.nonce) == Some(&record.slot)).then_some((record, holder))
         })
+    }
+
+    /// Who has a ticket and no slot; and that claimant.
+    fn in_line(&self, nonce: Nonce, held: &HashMap<Nonce, u32>) -> Vec<&Ticket> {
+        let in_line = |ticket: &&Ticket| ticket.nonce == nonce || !held.contains_key(&ticket.nonce);
+        self.tickets.iter().filter(in_line).collect()
     }
 
     /// Who has which slot: of those that it took, the last.

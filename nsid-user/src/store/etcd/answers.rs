@@ -47,8 +47,8 @@ pub(super) enum Arrived {
     Now {
         /// How many had come before.
         before: i64,
-        /// None of them has left, for certain.
-        nobody_left: bool,
+        /// At that revision none of them had left, for certain.
+        nobody_left: Option<i64>,
     },
     /// It had one already.
     Before {
@@ -86,7 +86,7 @@ impl Keys {
                 let changes = before + 1 + takes.kvs().first().map_or(0, KeyValue::version);
                 let whole = whole.kvs().first().and_then(|whole| when_whole(whole, arrivals.prev_key()?));
                 let nobody_left = before == 0 || whole.is_some_and(|whole| whole.holds_at(revision, changes));
-                (Arrived::Now { before, nobody_left }, pools)
+                (Arrived::Now { before, nobody_left: nobody_left.then_some(revision) }, pools)
             }
             [Put(ticket), Get(pools)] => {
                 let ticket = ticket.prev_key()?;
@@ -139,6 +139,27 @@ impl Keys {
         };
         let whole = Whole { revision, changes: came + version(takes) };
         (tickets.count() == came).then_some(Counted { whole, before })
+    }
+
+    /// Who [had arrived last](Keys::arrivals_at), and how many before it.
+    pub(super) fn arrived_last(answer: &TxnResponse) -> Option<(Nonce, i64)> {
+        let [TxnOpResponse::Get(arrivals)] = &answer.op_responses()[..] else { return None };
+        let last = arrivals.kvs().first()?;
+        Some((str::from_utf8(last.value()).ok()?.parse().ok()?, last.version() - 1))
+    }
+
+    /// The slot of who has departed, by its [last ticket](Keys::left); nothing if it was in line.
+    pub(super) fn slot_left(&self, answer: &TxnResponse) -> Option<u32> {
+        let [TxnOpResponse::Get(ticket)] = &answer.op_responses()[..] else { return None };
+        let slot = TicketRecord::read(ticket.kvs().first()?.value())?.slot;
+        slot.filter(|slot| *slot < self.limit())
+    }
+
+    /// Who had the slot before that was taken now, if anybody, and we can read it.
+    pub(super) fn taken_after(answer: &TxnResponse) -> Option<SlotRecord> {
+        let answers = answer.op_responses();
+        let Some(TxnOpResponse::Put(slot)) = answers.first() else { return None };
+        SlotRecord::read(slot.prev_key()?.value())
     }
 
     /// When this claimant took the slot that it could not take now.

@@ -6,6 +6,7 @@
 use super::failure::Failure;
 use super::members::Pace;
 use super::record::SlotRecord;
+use super::requests::Beside;
 use super::session::{Leased, incomplete};
 use super::{Etcd, Grant, Lease, Taken};
 
@@ -22,7 +23,7 @@ impl Etcd {
         let holder = |slot| view.record(slot).and_then(|record| record.holder.as_ref());
         let is_free = |slot: &u32| holder(*slot).is_none_or(|holder| !view.is_present(holder.nonce));
         let Some(slot) = (0..self.keys.limit()).find(is_free) else { return Ok(None) };
-        let put = self.keys.put(slot, who, [], None, fresh.1.id);
+        let put = self.keys.put(slot, who, [], fresh.1.id, Beside::default());
         match self.take(slot, put, who, fresh).await? {
             Taken::Granted(grant) => Ok(Some(grant)),
             Taken::ByOurselves { .. } | Taken::NotAsSeen => Ok(None),

@@ -15,7 +15,8 @@
 //!    needs a majority in its term: so no other leader had been elected when the keepalive was dealt with, which then was
 //!    by the leader of T. One that is elected later counts from later, and one of an earlier term knows nothing of the
 //!    lease: a member stops to count before it applies what was proposed in a term that it does not lead (`raftNode.start`,
-//!    etcdserver/raft.go).
+//!    etcdserver/raft.go). So does a transaction that writes, and was answered in term T: whoever is elected later than T
+//!    has it in the log already, if it was carried out, and so was elected after the keepalive.
 //!
 //! A lease of an earlier term would not do. Its leader, frozen or stuck while another one was elected, can have it revoked
 //! although it was kept alive with the other (etcd-io/etcd#15247, mended in 3.4.31 and 3.5.13). So after an election, and
@@ -25,8 +26,11 @@
 //! That a grant was of term T is certain if T was the last term that had been heard of before it was sent, and is the term
 //! of its answer: terms only grow along the log.
 //!
-//! **Invariant:** a [`Lease`] is made of the answer to a grant, or of a keepalive and a read that were answered in the term
-//! of the grant. No word of etcd's on how long a lease lasts counts otherwise.
+//! **Invariant:** a [`Lease`] is made of the answer to a grant, or of a keepalive and then a read, or the taking of a slot,
+//! that were answered in the term of the grant. No word of etcd's on how long a lease lasts counts otherwise.
+//!
+//! Who was told of a departure ([`waiting`]) reads the last ticket of who left, which says which slot that one had: nobody
+//! could take the slot before the ticket went, so it is free if its record has not changed after that.
 //!
 //! A person can revoke a lease or delete a ticket, which no deadline knows of. So a holder has its ticket's deletion told,
 //! and falls silent at once; and who takes a slot that was not given back says nothing for [`NOTICE`]. A slot whose record
@@ -35,7 +39,8 @@
 //! A request whose answer is lost may have been carried out. Each is such that it can be sent again: the lease's
 //! number is chosen here, and tickets and records carry the claimant's nonce, by which it finds its own. It may also be
 //! carried out later, by a member that was frozen say: it puts the ticket with the lease that it was sent for, and so it
-//! fails once that is revoked.
+//! fails once that is revoked. A slot may be taken with a lease that the ticket had before; if the answer does not come, that
+//! lease is one to be replaced (`Session::stake`).
 //!
 //! **Invariant:** no slot is granted and no lease counts while the claimant may have another lease.
 //!
@@ -50,10 +55,14 @@ mod members;
 mod session;
 
 mod answers;
+mod arriving;
+mod departures;
 mod keys;
 mod record;
 mod requests;
 mod roll;
+mod together;
+mod waiting;
 
 #[cfg(feature = "without-transaction")]
 mod get_then_put;
@@ -66,26 +75,26 @@ use std::time::Duration;
 
 use etcd_client::{Txn, TxnResponse};
 
-use self::answers::{Arrival, Arrived, Counted, Found, Held};
+use self::answers::{Found, Held};
+use self::arriving::ByArrival;
 pub use self::cluster::{Cluster, Credentials, PASSWORD_VARIABLE, Password};
+use self::departures::{Ahead, BEHIND, Departures};
 use self::failure::Failure;
 pub use self::keys::Keys;
 use self::members::{Members, Pace};
-use self::record::{FORMAT, SlotRecord, Whole};
+use self::record::{FORMAT, SlotRecord};
 use self::session::{KeptAlive, LeaseId, Leased, Session, incomplete};
-use super::order::{Record, Turn, View};
+use self::together::with_others;
+use super::order::{Turn, View};
 use super::{
     Agreement, ClaimError, Directory, Grant, Holder, Incarnation, Inherited, Lease, Nonce, Progress,
     RenewError, Roll, Store, Unreachable,
 };
 use crate::clock::BootTime;
-use crate::pace::{Backoff, jittered, until};
+use crate::pace::{Backoff, until};
 
 /// How often a lease is renewed in its length, at least.
 const RENEWALS: u32 = 3;
-
-/// How long who waits in line relies on being told of departures. A look is at the whole pool, and many may wait.
-const LOOK: Duration = Duration::from_mins(1);
 
 /// How long who takes a slot that was not given back keeps silent: its last holder may live, a person having revoked its
 /// lease, and is told of that by etcd in a few milliseconds.
@@ -100,6 +109,9 @@ const LEADERLESS: Duration = Duration::from_millis(4300);
 /// Into so many parts a lease is divided for that, and no more: each costs etcd two requests.
 const OFTEN: u32 = 8;
 
+/// And into no fewer: a renewal that comes to nothing leaves time for others.
+const SELDOM: u32 = 2;
+
 /// A claimant of a pool in etcd.
 pub struct Etcd {
     session: Session,
@@ -107,6 +119,8 @@ pub struct Etcd {
     incarnation: Incarnation,
     ttl: Duration,
     held: Option<Held>,
+    /// A renewal was begun that has not succeeded yet.
+    renewing: bool,
     /// The slot that an earlier process took at that revision, while that is looked for.
     resuming: Option<(u32, i64)>,
     /// Its ticket was once found with a lease that is none of its own.
@@ -137,6 +151,7 @@ impl Etcd {
             incarnation,
             ttl,
             held: None,
+            renewing: false,
             resuming: None,
             met_stranger: false,
             told_of_unreadable: false,
@@ -149,6 +164,7 @@ impl Etcd {
         // How long an earlier lease still lasts, nobody knows.
         let mut fresh = None;
         let lease = if let Some(lease) = self.session.lease() {
+            let _uncertain = self.session.stake();
             lease
         } else {
             let (_, leased) = self.fresh_lease(&mut fresh).await?;
@@ -157,17 +173,30 @@ impl Etcd {
         };
         let arrived = self.arrive(&who.holder, lease).await?;
         progress.claiming();
-        let by_arrival = self.slot_by_arrival(arrived).await;
+        let by_arrival = self.by_arrival(arrived).await;
         #[cfg(feature = "without-transaction")]
         if let Some(grant) = self.get_then_put(&who, &mut fresh).await? {
             return Ok(grant);
         }
-        if let Some((slot, whole)) = by_arrival
-            && let Some(grant) = self.take_by_arrival(slot, whole, &who, &mut fresh).await?
-        {
-            return Ok(grant);
-        }
+        let mut in_line = match by_arrival {
+            Some(ByArrival::Slot(slot, whole)) => {
+                if let Some(grant) = self.take_by_arrival(slot, whole, &who, &mut fresh).await? {
+                    return Ok(grant);
+                }
+                None
+            }
+            Some(ByArrival::InLine { since, departures, behind }) => {
+                Some(Departures::after(since, departures, who.holder.nonce, behind))
+            }
+            None => None,
+        };
         loop {
+            if let Some(departures) = in_line.take() {
+                progress.waiting();
+                if let Some(grant) = self.take_after(departures, &who).await? {
+                    return Ok(grant);
+                }
+            }
             let answer = self.session.transact(Pace::Claim, self.keys.look()).await?;
             let view = self.keys.view(&answer).ok_or_else(incomplete)?;
             self.tell_of_unreadable(&view);
@@ -181,74 +210,17 @@ impl Etcd {
                     (slot, fresh, self.keys.take(slot, &who, &view, fresh.1.id))
                 }
                 Turn::Wait { departures } => {
-                    progress.waiting();
-                    self.wait(view.revision, departures).await?;
+                    let (revision, own) = (view.revision, who.holder.nonce);
+                    let places = BEHIND as usize;
+                    let ahead = view.ahead(own, places).map(|nonce| Ahead { nonce, places });
+                    in_line = Some(Departures::after(revision, departures, own, ahead));
                     continue;
                 }
                 Turn::Absent => return Err(Failure::Lost),
             };
             if let Taken::Granted(grant) = self.take(slot, take, &who, fresh).await? {
-                if view.record(slot).is_some_and(|last| left_without_a_word(last, who.holder.nonce)) {
-                    until(BootTime::now().saturating_add(NOTICE)).await;
-                }
                 return Ok(grant);
             }
-        }
-    }
-
-    /// Takes a ticket.
-    async fn arrive(&mut self, who: &Holder, lease: LeaseId) -> Result<Arrived, Failure> {
-        loop {
-            let answer = self.session.transact(Pace::Claim, self.keys.arrive(who, lease)).await?;
-            match self.keys.arrived(&answer).ok_or_else(incomplete)? {
-                Arrival::Made => {}
-                Arrival::Came(arrived) => return Ok(arrived),
-                Arrival::Refused((key, disagreement)) => return Err(Failure::Disagrees(key, disagreement)),
-            }
-        }
-    }
-
-    /// The slot of who has arrived, if that can be told without a look at the pool: nobody who ever came has left. And when
-    /// that was found, if it was now.
-    async fn slot_by_arrival(&mut self, arrived: Arrived) -> Option<(u32, Option<Whole>)> {
-        let (before, whole) = match arrived {
-            Arrived::Now { before, nobody_left: true } => (before, None),
-            Arrived::Now { before, nobody_left: false } => (before, Some(self.count(None).await?.whole)),
-            Arrived::Before { lease, since } => {
-                self.session.inherit(lease);
-                let counted = self.count(Some(since)).await?;
-                (counted.before?, Some(counted.whole))
-            }
-        };
-        let slot = before.try_into().ok().filter(|slot| *slot < self.keys.limit())?;
-        Some((slot, whole))
-    }
-
-    /// Nothing: somebody has left, or it cannot be told, etcd having been compacted since then, say.
-    async fn count(&mut self, then: Option<i64>) -> Option<Counted> {
-        let answer = self.session.transact(Pace::Claim, self.keys.count(then)).await.ok()?;
-        Keys::counted(&answer)
-    }
-
-    /// Takes the slot that is this claimant's while nobody leaves, or has taken it before. Nothing: it is another one's.
-    async fn take_by_arrival(
-        &mut self,
-        slot: u32,
-        whole: Option<Whole>,
-        who: &SlotRecord,
-        fresh: &mut Option<(Lease, Leased)>,
-    ) -> Result<Option<Grant>, Failure> {
-        let lease = self.fresh_lease(fresh).await?;
-        let take = self.keys.take_first(slot, who, whole, lease.1.id);
-        let revision = match self.take(slot, take, who, lease).await? {
-            Taken::Granted(grant) => return Ok(Some(grant)),
-            Taken::ByOurselves { revision } => revision,
-            Taken::NotAsSeen => return Ok(None),
-        };
-        let keep = self.keys.keep(slot, revision, who, lease.1.id);
-        match self.take(slot, keep, who, lease).await? {
-            Taken::Granted(grant) => Ok(Some(grant)),
-            Taken::ByOurselves { .. } | Taken::NotAsSeen => Ok(None),
         }
     }
 
@@ -290,6 +262,10 @@ impl Etcd {
         let held = Held { slot, revision, record: who.to_json().into_bytes() };
         self.held = Some(held.clone());
         self.settle(Pace::Claim, &held).await?;
+        let last = Keys::taken_after(&answer);
+        if last.is_some_and(|last| left_without_a_word(&last, who.holder.nonce)) {
+            until(BootTime::now().saturating_add(NOTICE)).await;
+        }
         Ok(Taken::Granted(Grant { slot, token: revision.unsigned_abs(), lease }))
     }
 
@@ -303,22 +279,6 @@ impl Etcd {
             }
         }
         Ok(())
-    }
-
-    /// Waits in line until there were so many departures after that revision, or until it is time to look again, and
-    /// keeps the lease alive.
-    async fn wait(&mut self, revision: i64, departures: usize) -> Result<(), Failure> {
-        let look = BootTime::now().saturating_add(jittered(LOOK));
-        loop {
-            let due = BootTime::now().saturating_add(jittered(self.ttl / RENEWALS)).min(look);
-            let came = self.session.watch(self.keys.tickets(), revision, departures, due).await?;
-            if let KeptAlive::Over = self.session.keep_alive().await? {
-                return Err(Failure::Lost);
-            }
-            if came || look.passed() {
-                return Ok(());
-            }
-        }
     }
 
     /// Goes on with what an earlier process of this claimant took at that revision.
@@ -400,8 +360,14 @@ impl Etcd {
     }
 }
 
-fn left_without_a_word(last: &Record, nonce: Nonce) -> bool {
-    !last.released && last.holder.as_ref().is_some_and(|holder| holder.nonce != nonce)
+impl Taken {
+    fn granted(self) -> Option<Grant> {
+        if let Self::Granted(grant) = self { Some(grant) } else { None }
+    }
+}
+
+fn left_without_a_word(last: &SlotRecord, nonce: Nonce) -> bool {
+    !last.released && last.holder.nonce != nonce
 }
 
 impl Store for Etcd {
@@ -410,11 +376,11 @@ impl Store for Etcd {
     }
 
     fn rhythm(&self, ttl: Duration) -> Duration {
-        ttl.saturating_sub(LEADERLESS).clamp(ttl / OFTEN, ttl / RENEWALS)
+        ttl.saturating_sub(LEADERLESS).clamp(ttl / OFTEN, ttl / SELDOM)
     }
 
     async fn claim(&mut self, progress: &Progress) -> Result<Grant, ClaimError> {
-        (self.held, self.resuming, self.met_stranger) = (None, None, false);
+        (self.held, self.renewing, self.resuming, self.met_stranger) = (None, false, None, false);
         let mut backoff = Backoff::new();
         loop {
             match self.try_to_claim(progress).await {
@@ -442,7 +408,15 @@ impl Store for Etcd {
 
     async fn renew(&mut self) -> Result<Lease, RenewError> {
         let held = self.held.clone().ok_or(RenewError::Lost)?;
-        Ok(self.prolong(&held).await?)
+        if !mem::replace(&mut self.renewing, true) {
+            tokio::select! {
+                () = with_others(self.ttl) => {}
+                () = self.lost() => return Err(RenewError::Lost),
+            }
+        }
+        let lease = self.prolong(&held).await?;
+        self.renewing = false;
+        Ok(lease)
     }
 
     async fn resume(&mut self, Inherited { slot, token, .. }: Inherited) -> Result<Lease, RenewError> {

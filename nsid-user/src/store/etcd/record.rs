@@ -23,6 +23,9 @@ pub(super) struct TicketRecord {
     pub(super) node: NodeId,
     /// The slot that it has.
     pub(super) slot: Option<u32>,
+    /// The revision of the departure that it waited for, if the slot is that one's: who is behind it in line counts from there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) after: Option<i64>,
 }
 
 /// That nobody of all who had ever come had left at a revision.
@@ -119,9 +122,11 @@ mod tests {
         assert_eq!(SlotRecord::read(b"0123456789abcdef0123456789abcdef"), None);
         for slot in [None, Some(3)] {
             let told = slot.map_or("null".to_owned(), |slot: u32| slot.to_string());
-            let ticket = TicketRecord { node: node.clone(), slot };
+            let ticket = TicketRecord { node: node.clone(), slot, after: None };
             assert_eq!(ticket.to_json(), format!(r#"{{"node":"{node}","slot":{told}}}"#));
             assert_eq!(TicketRecord::read(ticket.to_json().as_bytes()).unwrap().slot, slot);
         }
+        let ticket = TicketRecord { node: node.clone(), slot: Some(3), after: Some(7) };
+        assert_eq!(ticket.to_json(), format!(r#"{{"node":"{node}","slot":3,"after":7}}"#));
     }
 }

@@ -3,11 +3,21 @@
 use etcd_client::{Compare, CompareOp, GetOptions, PutOptions, Txn, TxnOp};
 
 use super::answers::Held;
+use super::departures::Departure;
 use super::keys::Keys;
 use super::record::{SlotRecord, TicketRecord, Whole, whole_json};
 use super::session::LeaseId;
 use crate::store::order::View;
 use crate::store::{Holder, Incarnation, NodeId, Nonce};
+
+/// What is put beside a slot that is taken.
+#[derive(Default)]
+pub(super) struct Beside {
+    /// When the pool was found whole.
+    pub(super) whole: Option<Whole>,
+    /// The departure of the slot's last holder.
+    pub(super) after: Option<i64>,
+}
 
 impl Keys {
     /// Takes a ticket, if the pool is what this claimant takes it for. A ticket that is there already, of an earlier claim or
@@ -21,7 +31,7 @@ impl Keys {
         let agreed = || Compare::value(agreement.as_str(), CompareOp::Equal, self.agreement.to_json());
         let all_agreements = || TxnOp::get(self.agreements(), Some(GetOptions::new().with_prefix()));
         let put_ticket = |options: PutOptions| {
-            TxnOp::put(ticket.as_str(), ticket_json(&who.node, None), Some(options.with_lease(lease)))
+            TxnOp::put(ticket.as_str(), ticket_json(&who.node, None, None), Some(options.with_lease(lease)))
         };
         let arrive = [
             TxnOp::put(self.arrivals(), who.nonce.to_string(), Some(PutOptions::new().with_prev_key())),
@@ -69,7 +79,7 @@ impl Keys {
         // Who took another one since and is there has left this one for good.
         let gone = last.holder.as_ref().map(|holder| holder.nonce).filter(|nonce| !seen.is_present(*nonce));
         let gone = gone.map(|nonce| Compare::create_revision(self.ticket(nonce), CompareOp::Equal, 0));
-        self.put(slot, who, gone.into_iter().chain([unchanged]).collect::<Vec<_>>(), None, lease)
+        self.put(slot, who, gone.into_iter().chain([unchanged]).collect::<Vec<_>>(), lease, Beside::default())
     }
 
     /// Takes a slot that nobody has taken yet, and says when the pool was found whole; or reads the slot.
@@ -81,13 +91,31 @@ impl Keys {
         lease: LeaseId,
     ) -> Txn {
         let nobodys = Compare::create_revision(self.slot(slot), CompareOp::Equal, 0);
-        self.put(slot, who, [nobodys], whole, lease)
+        self.put(slot, who, [nobodys], lease, Beside { whole, ..Beside::default() })
+    }
+
+    /// Takes the slot of who departed then, if nobody has since. Until then, nobody could have.
+    pub(super) fn take_left(
+        &self,
+        slot: u32,
+        who: &SlotRecord,
+        Departure { nonce, revision }: Departure,
+        lease: LeaseId,
+    ) -> Txn {
+        let key = self.slot(slot);
+        let when = [
+            Compare::create_revision(key.as_str(), CompareOp::Greater, 0),
+            // In the same revision it was given back, if it was.
+            Compare::mod_revision(key, CompareOp::Less, revision + 1),
+            Compare::create_revision(self.ticket(nonce), CompareOp::Equal, 0),
+        ];
+        self.put(slot, who, when, lease, Beside { after: Some(revision), ..Beside::default() })
     }
 
     /// Takes a slot again that this claimant took at that revision; or reads it.
     pub(super) fn keep(&self, slot: u32, revision: i64, who: &SlotRecord, lease: LeaseId) -> Txn {
         let unchanged = Compare::mod_revision(self.slot(slot), CompareOp::Equal, revision);
-        self.put(slot, who, [unchanged], None, lease)
+        self.put(slot, who, [unchanged], lease, Beside::default())
     }
 
     /// Puts a slot and the claimant's ticket, which lives as long as that lease, if all that holds; or reads the slot.
@@ -96,13 +124,13 @@ impl Keys {
         slot: u32,
         who: &SlotRecord,
         when: impl Into<Vec<Compare>>,
-        whole: Option<Whole>,
         lease: LeaseId,
+        Beside { whole, after }: Beside,
     ) -> Txn {
         let Holder { nonce, node, .. } = &who.holder;
         let puts = [
-            TxnOp::put(self.slot(slot), who.to_json(), None),
-            self.put_ticket(*nonce, node, slot, lease),
+            TxnOp::put(self.slot(slot), who.to_json(), Some(PutOptions::new().with_prev_key())),
+            self.put_ticket(*nonce, ticket_json(node, Some(slot), after), lease),
             TxnOp::put(self.takes(), nonce.to_string(), None),
         ];
         let whole = whole.map(|whole| TxnOp::put(self.whole(), whole_json(Some(whole)), None));
@@ -112,9 +140,8 @@ impl Keys {
             .or_else([TxnOp::get(self.slot(slot), None)])
     }
 
-    fn put_ticket(&self, nonce: Nonce, node: &NodeId, slot: u32, lease: LeaseId) -> TxnOp {
-        let options = PutOptions::new().with_lease(lease);
-        TxnOp::put(self.ticket(nonce), ticket_json(node, Some(slot)), Some(options))
+    fn put_ticket(&self, nonce: Nonce, ticket: String, lease: LeaseId) -> TxnOp {
+        TxnOp::put(self.ticket(nonce), ticket, Some(PutOptions::new().with_lease(lease)))
     }
 
     /// Gives a slot back, and the ticket with it, if the slot is still the claimant's.
@@ -133,8 +160,26 @@ impl Keys {
         let ticket = Compare::create_revision(self.ticket(who.nonce), CompareOp::Greater, 0);
         Txn::new()
             .when([revision, value, ticket])
-            .and_then([self.put_ticket(who.nonce, &who.node, held.slot, lease)])
+            .and_then([self.put_ticket(who.nonce, ticket_json(&who.node, Some(held.slot), None), lease)])
             .or_else(self.find_ops(held.slot, who.nonce))
+    }
+
+    /// Has the ticket of who is in line live as long as another lease, if it is there.
+    pub(super) fn stay(&self, who: &Incarnation, lease: LeaseId) -> Txn {
+        Txn::new()
+            .when([Compare::create_revision(self.ticket(who.nonce), CompareOp::Greater, 0)])
+            .and_then([self.put_ticket(who.nonce, ticket_json(&who.node, None, None), lease)])
+    }
+
+    /// Reads who had arrived last at that revision.
+    pub(super) fn arrivals_at(&self, revision: i64) -> Txn {
+        Txn::new().and_then([TxnOp::get(self.arrivals(), Some(GetOptions::new().with_revision(revision)))])
+    }
+
+    /// Reads the ticket of who departed then, as it was last.
+    pub(super) fn left(&self, Departure { nonce, revision }: Departure) -> Txn {
+        let before = GetOptions::new().with_revision(revision - 1);
+        Txn::new().and_then([TxnOp::get(self.ticket(nonce), Some(before))])
     }
 
     fn is_as_put(&self, held: &Held) -> [Compare; 2] {
@@ -166,6 +211,6 @@ impl Keys {
     }
 }
 
-fn ticket_json(node: &NodeId, slot: Option<u32>) -> String {
-    TicketRecord { node: node.clone(), slot }.to_json()
+fn ticket_json(node: &NodeId, slot: Option<u32>, after: Option<i64>) -> String {
+    TicketRecord { node: node.clone(), slot, after }.to_json()
 }

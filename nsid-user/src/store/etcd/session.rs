@@ -5,15 +5,13 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use etcd_client::{
-    Error, LeaseGrantOptions, LeaseKeepAliveStream, LeaseKeeper, ResponseHeader, Txn, TxnResponse,
+    Error, Event, LeaseGrantOptions, LeaseKeepAliveStream, LeaseKeeper, ResponseHeader, Txn, TxnResponse,
     WatchFilterType, WatchOptions, WatchStream,
 };
 
 use super::connection::{Connection, ConnectionNumber};
 use super::failure::Failure;
 use super::members::{Members, Pace};
-use crate::clock::BootTime;
-use crate::pace::within;
 use crate::store::{Lease, Unreachable};
 
 /// Bytes that an answer may have: a look at a pool of 100,000 claimants. The client's own limit is a tenth of that.
@@ -93,6 +91,15 @@ impl Session {
         self.lease?.term
     }
 
+    /// The lease that there is and the term in which it was granted, if that is certain, for a request whose answer may get
+    /// lost. Until it is [adopted](Self::adopt) again, it is not certain any more: so it is replaced then, and what is carried
+    /// out late comes to nothing.
+    pub(super) fn stake(&mut self) -> Option<(Leased, Term)> {
+        let lease = self.lease?;
+        let term = self.lease.as_mut()?.term.take()?;
+        Some((lease, term))
+    }
+
     /// What the last answer told.
     pub(super) fn heard(&self) -> Option<Term> {
         self.heard
@@ -112,7 +119,7 @@ impl Session {
     /// Goes on with that lease. What was put with another one may still be, by a request that was never answered: until the
     /// others are [revoked](Self::revoke_others).
     pub(super) fn adopt(&mut self, lease: Leased) {
-        if let Some(last) = self.lease.replace(lease) {
+        if let Some(last) = self.lease.replace(lease).filter(|last| last.id != lease.id) {
             self.keep_alive = None;
             self.asked_for.push(last.id);
         }
@@ -242,30 +249,6 @@ impl Session {
         }
     }
 
-    /// Waits until so many keys below `prefix` were deleted after that revision, or until `due`; whether they were.
-    pub(super) async fn watch(
-        &mut self,
-        prefix: String,
-        revision: i64,
-        count: usize,
-        due: BootTime,
-    ) -> Result<bool, Failure> {
-        let options = WatchOptions::new()
-            .with_prefix()
-            .with_filters([WatchFilterType::NoPut])
-            .with_start_revision(revision + 1);
-        let mut stream = self.open_watch(Pace::Claim, &prefix, &options).await?.1;
-        let deleted = deletions(&mut stream, count);
-        match within(due, deleted).await {
-            Some(Ok(())) => Ok(true),
-            None => Ok(false),
-            Some(Err(reason)) => {
-                self.members.turn();
-                Err(reason.into())
-            }
-        }
-    }
-
     /// Waits until that key is deleted, if it was there in the last transaction.
     pub(super) async fn deleted(&mut self, key: &str) -> Result<(), Failure> {
         if self.deletion.as_ref().is_none_or(|(connection, _)| !self.members.is_current(*connection)) {
@@ -276,12 +259,24 @@ impl Session {
         }
         // It stays open if this future is dropped.
         let Some((_, stream)) = &mut self.deletion else { return Err(incomplete().into()) };
-        let deleted = deletions(stream, 1).await;
+        let deleted = events(stream).await;
         self.deletion = None;
-        Ok(deleted?)
+        deleted?;
+        Ok(())
     }
 
-    async fn open_watch(
+    /// Whether what was opened on that connection is to be relied on.
+    pub(super) fn is_current(&self, connection: ConnectionNumber) -> bool {
+        self.members.is_current(connection)
+    }
+
+    /// Has another member asked the next time.
+    pub(super) fn turn(&mut self) {
+        self.members.turn();
+    }
+
+    /// Tells of what happens to a key.
+    pub(super) async fn open_watch(
         &mut self,
         pace: Pace,
         key: &str,
@@ -308,18 +303,19 @@ impl Session {
     }
 }
 
-/// Until the watch has told of so many.
-async fn deletions(stream: &mut WatchStream, count: usize) -> Result<(), Unreachable> {
-    let mut seen = 0;
-    while seen < count {
+/// What the watch tells of next.
+pub(super) async fn events(stream: &mut WatchStream) -> Result<Vec<Event>, Unreachable> {
+    loop {
         match stream.message().await {
-            Ok(Some(message)) if !message.canceled() => seen += message.events().len(),
-            Ok(Some(canceled)) => return Err(Unreachable::new(canceled.cancel_reason())),
+            Ok(Some(canceled)) if canceled.canceled() => {
+                return Err(Unreachable::new(canceled.cancel_reason()));
+            }
+            Ok(Some(message)) if message.events().is_empty() => {}
+            Ok(Some(message)) => return Ok(message.events().to_vec()),
             Ok(None) => return Err(Unreachable::new("the watch has ended")),
             Err(error) => return Err(Unreachable::new(error)),
         }
     }
-    Ok(())
 }
 
 impl Term {

@@ -162,6 +162,14 @@ proptest! {
     }
 
     #[test]
+    fn who_is_ahead_is_so_many_places_before_in_line(pool in pool(), places in 0..4_usize) {
+        let line = pool.line();
+        for (place, nonce) in line.iter().enumerate() {
+            prop_assert_eq!(pool.ahead(*nonce, places), place.checked_sub(places).map(|place| line[place]));
+        }
+    }
+
+    #[test]
     fn a_holder_keeps_its_slot(pool in pool()) {
         for (own, holder) in pool.holders() {
             let Record { slot, revision, .. } = *own;

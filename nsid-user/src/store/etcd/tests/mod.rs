@@ -220,6 +220,39 @@ async fn who_looks_at_the_pool_and_who_does_not_share_it() {
     assert_eq!(claim(&mut pool.newcomer()).await.slot, 5);
 }
 
+/// The last of them wait until others ahead of them have had their turn.
+#[tokio::test]
+async fn a_line_that_is_longer_than_many_takes_the_slots_of_as_many_dead_one_each() {
+    const CROWD: u32 = BEHIND + 16;
+    const TTL: Duration = Duration::from_secs(30);
+    for somebody_left in [false, true] {
+        let pool = EtcdPool::new(CROWD);
+        let claimant = || {
+            let cluster = Cluster::new(vec![pool.server.endpoint()]);
+            Etcd::new(cluster, incarnation(Nonce::random().unwrap()), pool.agreement(), TTL)
+        };
+        let mut holders: Vec<Etcd> = (0..CROWD).map(|_| claimant()).collect();
+        join_all(holders.iter_mut().map(claim)).await;
+        if somebody_left {
+            holders[0].release().await.unwrap();
+            claim(&mut holders[0]).await;
+        }
+        let (line, waiting): (Vec<_>, Vec<_>) = (0..CROWD).map(|_| claiming(claimant())).unzip();
+        for mut status in waiting {
+            status.wait_for(|status| status.store.state == State::Waiting).await.unwrap();
+        }
+        let mut etcd = pool.client().await;
+        for holder in &holders {
+            etcd.lease_revoke(holder.session.lease().unwrap()).await.unwrap();
+        }
+        // Less than until they look at the pool by themselves.
+        let taken = timeout(TTL, join_all(line)).await.expect("all have a slot");
+        let mut slots: Vec<u32> = taken.into_iter().map(|grant| grant.unwrap().slot).collect();
+        slots.sort_unstable();
+        assert_eq!(slots, (0..CROWD).collect::<Vec<_>>());
+    }
+}
+
 /// As the driver does it.
 async fn renewed(store: &mut Etcd) {
     let renewed = async {

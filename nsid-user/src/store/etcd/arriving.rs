@@ -1,0 +1,106 @@
+//! Arriving, and what follows from the number of an arrival while nobody has left.
+
+use super::answers::{Arrival, Arrived, Counted};
+use super::departures::{Ahead, BEHIND};
+use super::failure::Failure;
+use super::keys::Keys;
+use super::members::Pace;
+use super::record::{SlotRecord, Whole};
+use super::session::{LeaseId, Leased, incomplete};
+use super::{Etcd, Taken};
+use crate::store::{Grant, Holder, Lease};
+
+/// What there is for who has arrived in a pool that nobody has left.
+pub(super) enum ByArrival {
+    /// That slot; and when it was found that nobody had left, if it was after the arrival.
+    Slot(u32, Option<Whole>),
+    /// A place in line, until there were so many departures after that revision.
+    InLine { since: i64, departures: usize, behind: Option<Ahead> },
+}
+
+impl Etcd {
+    /// Takes a ticket.
+    pub(super) async fn arrive(&mut self, who: &Holder, lease: LeaseId) -> Result<Arrived, Failure> {
+        loop {
+            let answer = self.session.transact(Pace::Claim, self.keys.arrive(who, lease)).await?;
+            match self.keys.arrived(&answer).ok_or_else(incomplete)? {
+                Arrival::Made => {}
+                Arrival::Came(arrived) => return Ok(arrived),
+                Arrival::Refused((key, disagreement)) => return Err(Failure::Disagrees(key, disagreement)),
+            }
+        }
+    }
+
+    /// What there is for who has arrived, if that can be told without a look at the pool: nobody who ever came has left.
+    pub(super) async fn by_arrival(&mut self, arrived: Arrived) -> Option<ByArrival> {
+        let (before, whole, since) = match arrived {
+            Arrived::Now { before, nobody_left: Some(then) } => (before, None, then),
+            Arrived::Now { before, nobody_left: None } => {
+                let whole = self.count(None).await?.whole;
+                (before, Some(whole), whole.revision)
+            }
+            Arrived::Before { lease, since } => {
+                self.session.inherit(lease);
+                let Counted { whole, before } = self.count(Some(since)).await?;
+                (before?, Some(whole), whole.revision)
+            }
+        };
+        let slot = u32::try_from(before).ok()?;
+        Some(match slot.checked_sub(self.keys.limit()) {
+            None => ByArrival::Slot(slot, whole),
+            Some(in_line) => ByArrival::InLine {
+                since,
+                departures: in_line as usize + 1,
+                behind: self.ahead(since, before).await,
+            },
+        })
+    }
+
+    /// Nothing: somebody has left, or it cannot be told, etcd having been compacted since then, say.
+    async fn count(&mut self, then: Option<i64>) -> Option<Counted> {
+        let answer = self.session.transact(Pace::Claim, self.keys.count(then)).await.ok()?;
+        Keys::counted(&answer)
+    }
+
+    /// Takes the slot that is this claimant's while nobody leaves, or has taken it before. Nothing: it is another one's.
+    pub(super) async fn take_by_arrival(
+        &mut self,
+        slot: u32,
+        whole: Option<Whole>,
+        who: &SlotRecord,
+        fresh: &mut Option<(Lease, Leased)>,
+    ) -> Result<Option<Grant>, Failure> {
+        let lease = self.fresh_lease(fresh).await?;
+        let take = self.keys.take_first(slot, who, whole, lease.1.id);
+        let revision = match self.take(slot, take, who, lease).await? {
+            Taken::Granted(grant) => return Ok(Some(grant)),
+            Taken::ByOurselves { revision } => revision,
+            Taken::NotAsSeen => return Ok(None),
+        };
+        let keep = self.keys.keep(slot, revision, who, lease.1.id);
+        match self.take(slot, keep, who, lease).await? {
+            Taken::Granted(grant) => Ok(Some(grant)),
+            Taken::ByOurselves { .. } | Taken::NotAsSeen => Ok(None),
+        }
+    }
+
+    /// Who arrived long before the one that was the n-th to do so, in a pool that nobody had left at that revision, and waits as
+    /// well. Nobody, if there is none or it cannot be told.
+    pub(super) async fn ahead(&mut self, since: i64, n: i64) -> Option<Ahead> {
+        let (limit, far) = (i64::from(self.keys.limit()), i64::from(BEHIND));
+        let mut back = far;
+        // Not each revision is an arrival.
+        while n - limit >= far && since > back {
+            let then = self.session.transact(Pace::Claim, self.keys.arrivals_at(since - back)).await.ok()?;
+            let (nonce, number) = Keys::arrived_last(&then)?;
+            if number < limit {
+                break;
+            }
+            if n - number >= far {
+                return Some(Ahead { nonce, places: usize::try_from(n - number).ok()? });
+            }
+            back *= 2;
+        }
+        None
+    }
+}

@@ -61,7 +61,6 @@ mod keys;
 mod record;
 mod requests;
 mod roll;
-mod together;
 mod waiting;
 
 #[cfg(feature = "without-transaction")]
@@ -84,7 +83,6 @@ pub use self::keys::Keys;
 use self::members::{Members, Pace};
 use self::record::{FORMAT, SlotRecord};
 use self::session::{KeptAlive, LeaseId, Leased, Session, incomplete};
-use self::together::with_others;
 use super::order::{Turn, View};
 use super::{
     Agreement, ClaimError, Directory, Grant, Holder, Incarnation, Inherited, Lease, Nonce, Progress,
@@ -109,9 +107,6 @@ const LEADERLESS: Duration = Duration::from_millis(4300);
 /// Into so many parts a lease is divided for that, and no more: each costs etcd two requests.
 const OFTEN: u32 = 8;
 
-/// And into no fewer: a renewal that comes to nothing leaves time for others.
-const SELDOM: u32 = 2;
-
 /// A claimant of a pool in etcd.
 pub struct Etcd {
     session: Session,
@@ -119,8 +114,6 @@ pub struct Etcd {
     incarnation: Incarnation,
     ttl: Duration,
     held: Option<Held>,
-    /// A renewal was begun that has not succeeded yet.
-    renewing: bool,
     /// The slot that an earlier process took at that revision, while that is looked for.
     resuming: Option<(u32, i64)>,
     /// Its ticket was once found with a lease that is none of its own.
@@ -151,7 +144,6 @@ impl Etcd {
             incarnation,
             ttl,
             held: None,
-            renewing: false,
             resuming: None,
             met_stranger: false,
             told_of_unreadable: false,
@@ -376,11 +368,11 @@ impl Store for Etcd {
     }
 
     fn rhythm(&self, ttl: Duration) -> Duration {
-        ttl.saturating_sub(LEADERLESS).clamp(ttl / OFTEN, ttl / SELDOM)
+        ttl.saturating_sub(LEADERLESS).clamp(ttl / OFTEN, ttl / RENEWALS)
     }
 
     async fn claim(&mut self, progress: &Progress) -> Result<Grant, ClaimError> {
-        (self.held, self.renewing, self.resuming, self.met_stranger) = (None, false, None, false);
+        (self.held, self.resuming, self.met_stranger) = (None, None, false);
         let mut backoff = Backoff::new();
         loop {
             match self.try_to_claim(progress).await {
@@ -408,15 +400,7 @@ impl Store for Etcd {
 
     async fn renew(&mut self) -> Result<Lease, RenewError> {
         let held = self.held.clone().ok_or(RenewError::Lost)?;
-        if !mem::replace(&mut self.renewing, true) {
-            tokio::select! {
-                () = with_others(self.ttl) => {}
-                () = self.lost() => return Err(RenewError::Lost),
-            }
-        }
-        let lease = self.prolong(&held).await?;
-        self.renewing = false;
-        Ok(lease)
+        Ok(self.prolong(&held).await?)
     }
 
     async fn resume(&mut self, Inherited { slot, token, .. }: Inherited) -> Result<Lease, RenewError> {

@@ -1,12 +1,12 @@
 //! Waiting in line, without a look at the pool: it is large, and those who wait may be many.
 //!
-//! Who waits for n departures has the slot of the n-th to depart, if that one had a slot: all who wait for so many others
-//! than it does have other slots, in whichever order they are told. It looks only if that one was in line itself, or
+//! Who waits for n departures in a large pool has the slot of the n-th to depart, if that one had a slot: those who wait for
+//! more or fewer have other slots, in whichever order they are told. It looks only if that one was in line itself, or
 //! somebody else has the slot.
 
 use std::time::Duration;
 
-use super::departures::{Departure, Departures};
+use super::departures::{BEHIND, Departure, Departures};
 use super::failure::Failure;
 use super::members::Pace;
 use super::record::SlotRecord;
@@ -20,13 +20,16 @@ use crate::store::{Grant, Lease};
 const LOOK: Duration = Duration::from_mins(1);
 
 impl Etcd {
-    /// Waits in line until there were that many departures, and takes the slot of the last. Nothing: it is time to look.
+    /// Waits in line until there were that many departures, and takes the slot of the last. Nothing: it is time to look, as
+    /// it is then in a pool that is small, where several who have left at once may be back, each for its own slot.
     pub(super) async fn take_after(
         &mut self,
         departures: Departures,
         who: &SlotRecord,
     ) -> Result<Option<Grant>, Failure> {
-        let Some(departure) = self.wait(departures).await? else { return Ok(None) };
+        let Some(departure) = self.wait(departures).await?.filter(|_| self.keys.limit() > BEHIND) else {
+            return Ok(None);
+        };
         let left = self.session.transact(Pace::Claim, self.keys.left(departure)).await.ok();
         let Some(slot) = left.and_then(|left| self.keys.slot_left(&left)) else { return Ok(None) };
         if self.session.granted_in().is_some() && !self.session.has_others() {
@@ -73,7 +76,8 @@ impl Etcd {
         }
     }
 
-    /// More time in line, which counts if something is put with the lease in its term; by another lease, if the one that there is may be of an earlier term.
+    /// More time in line, which counts if something is put with the lease in its term; by another lease, if the one that
+    /// there is may be of an earlier term.
     async fn stay(&mut self) -> Result<Lease, Failure> {
         if let Some(term) = self.session.granted_in().filter(|_| !self.session.has_others()) {
             let (lease, then) = Lease::ask(self.ttl, |_| async {

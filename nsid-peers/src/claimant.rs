@@ -44,7 +44,7 @@ pub struct Claim {
     pub patience: Duration,
     /// Until when a name may be said that an earlier process of the claimant had: until then, what that one has may not be
     /// given up.
-    pub said_until: Time,
+    pub predecessor_said_until: Time,
     /// Greater than those of all earlier processes of the claimant: nanoseconds since its host was started.
     pub process: u64,
 }
@@ -59,7 +59,7 @@ pub struct Claimant {
     lease: Duration,
     expected: u32,
     patience: Duration,
-    said_until: Time,
+    predecessor_said_until: Time,
     /// The greatest token that it had or tried to have.
     token: u64,
     /// The slot that it had last.
@@ -92,7 +92,7 @@ enum Phase {
 impl Claimant {
     /// One that wants nothing yet.
     pub fn new(rules: Rules, claim: Claim) -> Self {
-        let Claim { list, who, terms, lease, expected, patience, said_until, process } = claim;
+        let Claim { list, who, terms, lease, expected, patience, predecessor_said_until, process } = claim;
         let links = vec![Link::new(process); list.witnesses().len()];
         Self {
             rules,
@@ -102,7 +102,7 @@ impl Claimant {
             lease,
             expected,
             patience,
-            said_until,
+            predecessor_said_until,
             token: 0,
             had: None,
             links,
@@ -172,7 +172,7 @@ impl Claimant {
         let due = self.links.iter().filter_map(Link::due);
         let own = match self.phase {
             Phase::Taking { since, .. } => [Some(since.after(YIELDS_AFTER)), Some(since.after(PATIENCE))],
-            Phase::Holding { .. } => [self.said_until(), None],
+            Phase::Holding { .. } => [self.relied_until(), None],
             Phase::Seeking(search) => [Some(search.rests_until), None],
             _ => [None, None],
         };
@@ -259,7 +259,7 @@ impl Claimant {
         }
     }
 
-    fn said_until(&self) -> Option<Time> {
+    fn relied_until(&self) -> Option<Time> {
         self.held().map(|counted| self.end_of(counted))
     }
 
@@ -309,7 +309,7 @@ impl Claimant {
             }
             Phase::Holding { .. } => {
                 let is_gone = |says: &Verdict| matches!(says, Verdict::Gone | Verdict::Refused { .. });
-                if self.said_until().is_some_and(|until| until <= now) {
+                if self.relied_until().is_some_and(|until| until <= now) {
                     self.phase = Phase::Ended(End::Lapsed);
                 } else if self.saying(is_gone) >= self.majority() {
                     self.phase = Phase::Ended(End::Lost);

@@ -21,7 +21,7 @@ use crate::slots::{End, Lease, Slots};
 use crate::standing::Speech;
 use crate::{List, Rules, Time};
 
-/// What a witness is started with.
+/// What a pool is started with.
 #[derive(Clone, Debug)]
 pub(crate) struct Beginning {
     /// Its list.

@@ -20,8 +20,8 @@ use crate::{List, Rules, Time};
 /// How many pools a witness keeps at a time.
 const POOLS: usize = 64;
 
-/// How long who is told that nothing is left yet waits before it asks again.
-const RECORD: Duration = Duration::from_secs(1);
+/// How long a claimant is told to wait while what has to be left on the host is not.
+const UNRECORDED: Duration = Duration::from_secs(1);
 
 /// What a pool's claimants are given alike, which is only compared here.
 pub trait Terms {
@@ -95,7 +95,7 @@ impl Witness {
     /// Whether it grants anything now.
     pub fn speech(&mut self, now: Time) -> Speech {
         match self.standing.speech(now) {
-            Speech::Speaks if !self.has_left_record => Speech::Silent { left: RECORD },
+            Speech::Speaks if !self.has_left_record => Speech::Silent { left: UNRECORDED },
             speech => speech,
         }
     }

@@ -138,8 +138,9 @@ Examples:
   The lowest free one of worker0 to worker7:
     nsid run --iface eth0 --store local --pattern 'worker{id}.tf.local' --limit 8
   The same on every node of a cluster, which then say worker0, worker1, ...:
-    nsid run --iface eth0 --store etcd://192.0.2.1:2379,192.0.2.2:2379 --pattern 'worker{id}.tf.local'
+    nsid run --iface eth0 --store etcd://192.0.2.1,192.0.2.2,192.0.2.3 --pattern 'worker{id}.tf.local'
     nsid run --iface eth0 --store zk://192.0.2.1,192.0.2.2,192.0.2.3 --pattern 'worker{id}.tf.local'
+    nsid run --iface eth0 --store peers://192.0.2.1,192.0.2.2,192.0.2.3 --pattern 'worker{id}.tf.local'
   As the file says, but counting only:
     nsid run --config /etc/nsid.toml --observe";
 

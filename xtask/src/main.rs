@@ -53,7 +53,7 @@ enum Verb {
     /// the claims of a crowd take
     Bench(bench::Arguments),
     /// Have members of a store and agents die, freeze and be cut off, look for a name that two say, and write
-    /// docs/chaos-etcd.md or docs/chaos-zk.md anew
+    /// docs/chaos-etcd.md, docs/chaos-zk.md or docs/chaos-peers.md anew
     Chaos(chaos::Arguments),
     /// Feed the code whatever bytes reach new parts of it, and compare: parser, kernel programs, configuration, control
     Fuzz(fuzz::Arguments),

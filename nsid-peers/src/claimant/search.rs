@@ -62,7 +62,8 @@ impl Claimant {
         let rests_until = now.after(rest + rest / 256 * self.spread(search.failures.into()).into());
         // Whose name may be said could not have been refused by a majority.
         let is_refused = |says: &Verdict| matches!(says, Verdict::Refused { .. });
-        let may_yield = !attempt.own || now >= self.said_until || self.saying(is_refused) >= self.majority();
+        let may_yield =
+            !attempt.own || now >= self.predecessor_said_until || self.saying(is_refused) >= self.majority();
         let (failures, yields) = (search.failures.saturating_add(1), search.yields || may_yield);
         self.seek(now, Search { guide, failures, yields, rests_until, ..search });
     }

@@ -63,7 +63,7 @@ impl Witnesses {
             lease: LEASE,
             expected: 0,
             patience: Duration::ZERO,
-            said_until: self.now.after(LEASE),
+            predecessor_said_until: self.now.after(LEASE),
             process: self.processes,
         };
         Claimant::new(Rules::default(), claim)

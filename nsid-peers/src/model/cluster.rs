@@ -224,7 +224,7 @@ impl Cluster {
                 lease: LEASE,
                 expected: 0,
                 patience: Duration::ZERO,
-                said_until: Time::default(),
+                predecessor_said_until: Time::default(),
                 process,
             },
         )

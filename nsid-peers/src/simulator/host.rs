@@ -99,7 +99,7 @@ impl Host {
             lease,
             expected,
             patience: PATIENCE,
-            said_until: now.after(lease),
+            predecessor_said_until: now.after(lease),
             process: now.as_nanos(),
         };
         let mut claimant = Claimant::new(rules, claim);

@@ -123,23 +123,24 @@ pub struct Settings {
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 #[command(next_help_heading = "The service (in the file: keys of one [[services]])")]
 pub struct ServiceSettings {
-    /// Where the name comes from: static:NAME, local, etcd://HOST:PORT,..., etcds://, zk://, zks:// or peers:// [default:
-    /// static: and this host's name]
+    /// Where the name comes from: static:NAME, local, `etcd://HOST,...`, etcds://, zk://, zks:// or peers:// [default: static:
+    /// and this host's name]
     ///
     /// static:NAME is that name, for as long as the agent is not stopped. The others are one of a pool of names, and
     /// need --pattern: local, of one that the agents of this host share; etcd://, of one that the nodes which reach that
-    /// etcd share; etcds:// the same over TLS. Give every member of the cluster. For an etcd with access control write
-    /// etcd://USER@HOST:PORT,... (a user that may read and write below /nsid/), and give its password by --password-file or in
-    /// the environment as `NSID_ETCD_PASSWORD`. Another prefix of all keys than /nsid stands behind the members:
-    /// etcd://HOST:PORT,HOST:PORT/dns/nsid.
+    /// etcd share; etcds:// the same over TLS. Give every member of the cluster, HOST or HOST:PORT (2379). For an etcd with
+    /// access control write `etcd://USER@HOST,...` (a user that may read and write below /nsid/), and give its password by
+    /// --password-file or in the environment as `NSID_ETCD_PASSWORD`. Another prefix of all keys than /nsid stands behind
+    /// the members: `etcd://HOST,HOST/dns/nsid`.
     ///
-    /// zk://, of one that the nodes which reach that ZooKeeper share: `zk://[USER@]HOST:PORT,.../PATH`, all servers of the
-    /// ensemble; pools are below PATH, /nsid if none is given, which is made if it is not there. What a user makes, only that
-    /// user may use; the password is in the same file, or `NSID_ZOOKEEPER_PASSWORD`. zks:// the same over TLS.
+    /// zk://, of one that the nodes which reach that ZooKeeper share: `zk://[USER@]HOST,.../PATH`, all servers of the
+    /// ensemble (port 2181, of zks:// 2281); pools are below PATH, /nsid if none is given, which is made if it is not there.
+    /// What a user makes, only that user may use; the password is in the same file, or `NSID_ZOOKEEPER_PASSWORD`. zks:// the
+    /// same over TLS.
     ///
-    /// peers://, of one that the nodes share without any store: `peers://ADDRESS:PORT,...`, the addresses of 1, 3 or 5 of the
-    /// nodes, the same on every node. These are the witnesses: a name is had by the grants of more than half of them, which
-    /// they keep in memory, and which messages between the nodes (UDP) are about.
+    /// peers://, of one that the nodes share without any store: `peers://ADDRESS,...` (port 7400), the addresses of 1, 3 or 5
+    /// of the nodes, the same on every node. These are the witnesses: a name is had by the grants of more than half of them,
+    /// which they keep in memory, and which messages between the nodes (UDP) are about.
     #[arg(long, value_name = "STORE")]
     #[serde(deserialize_with = "toml_text::one")]
     pub store: Option<Store>,
@@ -176,22 +177,22 @@ pub struct ServiceSettings {
     /// The names of a pool, with {id} where the slot's number goes: 'worker{id}.tf.local'
     ///
     /// No digit may stand beside {id}. Agents that give the same pattern share its pool. Who spells it in another case, or
-    /// makes a name of another pool of the same host or etcd, is refused.
+    /// makes a name of another pool of the same host or store, is refused.
     #[arg(long, value_name = "PATTERN")]
     pub pattern: Option<String>,
 
     /// How many names a pool has: slots 0 to N-1 [default: 64]
     ///
     /// The same for all agents of a pool. With more nodes than that, the others wait in line, and say no name until one is
-    /// given back.
+    /// free.
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     #[serde(deserialize_with = "toml_text::number")]
     pub limit: Option<Limit>,
 
     /// How long a claim of a pool's name lasts unless renewed, 1s to 1day [default: 10s]
     ///
-    /// A node that dies or loses its store is silent after that long, and its name free for another (in etcd, which knows
-    /// whole seconds, and at least 2).
+    /// A node that dies or loses its store is silent after that long, and its name free for another (in etcd, which counts
+    /// whole seconds, after 2 s at least).
     #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
     #[serde(deserialize_with = "toml_text::one")]
     pub ttl: Option<Ttl>,

@@ -76,7 +76,7 @@ pub trait Store: Send {
     ///
     /// The lowest free slot is taken, in a crowd the i-th lowest by the i-th claimant; a claimant whose last lease
     /// still runs gets its own slot back, and one whose node had a slot last, under another nonce, gets that one if it is
-    /// free and below the number of claimants. The token is greater than that of every grant that had been made when
+    /// free and below the number of claimants (not in the line of a large pool in etcd). The token is greater than that of every grant that had been made when
     /// this claim began, and in one slot greater than all before.
     fn claim(&mut self, progress: &Progress) -> impl Future<Output = Result<Grant, ClaimError>> + Send;
 

@@ -12,7 +12,7 @@
 //! compared was read from one.
 //!
 //! What cannot be tried here: a step of `CLOCK_BOOTTIME`, which no system call sets; nor one of `CLOCK_REALTIME`,
-//! which is the host's and no namespace's. Agents read only the first.
+//! which is the host's and no namespace's: the simulator of nsid-peers sets that (`Fault::SetClock`).
 //!
 //! **Invariant:** a fault never lies between the clients and the nodes. What is cut is what the hub forwards, and the
 //! clients are in the hub.

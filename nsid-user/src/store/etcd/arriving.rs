@@ -1,7 +1,7 @@
 //! Arriving, and what follows from the number of an arrival while nobody has left.
 
 use super::answers::{Arrival, Arrived, Counted};
-use super::departures::{Ahead, BEHIND};
+use super::departures::{Ahead, FAR};
 use super::failure::Failure;
 use super::keys::Keys;
 use super::members::Pace;
@@ -15,7 +15,7 @@ pub(super) enum ByArrival {
     /// That slot; and when it was found that nobody had left, if it was after the arrival.
     Slot(u32, Option<Whole>),
     /// A place in line, until there were so many departures after that revision.
-    InLine { since: i64, departures: usize, behind: Option<Ahead> },
+    InLine { since: i64, departures: usize, ahead: Option<Ahead> },
 }
 
 impl Etcd {
@@ -51,7 +51,7 @@ impl Etcd {
             Some(in_line) => ByArrival::InLine {
                 since,
                 departures: in_line as usize + 1,
-                behind: self.ahead(since, before).await,
+                ahead: self.ahead(since, before).await,
             },
         })
     }
@@ -84,10 +84,10 @@ impl Etcd {
         }
     }
 
-    /// Who arrived long before the one that was the n-th to do so, in a pool that nobody had left at that revision, and waits as
-    /// well. Nobody, if there is none or it cannot be told.
+    /// Who arrived long before the one that was the n-th to do so, in a pool that nobody had left at that revision, and waits
+    /// as well. Nobody, if there is none or it cannot be told.
     pub(super) async fn ahead(&mut self, since: i64, n: i64) -> Option<Ahead> {
-        let (limit, far) = (i64::from(self.keys.limit()), i64::from(BEHIND));
+        let (limit, far) = (i64::from(self.keys.limit()), i64::from(FAR));
         let mut back = far;
         // Not each revision is an arrival.
         while n - limit >= far && since > back {

@@ -2,7 +2,7 @@
 //!
 //! etcd tells each departure to each who watches the tickets, which costs it ten microseconds each time: of a thousand who
 //! wait for a thousand to die, all who watched would take seconds of work. So who is far behind watches the ticket of one
-//! who is [so many](BEHIND) places before it, and all departures only once that one has a slot, or is gone. It counts from
+//! who is [so many](FAR) places before it, and all departures only once that one has a slot, or is gone. It counts from
 //! the one that the other has waited for.
 
 use etcd_client::{Event, EventType, WatchFilterType, WatchOptions, WatchStream};
@@ -19,16 +19,18 @@ use crate::store::Nonce;
 
 /// How many are told of all departures, more or less. etcd takes up to a tenth of a second until it tells who asks what has
 /// happened already (`syncWatchersLoop`, `mvcc/watchable_store.go`), and so many depart meanwhile at most.
-pub(super) const BEHIND: u32 = 64;
+pub(super) const FAR: u32 = 64;
 
 /// Those that are still to come until it is a claimant's turn.
 pub(super) struct Departures {
     own: Nonce,
-    left: usize,
-    /// All until then have been counted.
+    remaining: usize,
+    /// From when they are counted.
+    since: i64,
+    /// All until then have been.
     seen: i64,
     /// Who has its turn long before, as long as that has not been seen.
-    behind: Option<Ahead>,
+    ahead: Option<Ahead>,
     /// What tells of them, and on which connection it was opened.
     open: Option<(ConnectionNumber, WatchStream)>,
 }
@@ -48,12 +50,14 @@ pub(super) struct Departure {
     pub(super) nonce: Nonce,
     /// When.
     pub(super) revision: i64,
+    /// It was the last of those after that revision which somebody waited for.
+    pub(super) since: i64,
 }
 
 impl Departures {
     /// So many, after that revision, until it is the turn of `own`, which is in line behind that other one.
-    pub(super) fn after(revision: i64, count: usize, own: Nonce, behind: Option<Ahead>) -> Self {
-        Self { own, left: count, seen: revision, behind, open: None }
+    pub(super) fn after(revision: i64, count: usize, own: Nonce, ahead: Option<Ahead>) -> Self {
+        Self { own, remaining: count, since: revision, seen: revision, ahead, open: None }
     }
 
     /// The last of them, if it comes by then.
@@ -68,7 +72,7 @@ impl Departures {
         loop {
             if self.open.as_ref().is_none_or(|(connection, _)| !session.is_current(*connection)) {
                 let options = WatchOptions::new().with_start_revision(self.seen + 1);
-                self.open = Some(if let Some(ahead) = self.behind {
+                self.open = Some(if let Some(ahead) = self.ahead {
                     session.open_watch(Pace::Claim, &keys.ticket(ahead.nonce), &options).await?
                 } else {
                     let options = options.with_prefix().with_filters([WatchFilterType::NoPut]);
@@ -84,12 +88,15 @@ impl Departures {
                     return Err(reason.into());
                 }
             };
-            if let Some(ahead) = self.behind {
-                if let Some(turn) = events.iter().find_map(turn) {
-                    if let Turn::After(departure) = turn {
-                        (self.seen, self.left) = (departure, ahead.places);
+            if let Some(ahead) = self.ahead {
+                if let Some(how) = events.iter().find_map(out_of_line) {
+                    // Who has looked since then was so many places ahead of another line.
+                    if let OutOfLine::After { since, departure } = how
+                        && since <= self.since
+                    {
+                        (self.seen, self.remaining) = (departure, ahead.places);
                     }
-                    (self.behind, self.open) = (None, None);
+                    (self.ahead, self.open) = (None, None);
                 }
             } else if let Some(departure) = self.count(keys, &events)? {
                 return Ok(Some(departure));
@@ -105,9 +112,9 @@ impl Departures {
             if nonce == self.own {
                 return Err(Failure::Lost);
             }
-            self.left = self.left.saturating_sub(1);
-            if self.left == 0 {
-                return Ok(Some(Departure { nonce, revision: self.seen }));
+            self.remaining = self.remaining.saturating_sub(1);
+            if self.remaining == 0 {
+                return Ok(Some(Departure { nonce, revision: self.seen, since: self.since }));
             }
         }
         Ok(None)
@@ -115,19 +122,20 @@ impl Departures {
 }
 
 /// How somebody came to the end of the line.
-enum Turn {
-    /// It took the slot of who departed at that revision.
-    After(i64),
+enum OutOfLine {
+    /// It took the slot of who departed then, having counted from that revision.
+    After { since: i64, departure: i64 },
     /// It took another one, or left.
     Otherwise,
 }
 
 /// By an event of its ticket; nothing if it is still in line.
-fn turn(event: &Event) -> Option<Turn> {
+fn out_of_line(event: &Event) -> Option<OutOfLine> {
     if event.event_type() == EventType::Delete {
-        return Some(Turn::Otherwise);
+        return Some(OutOfLine::Otherwise);
     }
     let ticket = TicketRecord::read(event.kv()?.value())?;
     ticket.slot?;
-    Some(ticket.after.map_or(Turn::Otherwise, Turn::After))
+    let after = ticket.after.map(|(since, departure)| OutOfLine::After { since, departure });
+    Some(after.unwrap_or(OutOfLine::Otherwise))
 }

@@ -77,7 +77,7 @@ use etcd_client::{Txn, TxnResponse};
 use self::answers::{Found, Held};
 use self::arriving::ByArrival;
 pub use self::cluster::{Cluster, Credentials, PASSWORD_VARIABLE, Password};
-use self::departures::{Ahead, BEHIND, Departures};
+use self::departures::{Ahead, Departures, FAR};
 use self::failure::Failure;
 pub use self::keys::Keys;
 use self::members::{Members, Pace};
@@ -98,10 +98,10 @@ const RENEWALS: u32 = 3;
 /// lease, and is told of that by etcd in a few milliseconds.
 const NOTICE: Duration = Duration::from_millis(250);
 
-/// How long a cluster that lives may be without a leader that serves, with the election timeout that is etcd's default, one
-/// second: of a leader that hears nobody, the others hear until it looks whether it is heard, within two of them, and then
-/// wait for up to two for the first of them to stand for election. What is left of a lease when a renewal begins should
-/// last for so long, and a little longer.
+/// How long a cluster that lives may be without a leader that serves, and 0.3 s: a leader that hears nobody goes on to be
+/// heard until it looks whether a majority hears it, for up to two election timeouts, and the first of the others stands for
+/// election after up to two more. The timeout is etcd's default, one second. What is left of a lease when a renewal begins
+/// should last for so long.
 const LEADERLESS: Duration = Duration::from_millis(4300);
 
 /// Into so many parts a lease is divided for that, and no more: each costs etcd two requests.
@@ -177,8 +177,8 @@ impl Etcd {
                 }
                 None
             }
-            Some(ByArrival::InLine { since, departures, behind }) => {
-                Some(Departures::after(since, departures, who.holder.nonce, behind))
+            Some(ByArrival::InLine { since, departures, ahead }) => {
+                Some(Departures::after(since, departures, who.holder.nonce, ahead))
             }
             None => None,
         };
@@ -188,6 +188,8 @@ impl Etcd {
                 if let Some(grant) = self.take_after(departures, &who).await? {
                     return Ok(grant);
                 }
+                // It may have been replaced meanwhile.
+                fresh = None;
             }
             let answer = self.session.transact(Pace::Claim, self.keys.look()).await?;
             let view = self.keys.view(&answer).ok_or_else(incomplete)?;
@@ -203,7 +205,7 @@ impl Etcd {
                 }
                 Turn::Wait { departures } => {
                     let (revision, own) = (view.revision, who.holder.nonce);
-                    let places = BEHIND as usize;
+                    let places = FAR as usize;
                     let ahead = view.ahead(own, places).map(|nonce| Ahead { nonce, places });
                     in_line = Some(Departures::after(revision, departures, own, ahead));
                     continue;
@@ -378,7 +380,7 @@ impl Store for Etcd {
             match self.try_to_claim(progress).await {
                 Ok(grant) => return Ok(grant),
                 Err(Failure::Lost) => {
-                    self.session.forget();
+                    self.session.lose();
                     until(backoff.next()).await;
                 }
                 Err(Failure::Refused(reason)) => {

@@ -23,9 +23,10 @@ pub(super) struct TicketRecord {
     pub(super) node: NodeId,
     /// The slot that it has.
     pub(super) slot: Option<u32>,
-    /// The revision of the departure that it waited for, if the slot is that one's: who is behind it in line counts from there.
+    /// The revision that it counted departures from, and that of the last, if the slot is that one's: who is behind it in
+    /// line counts on from there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) after: Option<i64>,
+    pub(super) after: Option<(i64, i64)>,
 }
 
 /// That nobody of all who had ever come had left at a revision.
@@ -126,7 +127,7 @@ mod tests {
             assert_eq!(ticket.to_json(), format!(r#"{{"node":"{node}","slot":{told}}}"#));
             assert_eq!(TicketRecord::read(ticket.to_json().as_bytes()).unwrap().slot, slot);
         }
-        let ticket = TicketRecord { node: node.clone(), slot: Some(3), after: Some(7) };
-        assert_eq!(ticket.to_json(), format!(r#"{{"node":"{node}","slot":3,"after":7}}"#));
+        let ticket = TicketRecord { node: node.clone(), slot: Some(3), after: Some((5, 7)) };
+        assert_eq!(ticket.to_json(), format!(r#"{{"node":"{node}","slot":3,"after":[5,7]}}"#));
     }
 }

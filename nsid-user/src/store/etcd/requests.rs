@@ -15,8 +15,8 @@ use crate::store::{Holder, Incarnation, NodeId, Nonce};
 pub(super) struct Beside {
     /// When the pool was found whole.
     pub(super) whole: Option<Whole>,
-    /// The departure of the slot's last holder.
-    pub(super) after: Option<i64>,
+    /// From which revision departures were counted, and that of the last, the slot's holder.
+    pub(super) after: Option<(i64, i64)>,
 }
 
 impl Keys {
@@ -99,7 +99,7 @@ impl Keys {
         &self,
         slot: u32,
         who: &SlotRecord,
-        Departure { nonce, revision }: Departure,
+        Departure { nonce, revision, since }: Departure,
         lease: LeaseId,
     ) -> Txn {
         let key = self.slot(slot);
@@ -109,7 +109,7 @@ impl Keys {
             Compare::mod_revision(key, CompareOp::Less, revision + 1),
             Compare::create_revision(self.ticket(nonce), CompareOp::Equal, 0),
         ];
-        self.put(slot, who, when, lease, Beside { after: Some(revision), ..Beside::default() })
+        self.put(slot, who, when, lease, Beside { after: Some((since, revision)), ..Beside::default() })
     }
 
     /// Takes a slot again that this claimant took at that revision; or reads it.
@@ -177,7 +177,7 @@ impl Keys {
     }
 
     /// Reads the ticket of who departed then, as it was last.
-    pub(super) fn left(&self, Departure { nonce, revision }: Departure) -> Txn {
+    pub(super) fn left(&self, Departure { nonce, revision, .. }: Departure) -> Txn {
         let before = GetOptions::new().with_revision(revision - 1);
         Txn::new().and_then([TxnOp::get(self.ticket(nonce), Some(before))])
     }
@@ -211,6 +211,6 @@ impl Keys {
     }
 }
 
-fn ticket_json(node: &NodeId, slot: Option<u32>, after: Option<i64>) -> String {
+fn ticket_json(node: &NodeId, slot: Option<u32>, after: Option<(i64, i64)>) -> String {
     TicketRecord { node: node.clone(), slot, after }.to_json()
 }

@@ -111,6 +111,13 @@ impl Session {
         self.asked_for.clear();
     }
 
+    /// Goes on without the lease, which is over. A request with it or another one may be carried out late, until they are
+    /// [revoked](Self::revoke_others).
+    pub(super) fn lose(&mut self) {
+        self.asked_for.extend(self.lease.take().map(|lease| lease.id));
+        (self.keep_alive, self.deletion) = (None, None);
+    }
+
     /// Goes on with a lease that an earlier process of this claimant was granted.
     pub(super) fn take_over(&mut self, id: LeaseId) {
         self.adopt(Leased { id, term: None });
@@ -158,7 +165,7 @@ impl Session {
     /// two requests ask for the same number: the one that is carried out later, with the lease over by then, would have
     /// there be one again, and with it what else was to be put with it.
     pub(super) async fn grant(&mut self, pace: Pace) -> Result<(Lease, Leased), Failure> {
-        let before = self.heard;
+        let (before, known) = (self.heard, self.asked_for.len());
         let seconds = self.ttl.as_millis().div_ceil(1000).try_into().unwrap_or(i64::MAX);
         let asked_for = Mutex::new(&mut self.asked_for);
         // A claim asks one member, again only if nothing was begun, and so for the same.
@@ -180,12 +187,17 @@ impl Session {
             }
         };
         let members = &mut self.members;
-        let (lease, (id, term)) = Lease::ask(self.ttl, |_| async {
+        let granted = Lease::ask(self.ttl, |_| async {
             let answer = members.ask(pace, grant).await?;
             let term = Term::of(answer.header())?;
             Ok::<_, Failure>((as_duration(answer.ttl()), (answer.id(), term)))
-        })
-        .await?;
+        });
+        let granted = granted.await;
+        if granted.is_err() {
+            // Nothing is put with them.
+            self.asked_for.truncate(known);
+        }
+        let (lease, (id, term)) = granted?;
         self.heard = Some(term);
         Ok((lease, Leased { id, term: Some(term).filter(|term| before == Some(*term)) }))
     }

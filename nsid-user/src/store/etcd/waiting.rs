@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::departures::{BEHIND, Departure, Departures};
+use super::departures::{Departure, Departures};
 use super::failure::Failure;
 use super::members::Pace;
 use super::record::SlotRecord;
@@ -19,15 +19,18 @@ use crate::store::{Grant, Lease};
 /// How long who waits in line relies on being told of departures. A look is at the whole pool, and many may wait.
 const LOOK: Duration = Duration::from_mins(1);
 
+/// A pool of so many slots is small: it may be looked at by all who wait.
+const SMALL: u32 = 64;
+
 impl Etcd {
-    /// Waits in line until there were that many departures, and takes the slot of the last. Nothing: it is time to look, as
-    /// it is then in a pool that is small, where several who have left at once may be back, each for its own slot.
+    /// Waits in line until there were that many departures, and takes the slot of the last. Nothing: the pool has to be looked
+    /// at. A small one is each time, so that of nodes that went and came back together, each gets its own slot.
     pub(super) async fn take_after(
         &mut self,
         departures: Departures,
         who: &SlotRecord,
     ) -> Result<Option<Grant>, Failure> {
-        let Some(departure) = self.wait(departures).await?.filter(|_| self.keys.limit() > BEHIND) else {
+        let Some(departure) = self.wait(departures).await?.filter(|_| self.keys.limit() > SMALL) else {
             return Ok(None);
         };
         let left = self.session.transact(Pace::Claim, self.keys.left(departure)).await.ok();
@@ -79,17 +82,18 @@ impl Etcd {
     /// More time in line, which counts if something is put with the lease in its term; by another lease, if the one that
     /// there is may be of an earlier term.
     async fn stay(&mut self) -> Result<Lease, Failure> {
-        if let Some(term) = self.session.granted_in().filter(|_| !self.session.has_others()) {
-            let (lease, then) = Lease::ask(self.ttl, |_| async {
-                match self.session.keep_alive().await? {
-                    KeptAlive::For(granted, then) => Ok((granted, then)),
-                    KeptAlive::Over => Err(Failure::Lost),
-                }
-            })
-            .await?;
-            if then == term {
-                return Ok(lease);
+        let certain = self.session.granted_in().filter(|_| !self.session.has_others());
+        let kept = Lease::ask(self.ttl, |_| async {
+            match self.session.keep_alive().await? {
+                KeptAlive::For(granted, then) => Ok((granted, then)),
+                KeptAlive::Over => Err(Failure::Lost),
             }
+        });
+        match kept.await {
+            Ok((lease, then)) if Some(then) == certain => return Ok(lease),
+            // A leader that is none any more says so too, of one that it does not know; the ticket tells.
+            Ok(_) | Err(Failure::Lost) => {}
+            Err(failure) => return Err(failure),
         }
         let (lease, leased) = self.session.grant(Pace::Claim).await?;
         let stay = self.keys.stay(&self.incarnation, leased.id);

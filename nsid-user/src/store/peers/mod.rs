@@ -247,7 +247,7 @@ fn claimant(quorum: &Quorum, incarnation: &Incarnation, agreement: &Agreement, t
         lease: ttl,
         expected: quorum.expected,
         patience: EXPECTS,
-        said_until: now.after(ttl),
+        predecessor_said_until: now.after(ttl),
         process: now.as_nanos(),
     };
     Claimant::new(Rules::default(), claim)

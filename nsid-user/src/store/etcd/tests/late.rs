@@ -24,3 +24,16 @@ async fn a_request_that_is_carried_out_late_takes_no_slot_and_moves_no_ticket() 
     assert!(store.renew().await.unwrap().deadline() > lease.deadline());
     assert_eq!(client.leases().await.unwrap().leases().len(), 1, "of one claimant");
 }
+
+#[tokio::test]
+async fn who_lost_its_lease_ends_all_that_a_late_request_may_come_with() {
+    let pool = EtcdPool::new(3);
+    let mut store = pool.newcomer();
+    claim(&mut store).await;
+    let (_, other) = store.session.grant(Pace::Claim).await.unwrap();
+    let mut etcd = pool.client().await;
+    etcd.lease_revoke(store.session.lease().unwrap()).await.unwrap();
+    claim(&mut store).await;
+    assert!(etcd.lease_revoke(other.id).await.is_err(), "it is there yet");
+    assert_eq!(etcd.leases().await.unwrap().leases().len(), 1, "of one claimant");
+}

@@ -223,7 +223,7 @@ async fn who_looks_at_the_pool_and_who_does_not_share_it() {
 /// The last of them wait until others ahead of them have had their turn.
 #[tokio::test]
 async fn a_line_that_is_longer_than_many_takes_the_slots_of_as_many_dead_one_each() {
-    const CROWD: u32 = BEHIND + 16;
+    const CROWD: u32 = FAR + 16;
     const TTL: Duration = Duration::from_secs(30);
     for somebody_left in [false, true] {
         let pool = EtcdPool::new(CROWD);

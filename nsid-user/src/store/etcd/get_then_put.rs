@@ -3,12 +3,13 @@
 //!
 //! For `nsid-without-transaction` alone, which the tests have to find.
 
+use super::answers::Held;
 use super::failure::Failure;
 use super::members::Pace;
 use super::record::SlotRecord;
 use super::requests::Beside;
 use super::session::{Leased, incomplete};
-use super::{Etcd, Grant, Lease, Taken};
+use super::{Etcd, Grant, Lease};
 
 impl Etcd {
     /// Nothing: no slot is free.
@@ -24,9 +25,11 @@ impl Etcd {
         let is_free = |slot: &u32| holder(*slot).is_none_or(|holder| !view.is_present(holder.nonce));
         let Some(slot) = (0..self.keys.limit()).find(is_free) else { return Ok(None) };
         let put = self.keys.put(slot, who, [], fresh.1.id, Beside::default());
-        match self.take(slot, put, who, fresh).await? {
-            Taken::Granted(grant) => Ok(Some(grant)),
-            Taken::ByOurselves { .. } | Taken::NotAsSeen => Ok(None),
-        }
+        let answer = self.session.transact(Pace::Claim, put).await?;
+        let revision = answer.header().ok_or_else(incomplete)?.revision();
+        let (lease, leased) = fresh;
+        self.session.adopt(leased);
+        self.held = Some(Held { slot, revision, record: who.to_json().into_bytes() });
+        Ok(Some(Grant { slot, token: revision.unsigned_abs(), lease }))
     }
 }

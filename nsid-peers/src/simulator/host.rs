@@ -52,8 +52,7 @@ pub(super) struct Host {
 pub(super) struct Agent {
     claimant: Claimant,
     /// What an earlier process left to it, which is lost then if it is not granted more time.
-    inherited: Option<(u32, u64)>,
-    inherited_until: Time,
+    inherited: Option<((u32, u64), Time)>,
     renew_at: Time,
     /// When what was said is off the wire and is given back.
     release_at: Option<Time>,
@@ -108,7 +107,6 @@ impl Host {
             Some((held, until)) => claimant.resume(now, held, until),
             None => claimant.claim(now),
         }
-        let (inherited, inherited_until) = inherited.unzip();
         let renew_at = if inherited.is_some() { now.after(lease / RENEWALS) } else { now };
         let witness = list.place(self.address).map(|_| {
             let (list, record) = (list.clone(), self.record.as_ref());
@@ -116,14 +114,7 @@ impl Host {
                 Beginning { list, address: self.address, epoch: Epoch(epoch), lease, highest: wall, record };
             Witness::new(rules, now, beginning).expect("the list does not change")
         });
-        self.agent = Some(Agent {
-            claimant,
-            inherited,
-            inherited_until: inherited_until.unwrap_or_default(),
-            renew_at,
-            release_at: None,
-            witness,
-        });
+        self.agent = Some(Agent { claimant, inherited, renew_at, release_at: None, witness });
     }
 
     /// Whether its agent runs, and is not being stopped.
@@ -182,9 +173,11 @@ impl Host {
                     agent.renew_at = now.after(settings.lease / RENEWALS);
                 }
             }
-            State::Resuming if agent.release_at.is_none() && now < agent.inherited_until => {
-                if let Some(held) = agent.inherited.filter(|_| now >= agent.renew_at) {
-                    claimant.resume(now, held, agent.inherited_until);
+            State::Resuming
+                if agent.release_at.is_none() && agent.inherited.is_some_and(|(_, until)| now < until) =>
+            {
+                if let Some((held, until)) = agent.inherited.filter(|_| now >= agent.renew_at) {
+                    claimant.resume(now, held, until);
                     agent.renew_at = now.after(settings.lease / RENEWALS);
                 }
             }
@@ -220,7 +213,13 @@ impl Host {
         let renew =
             matches!(agent.claimant.state(), State::Held(_) | State::Resuming).then_some(agent.renew_at);
         let gives_up = agent.release_at.map(|then| then.after(RELEASE_LIMIT));
-        let own = [agent.claimant.wake(now), renew, agent.release_at, gives_up, Some(agent.inherited_until)];
+        let own = [
+            agent.claimant.wake(now),
+            renew,
+            agent.release_at,
+            gives_up,
+            agent.inherited.map(|(_, until)| until),
+        ];
         let next = own.into_iter().flatten().chain(witness).filter(|wake| *wake > now).min()?;
         Some(self.clock.at(next))
     }

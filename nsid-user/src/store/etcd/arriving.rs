@@ -78,10 +78,7 @@ impl Etcd {
             Taken::NotAsSeen => return Ok(None),
         };
         let keep = self.keys.keep(slot, revision, who, lease.1.id);
-        match self.take(slot, keep, who, lease).await? {
-            Taken::Granted(grant) => Ok(Some(grant)),
-            Taken::ByOurselves { .. } | Taken::NotAsSeen => Ok(None),
-        }
+        Ok(self.take(slot, keep, who, lease).await?.granted())
     }
 
     /// Who arrived long before the one that was the n-th to do so, in a pool that nobody had left at that revision, and waits

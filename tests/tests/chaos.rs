@@ -66,9 +66,8 @@ fn an_agent_without_a_fence_is_found_when_it_dies_and_when_it_is_frozen() {
 
 #[test]
 fn agents_that_look_for_a_free_slot_and_then_put_it_are_found() {
-    // After each of these faults all of them claim at once.
-    let lasts = (2 * TTL, 2 * TTL);
-    let plan = Plan { faults: 4, lasts, ..plan(&[Kind::AllFrozen]) };
+    // All who wait are told of it, and claim at once.
+    let plan = Plan { faults: 4, ..plan(&[Kind::HolderTerminated]) };
     let (outcome, report) = run(&plan, Software::Etcd, &binary_without_transaction());
     assert!(!outcome.collisions.is_empty(), "{report}");
 }

@@ -167,7 +167,7 @@ impl Etcd {
         progress.claiming();
         let by_arrival = self.by_arrival(arrived).await;
         #[cfg(feature = "without-transaction")]
-        if let Some(grant) = self.get_then_put(&who, &mut fresh).await? {
+        if let Some(grant) = self.get_then_put(&who, progress).await? {
             return Ok(grant);
         }
         let mut in_line = match by_arrival {

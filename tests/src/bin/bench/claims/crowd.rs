@@ -89,7 +89,7 @@ impl Least {
             return;
         }
         let Some(took) = line.figures["value"].as_f64() else { return };
-        if row.way == Way::Told {
+        if matches!(row.way, Way::Told | Way::Renew) {
             self.0.insert(row.count, took);
         }
         if let Some(least) = self.0.get(&row.count) {

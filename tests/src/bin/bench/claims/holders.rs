@@ -21,6 +21,7 @@ use tokio::{
 
 use super::{
     crowd::PATIENCE,
+    rivals,
     row::{Row, TTL, Target},
 };
 use crate::table::Line;
@@ -92,19 +93,44 @@ pub(super) async fn steady(
     mut holders: Holders,
 ) -> Result<Line> {
     holders.ready(row.count).await?;
-    let (before, start) = (meter()?, Instant::now());
-    sleep(STEADY).await;
-    let value = (meter()? - before) / start.elapsed().as_secs_f64();
+    let value = rate(meter).await?;
     let lost = holders.events.try_recv().is_ok();
     holders.die();
+    Ok(line(row, unit, value, lost))
+}
+
+/// The same while as many leases are kept alive as a holder's is, by tasks that do nothing else.
+pub(super) async fn kept_alive(
+    row: &Row,
+    (unit, meter): (&'static str, impl Fn() -> Result<f64>),
+    endpoint: String,
+) -> Result<Line> {
+    let mut leases = JoinSet::new();
+    for number in 0..row.count {
+        let lease = rivals::lease(endpoint.clone()).await?;
+        let (between, first) = (TTL / 3, TTL / 3 * number / row.count);
+        leases.spawn(rivals::keep_alive(lease, first, between));
+    }
+    let value = rate(meter).await?;
+    let lost = leases.try_join_next().is_some();
+    Ok(line(row, unit, value, lost))
+}
+
+async fn rate(meter: impl Fn() -> Result<f64>) -> Result<f64> {
+    let (before, start) = (meter()?, Instant::now());
+    sleep(STEADY).await;
+    Ok((meter()? - before) / start.elapsed().as_secs_f64())
+}
+
+fn line(row: &Row, unit: &str, value: f64, lost: bool) -> Line {
     let target = row.target.and_then(Target::cores);
     let shown = |value: f64| if unit == "cores" { format!("{value:.3}") } else { format!("{value:.0}") };
-    Ok(Line {
+    Line {
         name: row.to_string(),
         cells: vec![shown(value), String::new(), target.map_or(String::new(), shown)],
         holds: if lost { Some(false) } else { target.map(|target| value <= target) },
         figures: json!({ "unit": unit, "value": value, "target": target, "lost": lost }),
-    })
+    }
 }
 
 /// How long after the death of all holders those who wait in line have all of their names.

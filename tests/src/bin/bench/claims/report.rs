@@ -12,11 +12,13 @@ A crowd's time is that from the first's beginning until the last has its name, c
 ZooKeeper, where sessions are opened before; of a crowd that is spread over a time, the longest that one claim took.
 
 Claimants that were *told their slots beforehand* have nothing to find out: a lease and a transaction each, on a connection
-each, is the least that a claim in etcd can be on this machine, and *times least* compares with that. *Get-then-Put* looks
-for a slot that is free and puts it, in two requests, and a *global lock* has all of them do so one after another.
+each, is the least that a claim in etcd can be on this machine, and *times least* compares with that. In ZooKeeper it is one
+write on an open session, as a *renewal* is. *Get-then-Put* looks for a slot that is free and puts it, in two requests, and a
+*global lock* has all of them do so one after another.
 
 *Cores* are those that the server, or that agent, works on, for leases of 10 s; *bytes a second* are of all IP packets
-between a holder and the three witnesses, in both directions. The dead of the last rows leave their leases behind, and
+between a holder and the three witnesses, in both directions. The least that holding a name in etcd can be is a lease that is
+*kept alive*, without a look whether what it is for is there. The dead of the last rows leave their leases behind, and
 others wait in line already. A row that *failed* did not come to its end: a claim failed, or a name was lost meanwhile. Rows
 may be of several runs, each with servers of its own.
 ";

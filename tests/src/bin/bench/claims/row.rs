@@ -28,12 +28,16 @@ pub(super) enum Way {
     AtOnce,
     /// The same, evenly spread over that time.
     Spread(Duration),
-    /// Put what each has been told beforehand, all at once: the least that a claim with a lease can be.
+    /// Put what each has been told beforehand, all at once: the least that a claim with a lease can be in etcd.
     Told,
+    /// Renew what they hold, all at once: a write each, the least that a claim can be in `ZooKeeper`.
+    Renew,
     /// Claim by a global lock, all at once.
     GlobalLock,
     /// Claim by a look and a put, all at once.
     GetThenPut,
+    /// Keep leases alive and do nothing else: the least that a holder can do in etcd.
+    KeepAlive,
     /// Hold their names.
     Hold,
     /// The same, for what that has each of them send and be sent.
@@ -78,10 +82,9 @@ pub(super) fn rows(store: Kind) -> Vec<Row> {
         (5000, 3, second(within(2000))),
         (10_000, 3, second(within(7000))),
     ];
+    let least = if store == Kind::Etcd { Way::Told } else { Way::Renew };
     for (count, rounds, target) in at_once {
-        if store == Kind::Etcd {
-            add(count, Way::Told, rounds, None);
-        }
+        add(count, least, rounds, None);
         add(count, Way::AtOnce, rounds, target);
     }
     for count in [1000, 10_000] {
@@ -94,6 +97,7 @@ pub(super) fn rows(store: Kind) -> Vec<Row> {
             add(count, Way::GlobalLock, 1, None);
             add(count, Way::GetThenPut, 1, None);
         }
+        add(1000, Way::KeepAlive, 1, None);
     }
     add(1000, Way::Hold, 1, second(Some(Target::Cores(0.15))));
     add(1000, Way::Replace, 1, second(Some(Target::Time(TTL + AFTER_THE_LEASE))));
@@ -103,7 +107,7 @@ pub(super) fn rows(store: Kind) -> Vec<Row> {
 impl Row {
     /// Whether it is our claims that are measured.
     pub(super) fn is_ours(&self) -> bool {
-        !matches!(self.way, Way::Told | Way::GlobalLock | Way::GetThenPut)
+        !matches!(self.way, Way::Told | Way::Renew | Way::GlobalLock | Way::GetThenPut)
     }
 
     /// Whether it is one of a bench of everything.
@@ -113,7 +117,7 @@ impl Row {
 
     /// Whether so many are on their way at the same time.
     pub(super) fn is_at_once(&self) -> bool {
-        !matches!(self.way, Way::Spread(_) | Way::Hold | Way::Talk | Way::Replace)
+        !matches!(self.way, Way::Spread(_) | Way::KeepAlive | Way::Hold | Way::Talk | Way::Replace)
     }
 }
 
@@ -123,9 +127,11 @@ impl fmt::Display for Row {
         match self.way {
             Way::AtOnce => write!(f, "{store}: {count} claims at once"),
             Way::Told => write!(f, "{store}: {count} claims at once, told their slots beforehand"),
+            Way::Renew => write!(f, "{store}: {count} renewals at once"),
             Way::Spread(time) => write!(f, "{store}: {count} claims in {time:?}, the longest"),
             Way::GlobalLock => write!(f, "{store}: {count} claims at once, by a global lock"),
             Way::GetThenPut => write!(f, "{store}: {count} claims at once, by Get-then-Put"),
+            Way::KeepAlive => write!(f, "{store}: cores for {count} leases that are kept alive"),
             Way::Hold => write!(f, "{store}: cores for {count} holders"),
             Way::Talk => write!(f, "{store}: bytes a second for each of {count} holders"),
             Way::Replace => write!(f, "{store}: {count} replacements of {count} dead"),

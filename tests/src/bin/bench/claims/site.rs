@@ -17,7 +17,7 @@ use tokio::{
 
 use super::{
     crowd::{self, Crowd, crowd},
-    holders::{Holders, replaced, steady},
+    holders::{Holders, kept_alive, replaced, steady},
     rivals,
     row::{Row, TTL, Way},
     subject::Subject,
@@ -45,11 +45,12 @@ impl<S: Subject + Sync> Site<S> {
     /// The words above a row, and the row.
     pub(super) fn measure(&self, row: &Row) -> Result<(&'static [&'static str], Line)> {
         let line = match row.way {
-            Way::Hold => self.steady(row, ("cores", || Ok(self.subject.cpu_time().as_secs_f64())))?,
+            Way::Hold => self.steady(row, self.cores())?,
             Way::Talk => {
                 let each = || Ok(bytes_on_loopback(&self.namespace)? / f64::from(row.count));
                 self.steady(row, ("bytes a second", each))?
             }
+            Way::KeepAlive => self.kept_alive(row)?,
             Way::Replace => self.replaced(row)?,
             _ => return Ok((crowd::HEADING, self.crowds(row)?)),
         };
@@ -77,11 +78,13 @@ impl<S: Subject + Sync> Site<S> {
             }
             Way::GlobalLock => crowd(rival(), spread, rivals::global_lock).await?.0,
             Way::GetThenPut => crowd(rival(), spread, rivals::get_then_put).await?.0,
+            Way::Renew => {
+                let claimants = self.prepared(&pool, row.count).await?;
+                let holders = crowd(claimants, spread, granted).await?.1;
+                crowd(holders, spread, renewed).await?.0
+            }
             _ => {
-                let mut claimants = Vec::new();
-                for claimant in self.claimants(&pool, row.count, S::CROWDS)? {
-                    claimants.push(S::prepare(claimant).await?);
-                }
+                let claimants = self.prepared(&pool, row.count).await?;
                 let claim = |claimant| claim(claimant, S::CROWDS);
                 let (crowd, mut kept) = crowd(claimants, spread, claim).await?;
                 let is_kept = |keeping: &mut JoinSet<()>| keeping.try_join_next().is_none();
@@ -95,6 +98,15 @@ impl<S: Subject + Sync> Site<S> {
         progress(row);
         let pool = format!("steady{{id}}.{}.test", meter.0.replace(' ', "-"));
         self.run(async { steady(row, meter, self.holders(&pool, row)?).await })
+    }
+
+    fn kept_alive(&self, row: &Row) -> Result<Line> {
+        progress(row);
+        self.run(async { kept_alive(row, self.cores(), self.subject.endpoint()).await })
+    }
+
+    fn cores(&self) -> (&'static str, impl Fn() -> Result<f64> + Send) {
+        ("cores", || Ok(self.subject.cpu_time().as_secs_f64()))
     }
 
     fn replaced(&self, row: &Row) -> Result<Line> {
@@ -119,6 +131,15 @@ impl<S: Subject + Sync> Site<S> {
         (0..count).map(claimant).collect()
     }
 
+    /// Such that have done what they do before the clock runs.
+    async fn prepared(&self, pool: &str, count: u32) -> Result<Vec<S::Claimant>> {
+        let mut prepared = Vec::new();
+        for claimant in self.claimants(pool, count, S::CROWDS)? {
+            prepared.push(S::prepare(claimant).await?);
+        }
+        Ok(prepared)
+    }
+
     /// Runs it where the store is.
     fn run<T: Send>(&self, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
         self.namespace.enter(|| self.runtime.block_on(work))
@@ -126,9 +147,8 @@ impl<S: Subject + Sync> Site<S> {
 }
 
 /// As agents do. The claim is kept, and renewed, for as long as the task that is given back.
-async fn claim<S: Store + 'static>(mut store: S, ttl: Duration) -> Result<(u32, JoinSet<()>)> {
-    let (progress, _status) = Progress::new(Kind::Local, "bench");
-    let slot = store.claim(&progress).await?.slot;
+async fn claim<S: Store + 'static>(store: S, ttl: Duration) -> Result<(u32, JoinSet<()>)> {
+    let (slot, (_, mut store)) = granted(store).await?;
     let mut keeping = JoinSet::new();
     keeping.spawn(async move {
         loop {
@@ -139,6 +159,18 @@ async fn claim<S: Store + 'static>(mut store: S, ttl: Duration) -> Result<(u32, 
         }
     });
     Ok((slot, keeping))
+}
+
+/// Once; with the slot, who holds it.
+async fn granted<S: Store>(mut store: S) -> Result<(u32, (u32, S))> {
+    let (progress, _status) = Progress::new(Kind::Local, "bench");
+    let slot = store.claim(&progress).await?.slot;
+    Ok((slot, (slot, store)))
+}
+
+async fn renewed<S: Store>((slot, mut store): (u32, S)) -> Result<(u32, S)> {
+    store.renew().await?;
+    Ok((slot, store))
 }
 
 /// What was sent there so far, in packets of IP.

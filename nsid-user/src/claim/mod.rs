@@ -178,7 +178,7 @@ impl<S: Store, V: Voice> Claimant<'_, S, V> {
     async fn say_names(&mut self, inherited: Option<Inherited>) -> Result<Infallible, ClaimError> {
         if let Some(inherited) = inherited {
             let end = self.go_on(inherited).await;
-            self.lose(&end);
+            self.lose(&end).await;
         }
         let mut backoff = Backoff::new();
         loop {
@@ -190,7 +190,7 @@ impl<S: Store, V: Voice> Claimant<'_, S, V> {
             }
             backoff = Backoff::new();
             let end = self.keep(grant.lease).await;
-            self.lose(&end);
+            self.lose(&end).await;
         }
     }
 
@@ -279,7 +279,7 @@ impl<S: Store, V: Voice> Claimant<'_, S, V> {
         }
     }
 
-    fn lose(&mut self, end: &End) {
+    async fn lose(&mut self, end: &End) {
         self.voice.silence();
         if let Some(name) = self.name.take() {
             match end {
@@ -289,7 +289,11 @@ impl<S: Store, V: Voice> Claimant<'_, S, V> {
             self.report.event(Event::Lost(name));
         }
         match end {
-            End::Lost => self.report.progress.claiming(),
+            // What is claimed next may make room for another holder of this name.
+            End::Lost => {
+                self.report.progress.claiming();
+                until(BootTime::now().saturating_add(clock::silence())).await;
+            }
             End::Lapsed => self.report.progress.lapsed(),
         }
     }

@@ -61,13 +61,13 @@ use crate::clock::BootTime;
 /// Calls may come in any order. [`claim`](Store::claim) while a slot is held (the claimant let its lease pass, and
 /// cannot know what became of the slot) begins anew, and may well return the same slot.
 pub trait Store: Send {
-    /// How often a lease is renewed in its length, at least. A store that has to give up on one who does not answer, and ask
-    /// another, has to do so in a fraction of that time.
+    /// So many tries at a renewal fit into a lease: none takes longer than that part of it. A store that has to give up on one
+    /// who does not answer, and ask another, has to do so in a fraction of that time.
     fn renewals(&self) -> u32 {
         3
     }
 
-    /// How long after a lease of that length was asked for it is renewed.
+    /// A lease of that length is renewed so long after it was asked for.
     fn rhythm(&self, ttl: Duration) -> Duration {
         ttl / self.renewals()
     }
@@ -76,8 +76,8 @@ pub trait Store: Send {
     ///
     /// The lowest free slot is taken, in a crowd the i-th lowest by the i-th claimant; a claimant whose last lease
     /// still runs gets its own slot back, and one whose node had a slot last, under another nonce, gets that one if it is
-    /// free and below the number of claimants (not in the line of a large pool in etcd). The token is greater than that of every grant that had been made when
-    /// this claim began, and in one slot greater than all before.
+    /// free and below the number of claimants, unless a store says otherwise. The token is greater than that of every grant
+    /// that had been made when this claim began, and in one slot greater than all before.
     fn claim(&mut self, progress: &Progress) -> impl Future<Output = Result<Grant, ClaimError>> + Send;
 
     /// Asks for more time for the slot that [`claim`](Store::claim) returned.

@@ -88,8 +88,8 @@ impl Keys {
                 let nobody_left = before == 0 || whole.is_some_and(|whole| whole.holds_at(revision, changes));
                 (Arrived::Now { before, nobody_left: nobody_left.then_some(revision) }, pools)
             }
-            [Put(ticket), Get(pools)] => {
-                let ticket = ticket.prev_key()?;
+            [Get(ticket), Get(pools)] => {
+                let ticket = ticket.kvs().first()?;
                 (Arrived::Before { lease: ticket.lease(), since: ticket.create_revision() }, pools)
             }
             [Put(_), Put(_)] => return Some(Arrival::Made),
@@ -168,6 +168,20 @@ impl Keys {
         let slot = slot.kvs().first()?;
         let is_ours = SlotRecord::read(slot.value()).is_some_and(|record| record.is_taken_by(nonce));
         is_ours.then_some(slot.mod_revision())
+    }
+
+    /// The lease of the ticket that was read alone; nothing if there is none.
+    pub(super) fn ticket_lease(answer: &TxnResponse) -> Option<LeaseId> {
+        let [TxnOpResponse::Get(ticket)] = &answer.op_responses()[..] else { return None };
+        Some(ticket.kvs().first()?.lease())
+    }
+
+    /// The lease of that claimant's ticket in an answer to [`look`](Keys::look).
+    pub(super) fn ticket_lease_in(&self, answer: &TxnResponse, nonce: Nonce) -> Option<LeaseId> {
+        let answers = answer.op_responses();
+        let Some(TxnOpResponse::Get(tickets)) = answers.first() else { return None };
+        let key = self.ticket(nonce);
+        Some(tickets.kvs().iter().find(|ticket| ticket.key() == key.as_bytes())?.lease())
     }
 
     /// How a slot was found. Nothing: no answer to [`find`](Keys::find).

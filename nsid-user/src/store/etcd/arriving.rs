@@ -6,7 +6,7 @@ use super::failure::Failure;
 use super::keys::Keys;
 use super::members::Pace;
 use super::record::{SlotRecord, Whole};
-use super::session::{LeaseId, Leased, incomplete};
+use super::session::{Leased, incomplete};
 use super::{Etcd, Taken};
 use crate::store::{Grant, Holder, Lease};
 
@@ -19,16 +19,38 @@ pub(super) enum ByArrival {
 }
 
 impl Etcd {
-    /// Takes a ticket.
-    pub(super) async fn arrive(&mut self, who: &Holder, lease: LeaseId) -> Result<Arrived, Failure> {
-        loop {
+    /// Takes a ticket; one that is there already is put with a lease that is known.
+    pub(super) async fn arrive(
+        &mut self,
+        who: &Holder,
+        fresh: &mut Option<(Lease, Leased)>,
+    ) -> Result<Arrived, Failure> {
+        let lease = if let Some(lease) = self.session.lease() {
+            lease
+        } else {
+            let (_, leased) = self.fresh_lease(fresh).await?;
+            self.session.adopt(leased);
+            leased.id
+        };
+        let arrived = loop {
             let answer = self.session.transact(Pace::Claim, self.keys.arrive(who, lease)).await?;
             match self.keys.arrived(&answer).ok_or_else(incomplete)? {
                 Arrival::Made => {}
-                Arrival::Came(arrived) => return Ok(arrived),
+                Arrival::Came(arrived) => break arrived,
                 Arrival::Refused((key, disagreement)) => return Err(Failure::Disagrees(key, disagreement)),
             }
+        };
+        match arrived {
+            Arrived::Now { .. } => self.session.seen_with(lease),
+            Arrived::Before { lease: seen, .. } => {
+                self.session.seen_with(seen);
+                if self.session.lease() != Some(seen) {
+                    let (_, leased) = self.fresh_lease(fresh).await?;
+                    self.move_in_line(leased).await?;
+                }
+            }
         }
+        Ok(arrived)
     }
 
     /// What there is for who has arrived, if that can be told without a look at the pool: nobody who ever came has left.
@@ -39,8 +61,7 @@ impl Etcd {
                 let whole = self.count(None).await?.whole;
                 (before, Some(whole), whole.revision)
             }
-            Arrived::Before { lease, since } => {
-                self.session.inherit(lease);
+            Arrived::Before { since, .. } => {
                 let Counted { whole, before } = self.count(Some(since)).await?;
                 (before?, Some(whole), whole.revision)
             }
@@ -71,13 +92,15 @@ impl Etcd {
         fresh: &mut Option<(Lease, Leased)>,
     ) -> Result<Option<Grant>, Failure> {
         let lease = self.fresh_lease(fresh).await?;
-        let take = self.keys.take_first(slot, who, whole, lease.1.id);
+        let ticket = self.session.moving_to(lease.1.id);
+        let take = self.keys.take_first(slot, who, whole, ticket);
         let revision = match self.take(slot, take, who, lease).await? {
             Taken::Granted(grant) => return Ok(Some(grant)),
             Taken::ByOurselves { revision } => revision,
             Taken::NotAsSeen => return Ok(None),
         };
-        let keep = self.keys.keep(slot, revision, who, lease.1.id);
+        let ticket = self.session.moving_to(lease.1.id);
+        let keep = self.keys.keep(slot, revision, who, ticket);
         Ok(self.take(slot, keep, who, lease).await?.granted())
     }
 

@@ -54,10 +54,25 @@ pub(super) struct Departure {
     pub(super) since: i64,
 }
 
+/// What was told of departures.
+pub(super) enum Told {
+    /// The last of them was.
+    Last(Departure),
+    /// It has not come yet.
+    NotYet,
+    /// Some may never be told of, etcd having been compacted.
+    Missed,
+}
+
 impl Departures {
     /// So many, after that revision, until it is the turn of `own`, which is in line behind that other one.
     pub(super) fn after(revision: i64, count: usize, own: Nonce, ahead: Option<Ahead>) -> Self {
         Self { own, remaining: count, since: revision, seen: revision, ahead, open: None }
+    }
+
+    /// How many are still to come.
+    pub(super) fn remaining(&self) -> usize {
+        self.remaining
     }
 
     /// The last of them, if it comes by then.
@@ -68,7 +83,7 @@ impl Departures {
         session: &mut Session,
         keys: &Keys,
         due: BootTime,
-    ) -> Result<Option<Departure>, Failure> {
+    ) -> Result<Told, Failure> {
         loop {
             if self.open.as_ref().is_none_or(|(connection, _)| !session.is_current(*connection)) {
                 let options = WatchOptions::new().with_start_revision(self.seen + 1);
@@ -81,8 +96,9 @@ impl Departures {
             }
             let Some((_, stream)) = &mut self.open else { continue };
             let events = match within(due, events(stream)).await {
-                Some(Ok(events)) => events,
-                None => return Ok(None),
+                Some(Ok(Some(events))) => events,
+                Some(Ok(None)) => return Ok(Told::Missed),
+                None => return Ok(Told::NotYet),
                 Some(Err(reason)) => {
                     session.turn();
                     return Err(reason.into());
@@ -99,7 +115,7 @@ impl Departures {
                     (self.ahead, self.open) = (None, None);
                 }
             } else if let Some(departure) = self.count(keys, &events)? {
-                return Ok(Some(departure));
+                return Ok(Told::Last(departure));
             }
         }
     }

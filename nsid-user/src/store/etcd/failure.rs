@@ -95,7 +95,8 @@ pub(super) fn meaning(error: &Error) -> Meaning {
         (Code::Unknown | Code::ResourceExhausted, "etcdserver: too many requests") => {
             Meaning::Busy(message.to_owned())
         }
-        (Code::Unknown | Code::Unavailable, told) if told.starts_with("etcdserver: ") => {
+        // Also of what was at a revision that has been compacted, which no other member has either.
+        (Code::Unknown | Code::Unavailable | Code::OutOfRange, told) if told.starts_with("etcdserver: ") => {
             Meaning::NotNow(message.to_owned())
         }
         _ => Meaning::Useless(with_advice(with_causes(message, status.source()), "etcd://")),
@@ -142,6 +143,7 @@ mod tests {
             (Code::ResourceExhausted, "etcdserver: mvcc: database space exceeded", Meaning::Useless),
             (Code::Unknown, "etcdserver: request timed out", Meaning::NotNow),
             (Code::Unavailable, "etcdserver: leader changed", Meaning::NotNow),
+            (Code::OutOfRange, "etcdserver: mvcc: required revision has been compacted", Meaning::NotNow),
             (Code::Unavailable, "transport error", Meaning::Useless),
             (Code::Unauthenticated, "etcdserver: invalid auth token", Meaning::Useless),
         ] {

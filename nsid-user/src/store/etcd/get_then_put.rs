@@ -33,19 +33,19 @@ impl Etcd {
             let holder = |slot| view.record(slot).and_then(|record| record.holder.as_ref());
             let is_free = |slot: &u32| holder(*slot).is_none_or(|holder| !view.is_present(holder.nonce));
             let Some(slot) = (0..self.keys.limit()).find(is_free) else {
-                progress.waiting();
                 let next = Departures::after(view.revision, 1, who.holder.nonce, None);
-                if self.wait(next).await?.is_none() {
+                if self.wait(next, progress).await?.is_none() {
                     return Ok(None);
                 }
                 continue;
             };
             until(BootTime::now().saturating_add(BUSY)).await;
             let (lease, leased) = self.session.grant(Pace::Claim).await?;
-            let put = self.keys.put(slot, who, [], leased.id, Beside::default());
+            let ticket = self.session.moving_to(leased.id);
+            let put = self.keys.put(slot, who, [], ticket, Beside::default());
             let answer = self.session.transact(Pace::Claim, put).await?;
             let revision = answer.header().ok_or_else(incomplete)?.revision();
-            self.session.adopt(leased);
+            self.session.moved(leased);
             self.held = Some(Held { slot, revision, record: who.to_json().into_bytes() });
             return Ok(Some(Grant { slot, token: revision.unsigned_abs(), lease }));
         }

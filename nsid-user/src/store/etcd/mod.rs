@@ -36,17 +36,16 @@
 //! and falls silent at once; and who takes a slot that was not given back says nothing for [`NOTICE`]. A slot whose record
 //! is deleted is its holder's all the same: the ticket says so too.
 //!
-//! A request whose answer is lost may have been carried out. Each is such that it can be sent again: the lease's
-//! number is chosen here, and tickets and records carry the claimant's nonce, by which it finds its own. It may also be
-//! carried out later, by a member that was frozen say: it puts the ticket with the lease that it was sent for, and so it
-//! fails once that is revoked. A slot may be taken with a lease that the ticket had before; if the answer does not come, that
-//! lease is one to be replaced (`Session::stake`).
+//! A request whose answer is lost may have been carried out: tickets and records carry the claimant's nonce, by which it
+//! finds its own. It may also be carried out later, by a member that was frozen say, when the claimant has gone on, or its next
+//! process. So a ticket is put with a lease only if it is with the one that it was seen with last ([`Move`]), and never with
+//! one that it was with before: once it has moved on, nothing comes of all that was asked for before.
 //!
-//! **Invariant:** no slot is granted and no lease counts while the claimant may have another lease.
+//! **Invariant:** no lease counts while a request may move the ticket away from it.
 //!
 //! A renewal sends the same to several members while none answers ([`members`]), and goes on with the first answer. All of
 //! them are sent after the clock was read that the lease counts from, and what any member answers holds for the cluster;
-//! what the others carry out later is what is said above of late requests. For that, no two of them ask for the same lease.
+//! what the others carry out later is what is said above of late requests.
 
 mod cluster;
 mod connection;
@@ -82,6 +81,8 @@ use self::failure::Failure;
 pub use self::keys::Keys;
 use self::members::{Members, Pace};
 use self::record::{FORMAT, SlotRecord};
+#[cfg(doc)]
+use self::session::Move;
 use self::session::{KeptAlive, LeaseId, Leased, Session, incomplete};
 use super::order::{Turn, View};
 use super::{
@@ -91,21 +92,24 @@ use super::{
 use crate::clock::BootTime;
 use crate::pace::{Backoff, until};
 
-/// How often a lease is renewed in its length, at least.
+/// So many tries at a renewal fit into a lease.
 const RENEWALS: u32 = 3;
 
 /// How long who takes a slot that was not given back keeps silent: its last holder may live, a person having revoked its
 /// lease, and is told of that by etcd in a few milliseconds.
 const NOTICE: Duration = Duration::from_millis(250);
 
-/// How long a cluster that lives may be without a leader that serves, and 0.3 s: a leader that hears nobody goes on to be
-/// heard until it looks whether a majority hears it, for up to two election timeouts, and the first of the others stands for
-/// election after up to two more. The timeout is etcd's default, one second. What is left of a lease when a renewal begins
-/// should last for so long.
+/// The longest that a sound cluster is without a leader that serves, and 0.3 s. A leader that hears nobody goes on to be heard
+/// until it looks whether a majority hears it, for up to two election timeouts, and the first of the others stands for
+/// election after up to two more. The timeout is etcd's default, one second. So much is to be left of a lease when it is
+/// renewed.
 const LEADERLESS: Duration = Duration::from_millis(4300);
 
-/// Into so many parts a lease is divided for that, and no more: each costs etcd two requests.
+/// How often a lease is renewed in its length at most, however little is left: each time costs etcd two requests.
 const OFTEN: u32 = 8;
+
+/// And at least, however much is left.
+const SELDOM: u32 = 2;
 
 /// A claimant of a pool in etcd.
 pub struct Etcd {
@@ -155,15 +159,7 @@ impl Etcd {
         let who = SlotRecord::taken(Holder::new(&self.incarnation, self.ttl));
         // How long an earlier lease still lasts, nobody knows.
         let mut fresh = None;
-        let lease = if let Some(lease) = self.session.lease() {
-            let _uncertain = self.session.stake();
-            lease
-        } else {
-            let (_, leased) = self.fresh_lease(&mut fresh).await?;
-            self.session.adopt(leased);
-            leased.id
-        };
-        let arrived = self.arrive(&who.holder, lease).await?;
+        let arrived = self.arrive(&who.holder, &mut fresh).await?;
         progress.claiming();
         let by_arrival = self.by_arrival(arrived).await;
         #[cfg(feature = "without-transaction")]
@@ -184,8 +180,7 @@ impl Etcd {
         };
         loop {
             if let Some(departures) = in_line.take() {
-                progress.waiting();
-                if let Some(grant) = self.take_after(departures, &who).await? {
+                if let Some(grant) = self.take_after(departures, &who, progress).await? {
                     return Ok(grant);
                 }
                 // It may have been replaced meanwhile.
@@ -194,14 +189,19 @@ impl Etcd {
             let answer = self.session.transact(Pace::Claim, self.keys.look()).await?;
             let view = self.keys.view(&answer).ok_or_else(incomplete)?;
             self.tell_of_unreadable(&view);
+            if let Some(lease) = self.keys.ticket_lease_in(&answer, who.holder.nonce) {
+                self.session.seen_with(lease);
+            }
             let (slot, fresh, take) = match view.turn(who.holder.nonce, self.keys.limit()) {
                 Turn::Keep { slot, revision } => {
                     let fresh = self.fresh_lease(&mut fresh).await?;
-                    (slot, fresh, self.keys.keep(slot, revision, &who, fresh.1.id))
+                    let ticket = self.session.moving_to(fresh.1.id);
+                    (slot, fresh, self.keys.keep(slot, revision, &who, ticket))
                 }
                 Turn::Take(slot) => {
                     let fresh = self.fresh_lease(&mut fresh).await?;
-                    (slot, fresh, self.keys.take(slot, &who, &view, fresh.1.id))
+                    let ticket = self.session.moving_to(fresh.1.id);
+                    (slot, fresh, self.keys.take(slot, &who, &view, ticket))
                 }
                 Turn::Wait { departures } => {
                     let (revision, own) = (view.revision, who.holder.nonce);
@@ -249,30 +249,17 @@ impl Etcd {
         let answer = self.session.transact(Pace::Claim, take).await?;
         let revision = answer.header().ok_or_else(incomplete)?.revision();
         if !answer.succeeded() {
+            self.session.not_moved();
             let before = Keys::taken_before(&answer, who.holder.nonce);
             return Ok(before.map_or(Taken::NotAsSeen, |revision| Taken::ByOurselves { revision }));
         }
-        self.session.adopt(leased);
-        let held = Held { slot, revision, record: who.to_json().into_bytes() };
-        self.held = Some(held.clone());
-        self.settle(Pace::Claim, &held).await?;
+        self.session.moved(leased);
+        self.held = Some(Held { slot, revision, record: who.to_json().into_bytes() });
         let last = Keys::taken_after(&answer);
         if last.is_some_and(|last| left_without_a_word(&last, who.holder.nonce)) {
             until(BootTime::now().saturating_add(NOTICE)).await;
         }
         Ok(Taken::Granted(Grant { slot, token: revision.unsigned_abs(), lease }))
-    }
-
-    /// Has no earlier request of this claimant's be carried out from now on, and looks that none was since.
-    async fn settle(&mut self, pace: Pace, held: &Held) -> Result<(), Failure> {
-        if self.session.revoke_others().await? {
-            let answer =
-                self.session.transact(pace, self.keys.find(held.slot, self.incarnation.nonce)).await?;
-            if Some(self.found(&answer, held)?) != self.session.lease() {
-                return Err(Unreachable::new("an earlier request was carried out late").into());
-            }
-        }
-        Ok(())
     }
 
     /// Goes on with what an earlier process of this claimant took at that revision.
@@ -297,10 +284,7 @@ impl Etcd {
 
     /// More time by the lease that there is. Nothing: it may be of an earlier term, or over.
     async fn keep_alive(&mut self, held: &Held) -> Result<Option<Lease>, Failure> {
-        // With one of the others, a request that was not answered may move the ticket to it at any time.
-        let Some(term) = self.session.granted_in().filter(|_| !self.session.has_others()) else {
-            return Ok(None);
-        };
+        let Some((_, term)) = self.session.certain() else { return Ok(None) };
         let (lease, counts) = Lease::ask(self.ttl, |_| async {
             let KeptAlive::For(granted, then) = self.session.keep_alive().await? else {
                 return Ok((Duration::ZERO, false));
@@ -319,24 +303,30 @@ impl Etcd {
     /// More time by a new lease.
     async fn replace_lease(&mut self, held: &Held) -> Result<Lease, Failure> {
         let (lease, leased) = self.session.grant(Pace::Renewal).await?;
-        let live_on = self.keys.live_on(held, &self.incarnation, leased.id);
-        let answer = self.session.transact(Pace::Renewal, live_on).await?;
-        if !answer.succeeded() {
-            self.found(&answer, held)?;
-            return Err(incomplete().into());
+        loop {
+            let ticket = self.session.moving_to(leased.id);
+            let live_on = self.keys.live_on(held, &self.incarnation, ticket);
+            let answer = self.session.transact(Pace::Renewal, live_on).await?;
+            // Another member may have done it before the one that answered.
+            let seen = if answer.succeeded() { leased.id } else { self.found(&answer, held)? };
+            if seen == leased.id {
+                self.session.moved(leased);
+                return Ok(lease);
+            }
+            if seen == ticket.from {
+                return Err(incomplete().into());
+            }
         }
-        self.session.adopt(leased);
-        self.settle(Pace::Renewal, held).await?;
-        Ok(lease)
     }
 
     /// The lease of our ticket; an error if the slot is not ours any more.
     fn found(&mut self, answer: &TxnResponse, held: &Held) -> Result<LeaseId, Failure> {
-        match Keys::found(answer, held, self.incarnation.nonce).ok_or_else(incomplete)? {
-            Found::AsPut(lease) if self.session.knows(lease) => Ok(lease),
-            // By an earlier process of this claimant, whose request was carried out late.
-            Found::AsPut(lease) if !mem::replace(&mut self.met_stranger, true) => {
-                self.session.inherit(lease);
+        let found = Keys::found(answer, held, self.incarnation.nonce).ok_or_else(incomplete)?;
+        let knows = matches!(found, Found::AsPut(lease) if self.session.knows(lease));
+        match found {
+            // The other's may be an earlier process of this claimant, whose request was carried out late.
+            Found::AsPut(lease) if knows || !mem::replace(&mut self.met_stranger, true) => {
+                self.session.seen_with(lease);
                 Ok(lease)
             }
             Found::Lost => Err(Failure::Lost),
@@ -370,7 +360,7 @@ impl Store for Etcd {
     }
 
     fn rhythm(&self, ttl: Duration) -> Duration {
-        ttl.saturating_sub(LEADERLESS).clamp(ttl / OFTEN, ttl / RENEWALS)
+        ttl.saturating_sub(LEADERLESS).clamp(ttl / OFTEN, ttl / SELDOM)
     }
 
     async fn claim(&mut self, progress: &Progress) -> Result<Grant, ClaimError> {

@@ -6,7 +6,7 @@ use super::answers::Held;
 use super::departures::Departure;
 use super::keys::Keys;
 use super::record::{SlotRecord, TicketRecord, Whole, whole_json};
-use super::session::LeaseId;
+use super::session::{LeaseId, Move};
 use crate::store::order::View;
 use crate::store::{Holder, Incarnation, NodeId, Nonce};
 
@@ -20,22 +20,19 @@ pub(super) struct Beside {
 }
 
 impl Keys {
-    /// Takes a ticket, if the pool is what this claimant takes it for. A ticket that is there already, of an earlier claim or
-    /// of an arrival whose answer was lost, keeps its place in line and lives as long as this lease from now on. If there is
-    /// no pool, makes one, and takes no ticket yet: that is asked for again. A crowd whose first request is carried out
-    /// first so finds one, and what all of them send says once how to arrive.
+    /// Takes a ticket, if the pool is what this claimant takes it for; or reads the one that is there already, of an earlier
+    /// claim or of an arrival whose answer was lost. If there is no pool, makes one, and takes no ticket yet: that is asked for
+    /// again. A crowd whose first request is carried out first so finds one, and what all of them send says once how to
+    /// arrive.
     ///
     /// It reads what is agreed on in all pools of the prefix, which are few.
     pub(super) fn arrive(&self, who: &Holder, lease: LeaseId) -> Txn {
         let (agreement, ticket) = (self.agreement_key(), self.ticket(who.nonce));
         let agreed = || Compare::value(agreement.as_str(), CompareOp::Equal, self.agreement.to_json());
         let all_agreements = || TxnOp::get(self.agreements(), Some(GetOptions::new().with_prefix()));
-        let put_ticket = |options: PutOptions| {
-            TxnOp::put(ticket.as_str(), ticket_json(&who.node, None, None), Some(options.with_lease(lease)))
-        };
         let arrive = [
             TxnOp::put(self.arrivals(), who.nonce.to_string(), Some(PutOptions::new().with_prev_key())),
-            put_ticket(PutOptions::new()),
+            self.put_ticket(who.nonce, ticket_json(&who.node, None, None), lease),
             TxnOp::get(self.takes(), Some(GetOptions::new().with_keys_only())),
             TxnOp::get(self.whole(), None),
             all_agreements(),
@@ -50,7 +47,7 @@ impl Keys {
             .or_else([all_agreements()]);
         let again = Txn::new()
             .when([agreed()])
-            .and_then([put_ticket(PutOptions::new().with_prev_key()), all_agreements()])
+            .and_then([TxnOp::get(ticket.as_str(), None), all_agreements()])
             .or_else([TxnOp::txn(make)]);
         Txn::new()
             .when([agreed(), Compare::create_revision(ticket.as_str(), CompareOp::Equal, 0)])
@@ -71,27 +68,21 @@ impl Keys {
         Txn::new().and_then(now.into_iter().chain(then).collect::<Vec<_>>())
     }
 
-    /// Takes a slot, if it stands as it was seen, and lives as long as that lease from now on; or reads it.
-    pub(super) fn take(&self, slot: u32, who: &SlotRecord, seen: &View, lease: LeaseId) -> Txn {
+    /// Takes a slot, if it stands as it was seen, and has the ticket put so; or reads it.
+    pub(super) fn take(&self, slot: u32, who: &SlotRecord, seen: &View, ticket: Move) -> Txn {
         let key = self.slot(slot);
-        let Some(last) = seen.record(slot) else { return self.take_first(slot, who, None, lease) };
+        let Some(last) = seen.record(slot) else { return self.take_first(slot, who, None, ticket) };
         let unchanged = Compare::mod_revision(key, CompareOp::Equal, last.revision);
         // Who took another one since and is there has left this one for good.
         let gone = last.holder.as_ref().map(|holder| holder.nonce).filter(|nonce| !seen.is_present(*nonce));
         let gone = gone.map(|nonce| Compare::create_revision(self.ticket(nonce), CompareOp::Equal, 0));
-        self.put(slot, who, gone.into_iter().chain([unchanged]).collect::<Vec<_>>(), lease, Beside::default())
+        self.put(slot, who, gone.into_iter().chain([unchanged]), ticket, Beside::default())
     }
 
     /// Takes a slot that nobody has taken yet, and says when the pool was found whole; or reads the slot.
-    pub(super) fn take_first(
-        &self,
-        slot: u32,
-        who: &SlotRecord,
-        whole: Option<Whole>,
-        lease: LeaseId,
-    ) -> Txn {
+    pub(super) fn take_first(&self, slot: u32, who: &SlotRecord, whole: Option<Whole>, ticket: Move) -> Txn {
         let nobodys = Compare::create_revision(self.slot(slot), CompareOp::Equal, 0);
-        self.put(slot, who, [nobodys], lease, Beside { whole, ..Beside::default() })
+        self.put(slot, who, [nobodys], ticket, Beside { whole, ..Beside::default() })
     }
 
     /// Takes the slot of who departed then, if nobody has since. Until then, nobody could have.
@@ -100,7 +91,7 @@ impl Keys {
         slot: u32,
         who: &SlotRecord,
         Departure { nonce, revision, since }: Departure,
-        lease: LeaseId,
+        ticket: Move,
     ) -> Txn {
         let key = self.slot(slot);
         let when = [
@@ -109,39 +100,43 @@ impl Keys {
             Compare::mod_revision(key, CompareOp::Less, revision + 1),
             Compare::create_revision(self.ticket(nonce), CompareOp::Equal, 0),
         ];
-        self.put(slot, who, when, lease, Beside { after: Some((since, revision)), ..Beside::default() })
+        self.put(slot, who, when, ticket, Beside { after: Some((since, revision)), ..Beside::default() })
     }
 
     /// Takes a slot again that this claimant took at that revision; or reads it.
-    pub(super) fn keep(&self, slot: u32, revision: i64, who: &SlotRecord, lease: LeaseId) -> Txn {
+    pub(super) fn keep(&self, slot: u32, revision: i64, who: &SlotRecord, ticket: Move) -> Txn {
         let unchanged = Compare::mod_revision(self.slot(slot), CompareOp::Equal, revision);
-        self.put(slot, who, [unchanged], lease, Beside::default())
+        self.put(slot, who, [unchanged], ticket, Beside::default())
     }
 
-    /// Puts a slot and the claimant's ticket, which lives as long as that lease, if all that holds; or reads the slot.
+    /// Puts a slot and the claimant's ticket, if all that holds; or reads the slot.
     pub(super) fn put(
         &self,
         slot: u32,
         who: &SlotRecord,
-        when: impl Into<Vec<Compare>>,
-        lease: LeaseId,
+        when: impl IntoIterator<Item = Compare>,
+        ticket: Move,
         Beside { whole, after }: Beside,
     ) -> Txn {
         let Holder { nonce, node, .. } = &who.holder;
         let puts = [
             TxnOp::put(self.slot(slot), who.to_json(), Some(PutOptions::new().with_prev_key())),
-            self.put_ticket(*nonce, ticket_json(node, Some(slot), after), lease),
+            self.put_ticket(*nonce, ticket_json(node, Some(slot), after), ticket.to),
             TxnOp::put(self.takes(), nonce.to_string(), None),
         ];
         let whole = whole.map(|whole| TxnOp::put(self.whole(), whole_json(Some(whole)), None));
         Txn::new()
-            .when(when)
+            .when(when.into_iter().chain([self.is_with(*nonce, ticket.from)]).collect::<Vec<_>>())
             .and_then(puts.into_iter().chain(whole).collect::<Vec<_>>())
             .or_else([TxnOp::get(self.slot(slot), None)])
     }
 
     fn put_ticket(&self, nonce: Nonce, ticket: String, lease: LeaseId) -> TxnOp {
         TxnOp::put(self.ticket(nonce), ticket, Some(PutOptions::new().with_lease(lease)))
+    }
+
+    fn is_with(&self, nonce: Nonce, lease: LeaseId) -> Compare {
+        Compare::lease(self.ticket(nonce), CompareOp::Equal, lease)
     }
 
     /// Gives a slot back, and the ticket with it, if the slot is still the claimant's.
@@ -154,21 +149,26 @@ impl Keys {
         Some(Txn::new().when(self.is_as_put(held)).and_then(leave))
     }
 
-    /// Has the claimant's ticket live as long as another lease, if the slot is still the claimant's.
-    pub(super) fn live_on(&self, held: &Held, who: &Incarnation, lease: LeaseId) -> Txn {
+    /// Has the claimant's ticket put so, if the slot is still the claimant's; or reads both.
+    pub(super) fn live_on(&self, held: &Held, who: &Incarnation, ticket: Move) -> Txn {
         let [revision, value] = self.is_as_put(held);
-        let ticket = Compare::create_revision(self.ticket(who.nonce), CompareOp::Greater, 0);
         Txn::new()
-            .when([revision, value, ticket])
-            .and_then([self.put_ticket(who.nonce, ticket_json(&who.node, Some(held.slot), None), lease)])
+            .when([revision, value, self.is_with(who.nonce, ticket.from)])
+            .and_then([self.put_ticket(who.nonce, ticket_json(&who.node, Some(held.slot), None), ticket.to)])
             .or_else(self.find_ops(held.slot, who.nonce))
     }
 
-    /// Has the ticket of who is in line live as long as another lease, if it is there.
-    pub(super) fn stay(&self, who: &Incarnation, lease: LeaseId) -> Txn {
+    /// Has the ticket of who is in line put so; or reads it.
+    pub(super) fn stay(&self, nonce: Nonce, node: &NodeId, ticket: Move) -> Txn {
         Txn::new()
-            .when([Compare::create_revision(self.ticket(who.nonce), CompareOp::Greater, 0)])
-            .and_then([self.put_ticket(who.nonce, ticket_json(&who.node, None, None), lease)])
+            .when([self.is_with(nonce, ticket.from)])
+            .and_then([self.put_ticket(nonce, ticket_json(node, None, None), ticket.to)])
+            .or_else([TxnOp::get(self.ticket(nonce), None)])
+    }
+
+    /// Reads a claimant's ticket.
+    pub(super) fn find_ticket(&self, nonce: Nonce) -> Txn {
+        Txn::new().and_then([TxnOp::get(self.ticket(nonce), None)])
     }
 
     /// Reads who had arrived last at that revision.

@@ -5,8 +5,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use etcd_client::{
-    Error, Event, LeaseGrantOptions, LeaseKeepAliveStream, LeaseKeeper, ResponseHeader, Txn, TxnResponse,
-    WatchFilterType, WatchOptions, WatchStream,
+    Error, Event, LeaseKeepAliveStream, LeaseKeeper, ResponseHeader, Txn, TxnResponse, WatchFilterType,
+    WatchOptions, WatchStream,
 };
 
 use super::connection::{Connection, ConnectionNumber};
@@ -21,10 +21,14 @@ const ANSWER: usize = 40 << 20;
 pub(super) struct Session {
     members: Members,
     ttl: Duration,
-    /// The lease. It may be over, or not granted yet.
+    /// The lease. It may be over.
     lease: Option<Leased>,
-    /// Leases that were asked for to take its place. What was put with one may be there, its answer being lost.
-    asked_for: Vec<LeaseId>,
+    /// The lease that the ticket was last seen with, or put.
+    ticket: LeaseId,
+    /// Leases that the ticket was to be put with since, by requests that were not answered.
+    others: Vec<LeaseId>,
+    /// There was such a request, which may be carried out at any time while the ticket is with that lease.
+    moving: bool,
     /// Open while keepalives succeed: the answer to an earlier one must not be taken for that to a later one.
     keep_alive: Option<KeepAlive>,
     /// What the last answer told.
@@ -53,6 +57,15 @@ pub(super) struct Leased {
     term: Option<Term>,
 }
 
+/// How the ticket is to be put: with another lease, or again with the same. That is done if it is with the first of them:
+/// so whatever was to be done to it there and is carried out later, if only by a member that was frozen, comes to nothing.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Move {
+    pub(super) from: LeaseId,
+    /// A lease that the ticket never was with, or `from`.
+    pub(super) to: LeaseId,
+}
+
 /// What a keepalive says.
 pub(super) enum KeptAlive {
     /// The lease lasts so long from when it was sent.
@@ -73,7 +86,9 @@ impl Session {
             members,
             ttl,
             lease: None,
-            asked_for: Vec::new(),
+            ticket: 0,
+            others: Vec::new(),
+            moving: false,
             keep_alive: None,
             heard: None,
             revision: 0,
@@ -86,18 +101,11 @@ impl Session {
         self.lease.map(|lease| lease.id)
     }
 
-    /// The term in which the lease was granted, if that is certain.
-    pub(super) fn granted_in(&self) -> Option<Term> {
-        self.lease?.term
-    }
-
-    /// The lease that there is and the term in which it was granted, if that is certain, for a request whose answer may get
-    /// lost. Until it is [adopted](Self::adopt) again, it is not certain any more: so it is replaced then, and what is carried
-    /// out late comes to nothing.
-    pub(super) fn stake(&mut self) -> Option<(Leased, Term)> {
-        let lease = self.lease?;
-        let term = self.lease.as_mut()?.term.take()?;
-        Some((lease, term))
+    /// The lease that there is and the term in which it was granted, if that is certain, and if the ticket is with it and
+    /// stays so.
+    pub(super) fn certain(&self) -> Option<(Leased, Term)> {
+        let lease = self.lease.filter(|lease| lease.id == self.ticket && !self.moving)?;
+        Some((lease, lease.term?))
     }
 
     /// What the last answer told.
@@ -105,99 +113,77 @@ impl Session {
         self.heard
     }
 
-    /// Goes on without a lease: what was put with the last one stays until that is over.
+    /// Goes on without a lease and a ticket: what was put with the last one stays until that is over.
     pub(super) fn forget(&mut self) {
-        (self.lease, self.keep_alive, self.deletion) = (None, None, None);
-        self.asked_for.clear();
+        self.lose();
+        (self.ticket, self.moving) = (0, false);
+        self.others.clear();
     }
 
-    /// Goes on without the lease, which is over. A request with it or another one may be carried out late, until they are
-    /// [revoked](Self::revoke_others).
+    /// Goes on without the lease, which is over.
     pub(super) fn lose(&mut self) {
-        self.asked_for.extend(self.lease.take().map(|lease| lease.id));
-        (self.keep_alive, self.deletion) = (None, None);
+        (self.lease, self.keep_alive, self.deletion) = (None, None, None);
     }
 
-    /// Goes on with a lease that an earlier process of this claimant was granted.
+    /// Goes on with the lease that an earlier process of this claimant has put the ticket with.
     pub(super) fn take_over(&mut self, id: LeaseId) {
         self.adopt(Leased { id, term: None });
+        self.seen_with(id);
     }
 
-    /// Goes on with that lease. What was put with another one may still be, by a request that was never answered: until the
-    /// others are [revoked](Self::revoke_others).
+    /// Goes on with that lease.
     pub(super) fn adopt(&mut self, lease: Leased) {
-        if let Some(last) = self.lease.replace(lease).filter(|last| last.id != lease.id) {
+        if self.lease.replace(lease).is_some_and(|last| last.id != lease.id) {
             self.keep_alive = None;
-            self.asked_for.push(last.id);
         }
-        self.asked_for.retain(|id| *id != lease.id);
     }
 
-    /// Has a lease be one of the others, which an earlier process of this claimant had.
-    pub(super) fn inherit(&mut self, lease: LeaseId) {
-        if lease != 0 && !self.knows(lease) {
-            self.asked_for.push(lease);
+    /// The ticket is to be put with that lease, which is new, or the one that it is with. Until there is an answer, it may
+    /// have been, and may still be.
+    pub(super) fn moving_to(&mut self, to: LeaseId) -> Move {
+        self.moving = true;
+        if !self.others.contains(&to) {
+            self.others.push(to);
+        }
+        Move { from: self.ticket, to }
+    }
+
+    /// It was. What was to be done to it before never will be.
+    pub(super) fn moved(&mut self, lease: Leased) {
+        self.adopt(lease);
+        (self.ticket, self.moving) = (lease.id, false);
+        self.others.clear();
+    }
+
+    /// It was not, by the only one who was asked.
+    pub(super) fn not_moved(&mut self) {
+        self.moving = false;
+    }
+
+    /// The ticket was found with that lease. What was to be done to it where it was before never will be.
+    pub(super) fn seen_with(&mut self, lease: LeaseId) {
+        if self.ticket != lease {
+            (self.ticket, self.moving) = (lease, false);
         }
     }
 
     /// Whether that lease is this claimant's.
     pub(super) fn knows(&self, lease: LeaseId) -> bool {
-        self.lease() == Some(lease) || self.asked_for.contains(&lease)
+        self.lease() == Some(lease) || self.others.contains(&lease)
     }
 
-    /// Ends all leases but the one that there is to go on with; whether there were any. From then on, no request that was
-    /// to put something with one of them can be carried out any more.
-    pub(super) async fn revoke_others(&mut self) -> Result<bool, Unreachable> {
-        let any = !self.asked_for.is_empty();
-        while let Some(lease) = self.asked_for.last() {
-            self.revoke_one(*lease).await?;
-            self.asked_for.pop();
-        }
-        Ok(any)
-    }
-
-    /// Whether there are others.
-    pub(super) fn has_others(&self) -> bool {
-        !self.asked_for.is_empty()
-    }
-
-    /// Asks for a new lease, beside the one that there is. Its number is known before the answer, which may get lost. No
-    /// two requests ask for the same number: the one that is carried out later, with the lease over by then, would have
-    /// there be one again, and with it what else was to be put with it.
+    /// Asks for a new lease, beside the one that there is. If the answer gets lost it ends by itself, and nothing with it.
     pub(super) async fn grant(&mut self, pace: Pace) -> Result<(Lease, Leased), Failure> {
-        let (before, known) = (self.heard, self.asked_for.len());
+        let before = self.heard;
         let seconds = self.ttl.as_millis().div_ceil(1000).try_into().unwrap_or(i64::MAX);
-        let asked_for = Mutex::new(&mut self.asked_for);
-        // A claim asks one member, again only if nothing was begun, and so for the same.
-        let first = random_id().map_err(Unreachable::new)?;
-        let grant = |etcd: Connection| {
-            let mut asked_for = asked_for.lock().unwrap_or_else(PoisonError::into_inner);
-            let id = match pace {
-                Pace::Claim => Ok(first),
-                Pace::Renewal => random_id().map_err(|error| Error::Internal(error.to_string())),
-            };
-            if let Ok(id) = &id
-                && !asked_for.contains(id)
-            {
-                asked_for.push(*id);
-            }
-            async move {
-                let options = LeaseGrantOptions::new().with_id(id?);
-                etcd.lease_client().grant(seconds, Some(options)).await
-            }
-        };
+        let grant = |etcd: Connection| async move { etcd.lease_client().grant(seconds, None).await };
         let members = &mut self.members;
         let granted = Lease::ask(self.ttl, |_| async {
             let answer = members.ask(pace, grant).await?;
             let term = Term::of(answer.header())?;
             Ok::<_, Failure>((as_duration(answer.ttl()), (answer.id(), term)))
         });
-        let granted = granted.await;
-        if granted.is_err() {
-            // Nothing is put with them.
-            self.asked_for.truncate(known);
-        }
-        let (lease, (id, term)) = granted?;
+        let (lease, (id, term)) = granted.await?;
         self.heard = Some(term);
         Ok((lease, Leased { id, term: Some(term).filter(|term| before == Some(*term)) }))
     }
@@ -237,13 +223,19 @@ impl Session {
         }
     }
 
-    /// Ends the lease, and with it all that was put with it; and every other one that something may have been put with.
+    /// Ends the lease, and with it all that was put with it; and every other one that the ticket is with, or may be put with.
     pub(super) async fn revoke(&mut self) -> Result<(), Unreachable> {
+        if self.ticket != 0 && !self.knows(self.ticket) {
+            self.others.push(self.ticket);
+        }
         if let Some(lease) = self.lease() {
             self.revoke_one(lease).await?;
             (self.lease, self.keep_alive) = (None, None);
         }
-        self.revoke_others().await?;
+        while let Some(lease) = self.others.last() {
+            self.revoke_one(*lease).await?;
+            self.others.pop();
+        }
         self.forget();
         Ok(())
     }
@@ -273,7 +265,7 @@ impl Session {
         let Some((_, stream)) = &mut self.deletion else { return Err(incomplete().into()) };
         let deleted = events(stream).await;
         self.deletion = None;
-        deleted?;
+        deleted?.ok_or_else(|| Unreachable::new("what happened since was compacted"))?;
         Ok(())
     }
 
@@ -315,15 +307,16 @@ impl Session {
     }
 }
 
-/// What the watch tells of next.
-pub(super) async fn events(stream: &mut WatchStream) -> Result<Vec<Event>, Unreachable> {
+/// What the watch tells of next; nothing if that has been compacted.
+pub(super) async fn events(stream: &mut WatchStream) -> Result<Option<Vec<Event>>, Unreachable> {
     loop {
         match stream.message().await {
+            Ok(Some(canceled)) if canceled.canceled() && canceled.compact_revision() > 0 => return Ok(None),
             Ok(Some(canceled)) if canceled.canceled() => {
                 return Err(Unreachable::new(canceled.cancel_reason()));
             }
             Ok(Some(message)) if message.events().is_empty() => {}
-            Ok(Some(message)) => return Ok(message.events().to_vec()),
+            Ok(Some(message)) => return Ok(Some(message.events().to_vec())),
             Ok(None) => return Err(Unreachable::new("the watch has ended")),
             Err(error) => return Err(Unreachable::new(error)),
         }
@@ -336,11 +329,6 @@ impl Term {
         let term = header.ok_or_else(incomplete)?.raft_term();
         NonZeroU64::new(term).map(Self).ok_or_else(incomplete)
     }
-}
-
-/// Any number but 0, which has etcd choose one.
-fn random_id() -> Result<LeaseId, getrandom::Error> {
-    Ok(i64::from_ne_bytes(getrandom::u64()?.to_ne_bytes()) & i64::MAX | 1)
 }
 
 /// Of seconds, as etcd tells them.

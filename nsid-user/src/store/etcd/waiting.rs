@@ -6,17 +6,19 @@
 
 use std::time::Duration;
 
-use super::departures::{Departure, Departures};
+use super::departures::{Departure, Departures, FAR, Told};
 use super::failure::Failure;
+use super::keys::Keys;
 use super::members::Pace;
 use super::record::SlotRecord;
 use super::session::{KeptAlive, Leased, Term};
 use super::{Etcd, RENEWALS};
 use crate::clock::BootTime;
-use crate::pace::jittered;
-use crate::store::{Grant, Lease};
+use crate::pace::{Backoff, jittered, until};
+use crate::store::{Grant, Incarnation, Lease, Progress};
 
-/// How long who waits in line relies on being told of departures. A look is at the whole pool, and many may wait.
+/// How long the first in line rely on being told of departures, and each [`FAR`] places further behind as long again. A look
+/// is at the whole pool, and many may wait.
 const LOOK: Duration = Duration::from_mins(1);
 
 /// A pool of so many slots is small: it may be looked at by all who wait.
@@ -29,20 +31,23 @@ impl Etcd {
         &mut self,
         departures: Departures,
         who: &SlotRecord,
+        progress: &Progress,
     ) -> Result<Option<Grant>, Failure> {
-        let Some(departure) = self.wait(departures).await?.filter(|_| self.keys.limit() > SMALL) else {
+        let Some(departure) = self.wait(departures, progress).await?.filter(|_| self.keys.limit() > SMALL)
+        else {
             return Ok(None);
         };
         let left = self.session.transact(Pace::Claim, self.keys.left(departure)).await.ok();
         let Some(slot) = left.and_then(|left| self.keys.slot_left(&left)) else { return Ok(None) };
-        if self.session.granted_in().is_some() && !self.session.has_others() {
+        if self.session.certain().is_some() {
             let lease = self.stay().await?;
-            if let Some((leased, term)) = self.session.stake() {
+            if let Some((leased, term)) = self.session.certain() {
                 return self.take_with(slot, departure, who, (lease, leased), term).await;
             }
         }
         let fresh = self.session.grant(Pace::Claim).await?;
-        let take = self.keys.take_left(slot, who, departure, fresh.1.id);
+        let ticket = self.session.moving_to(fresh.1.id);
+        let take = self.keys.take_left(slot, who, departure, ticket);
         Ok(self.take(slot, take, who, fresh).await?.granted())
     }
 
@@ -55,10 +60,11 @@ impl Etcd {
         (lease, leased): (Lease, Leased),
         term: Term,
     ) -> Result<Option<Grant>, Failure> {
-        let take = self.keys.take_left(slot, who, departure, leased.id);
-        let taken = self.take(slot, take, who, (lease, leased)).await?;
-        self.session.adopt(leased);
-        let Some(grant) = taken.granted() else { return Ok(None) };
+        let ticket = self.session.moving_to(leased.id);
+        let take = self.keys.take_left(slot, who, departure, ticket);
+        let Some(grant) = self.take(slot, take, who, (lease, leased)).await?.granted() else {
+            return Ok(None);
+        };
         if self.session.heard() == Some(term) {
             return Ok(Some(grant));
         }
@@ -66,42 +72,81 @@ impl Etcd {
         Ok(Some(Grant { lease: self.replace_lease(&held).await?, ..grant }))
     }
 
-    /// Until the last of them, or until it is time to look; the ticket lives on meanwhile.
-    async fn wait(&mut self, mut departures: Departures) -> Result<Option<Departure>, Failure> {
-        let look = BootTime::now().saturating_add(jittered(LOOK));
+    /// Until the last of them, or until the pool has to be looked at; the ticket lives on meanwhile.
+    pub(super) async fn wait(
+        &mut self,
+        mut departures: Departures,
+        progress: &Progress,
+    ) -> Result<Option<Departure>, Failure> {
+        let seldom = LOOK * (1 + u32::try_from(departures.remaining() / FAR as usize).unwrap_or(0));
+        let look = BootTime::now().saturating_add(jittered(seldom));
+        let mut backoff = Backoff::new();
+        progress.waiting();
         loop {
             let due = BootTime::now().saturating_add(jittered(self.ttl / RENEWALS)).min(look);
-            let departure = departures.last(&mut self.session, &self.keys, due).await?;
-            if departure.is_some() || look.passed() {
-                return Ok(departure);
+            let told = match departures.last(&mut self.session, &self.keys, due).await {
+                Ok(Told::Last(departure)) => return Ok(Some(departure)),
+                Ok(Told::Missed) => return Ok(None),
+                Ok(Told::NotYet) => Ok(()),
+                Err(failure) => Err(failure),
+            };
+            match self.stay().await.and(told) {
+                Ok(()) if look.passed() => return Ok(None),
+                Ok(()) => {
+                    progress.waiting();
+                    backoff = Backoff::new();
+                }
+                Err(Failure::Unreachable(reason)) => {
+                    progress.unreachable(&reason);
+                    until(backoff.next()).await;
+                }
+                Err(failure) => return Err(failure),
             }
-            self.stay().await?;
         }
     }
 
     /// More time in line, which counts if something is put with the lease in its term; by another lease, if the one that
     /// there is may be of an earlier term.
     async fn stay(&mut self) -> Result<Lease, Failure> {
-        let certain = self.session.granted_in().filter(|_| !self.session.has_others());
+        let certain = self.session.certain();
         let kept = Lease::ask(self.ttl, |_| async {
-            match self.session.keep_alive().await? {
-                KeptAlive::For(granted, then) => Ok((granted, then)),
-                KeptAlive::Over => Err(Failure::Lost),
-            }
+            let KeptAlive::For(granted, then) = self.session.keep_alive().await? else {
+                return Ok((Duration::ZERO, false));
+            };
+            let Some((leased, term)) = certain else { return Ok((granted, false)) };
+            // A member that has fallen behind keeps leases alive all the same, and tells of no departures. It answers this late.
+            let find = self.keys.find_ticket(self.incarnation.nonce);
+            let answer = self.session.transact(Pace::Renewal, find).await?;
+            let seen = Keys::ticket_lease(&answer).ok_or(Failure::Lost)?;
+            self.session.seen_with(seen);
+            let counts = seen == leased.id && then == term && self.session.heard() == Some(term);
+            Ok((granted, counts))
         });
         match kept.await {
-            Ok((lease, then)) if Some(then) == certain => return Ok(lease),
+            Ok((lease, true)) => return Ok(lease),
             // A leader that is none any more says so too, of one that it does not know; the ticket tells.
-            Ok(_) | Err(Failure::Lost) => {}
+            Ok((_, false)) | Err(Failure::Lost) => {}
             Err(failure) => return Err(failure),
         }
         let (lease, leased) = self.session.grant(Pace::Claim).await?;
-        let stay = self.keys.stay(&self.incarnation, leased.id);
-        if !self.session.transact(Pace::Claim, stay).await?.succeeded() {
-            return Err(Failure::Lost);
-        }
-        self.session.adopt(leased);
-        self.session.revoke_others().await?;
+        self.move_in_line(leased).await?;
         Ok(lease)
+    }
+
+    /// Has the ticket put with that lease, which it never was with.
+    pub(super) async fn move_in_line(&mut self, leased: Leased) -> Result<(), Failure> {
+        let Incarnation { nonce, node, .. } = &self.incarnation;
+        loop {
+            let ticket = self.session.moving_to(leased.id);
+            let stay = self.keys.stay(*nonce, node, ticket);
+            let answer = self.session.transact(Pace::Claim, stay).await?;
+            if answer.succeeded() {
+                self.session.moved(leased);
+                return Ok(());
+            }
+            let seen =
+                Keys::ticket_lease(&answer).filter(|seen| *seen != ticket.from).ok_or(Failure::Lost)?;
+            self.session.seen_with(seen);
+        }
     }
 }

@@ -1,39 +1,80 @@
-//! Requests that a member carries out when the claimant has given them up.
+//! Requests that a member carries out when the claimant has given them up, or its process has ended.
 
 use super::*;
 
-#[tokio::test]
-async fn a_request_that_is_carried_out_late_takes_no_slot_and_moves_no_ticket() {
-    let pool = EtcdPool::new(3);
-    let mut store = pool.newcomer();
-    let who = SlotRecord::taken(Holder::new(&store.incarnation, EtcdPool::TTL));
-    // With a lease whose grant was answered, and then the requests hung.
-    let (_, earlier) = store.session.grant(Pace::Claim).await.unwrap();
-    let late = store.keys.take(2, &who, &View::default(), earlier.id);
-    assert_eq!(claim(&mut store).await.slot, 0);
-    let mut client = pool.client().await;
-    let told = client.txn(late).await.unwrap_err().to_string();
-    assert!(told.contains("lease not found"), "{told}");
-    assert_eq!(client.leases().await.unwrap().leases().len(), 1, "of one claimant");
-
-    let held = store.held.clone().unwrap();
-    let (_, earlier) = store.session.grant(Pace::Renewal).await.unwrap();
-    let late = store.keys.live_on(&held, &store.incarnation, earlier.id);
-    let lease = store.renew().await.unwrap();
-    assert!(client.txn(late).await.is_err());
-    assert!(store.renew().await.unwrap().deadline() > lease.deadline());
-    assert_eq!(client.leases().await.unwrap().leases().len(), 1, "of one claimant");
+/// Carries it out late; whether anything came of it.
+async fn carried_out(pool: &EtcdPool, late: Txn) -> bool {
+    pool.client().await.txn(late).await.unwrap().succeeded()
 }
 
 #[tokio::test]
-async fn who_lost_its_lease_ends_all_that_a_late_request_may_come_with() {
+async fn a_slot_that_is_taken_late_after_a_crash_is_not_and_the_one_that_was_taken_since_stays() {
+    let pool = EtcdPool::new(3);
+    let mut earlier = pool.newcomer();
+    let who = SlotRecord::taken(Holder::new(&earlier.incarnation, EtcdPool::TTL));
+    earlier.arrive(&who.holder, &mut None).await.unwrap();
+    let (_, leased) = earlier.session.grant(Pace::Claim).await.unwrap();
+    let late = earlier.keys.take(2, &who, &View::default(), earlier.session.moving_to(leased.id));
+    let mut next = pool.claimant(earlier.incarnation.nonce);
+    assert_eq!(claim(&mut next).await.slot, 0);
+    assert!(!carried_out(&pool, late).await);
+    next.renew().await.unwrap();
+    assert_eq!(claim(&mut pool.newcomer()).await.slot, 1);
+}
+
+#[tokio::test]
+async fn a_lease_that_is_replaced_late_is_not_once_it_was_replaced_again() {
     let pool = EtcdPool::new(3);
     let mut store = pool.newcomer();
     claim(&mut store).await;
-    let (_, other) = store.session.grant(Pace::Claim).await.unwrap();
-    let mut etcd = pool.client().await;
-    etcd.lease_revoke(store.session.lease().unwrap()).await.unwrap();
+    store.renew().await.unwrap();
+    for is_late in [false, true] {
+        let held = store.held.clone().unwrap();
+        let (_, leased) = store.session.grant(Pace::Renewal).await.unwrap();
+        let replace = store.keys.live_on(&held, &store.incarnation, store.session.moving_to(leased.id));
+        let mut replace = Some(replace);
+        if !is_late {
+            assert!(carried_out(&pool, replace.take().unwrap()).await);
+        }
+        let lease = store.renew().await.unwrap();
+        assert_ne!(
+            store.session.lease(),
+            Some(leased.id),
+            "a request may have moved the ticket away from it"
+        );
+        if let Some(replace) = replace {
+            assert!(!carried_out(&pool, replace).await);
+        }
+        let kept = store.session.lease();
+        assert!(store.renew().await.unwrap().deadline() > lease.deadline());
+        assert_eq!(store.session.lease(), kept);
+    }
+}
+
+#[tokio::test]
+async fn a_lease_that_an_earlier_process_replaces_late_is_not() {
+    let pool = EtcdPool::new(3);
+    let mut earlier = pool.newcomer();
+    let Grant { slot, token, lease } = claim(&mut earlier).await;
+    let held = earlier.held.clone().unwrap();
+    let (_, leased) = earlier.session.grant(Pace::Renewal).await.unwrap();
+    let late = earlier.keys.live_on(&held, &earlier.incarnation, earlier.session.moving_to(leased.id));
+    let mut next = pool.claimant(earlier.incarnation.nonce);
+    next.resume(Inherited { slot, token, until: lease.deadline() }).await.unwrap();
+    assert!(!carried_out(&pool, late).await);
+    next.renew().await.unwrap();
+}
+
+#[tokio::test]
+async fn who_is_in_line_is_not_put_back_there_late_once_it_has_a_slot() {
+    let pool = EtcdPool::new(1);
+    let mut store = pool.newcomer();
+    let who = Holder::new(&store.incarnation, EtcdPool::TTL);
+    store.arrive(&who, &mut None).await.unwrap();
+    let (_, leased) = store.session.grant(Pace::Claim).await.unwrap();
+    let late = store.keys.stay(who.nonce, &who.node, store.session.moving_to(leased.id));
     claim(&mut store).await;
-    assert!(etcd.lease_revoke(other.id).await.is_err(), "it is there yet");
-    assert_eq!(etcd.leases().await.unwrap().leases().len(), 1, "of one claimant");
+    assert!(!carried_out(&pool, late).await);
+    store.renew().await.unwrap();
+    assert_eq!(pool.count("tickets/").await, 1);
 }

@@ -51,10 +51,7 @@ pub use self::{
     zookeeper::{ZooKeeperAddress, ZooKeeperAddressError},
 };
 
-pub(crate) use self::{
-    change::changed,
-    nsid::{bytes, digits},
-};
+pub(crate) use self::change::changed;
 
 /// Services that one agent can name; the kernel's maps have room for as many.
 pub const SERVICES_MAX: usize = nsid_common::maps::MAX_SERVICES as usize;

@@ -15,7 +15,8 @@ use sha2::Sha256;
 use thiserror::Error;
 
 use crate::{
-    config::{Nsid, Period, bytes, digits},
+    config::{Nsid, Period},
+    hex::{bytes, digits},
     host::text_file::{self, TextFileError},
     name::NodeName,
 };

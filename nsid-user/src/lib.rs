@@ -23,6 +23,7 @@ pub mod switch;
 pub mod upgrade;
 
 pub mod clock;
+mod hex;
 pub mod host;
 pub mod lines;
 mod pace;

@@ -7,8 +7,9 @@ use serde::Serialize;
 
 use crate::{
     clock::{BootTime, Deadline},
-    config::{InstanceName, digits},
+    config::InstanceName,
     datapath::{Bypass, Chains, IngressMode, Maps, Tc},
+    hex::digits,
     host::{
         control::{self, Answer},
         instance::Instance,

@@ -1,10 +1,8 @@
 //! What NSID holds, as a person gives it: the name, bytes, or an HMAC of the name.
 
-use std::{
-    fmt::{self, Write as _},
-    path::PathBuf,
-    str::FromStr,
-};
+use std::{fmt, path::PathBuf, str::FromStr};
+
+use crate::hex::{bytes, digits};
 
 /// What NSID holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,21 +44,6 @@ impl fmt::Display for Nsid {
             Self::Hmac(file) => write!(f, "hmac:{}", file.display()),
         }
     }
-}
-
-/// The bytes of hexadecimal digits, of which each has two.
-pub(crate) fn bytes(digits: &str) -> Option<Vec<u8>> {
-    let nibble = |digit: u8| char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let (pairs, []) = digits.as_bytes().as_chunks::<2>() else { return None };
-    pairs.iter().map(|&[high, low]| Some(nibble(high)? << 4 | nibble(low)?)).collect()
-}
-
-/// The hexadecimal digits of bytes.
-pub(crate) fn digits(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut digits, byte| {
-        let _ = write!(digits, "{byte:02x}");
-        digits
-    })
 }
 
 /// Why a text is no [`Nsid`].

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
 use super::{Nonce, NonceError};
-use crate::config::digits;
+use crate::hex::digits;
 use crate::host::instance::Instance;
 
 /// Where the host's identity is (machine-id(5)): made when it was installed, and the same after a reboot.

@@ -22,7 +22,6 @@ mod incarnation;
 mod lease;
 mod local;
 mod nonce;
-pub mod order;
 pub mod peers;
 #[cfg(test)]
 mod program;

@@ -3,9 +3,9 @@
 use etcd_client::{GetResponse, KeyValue, TxnOpResponse, TxnResponse};
 
 use super::keys::Keys;
+use super::order::{Record, Ticket, View};
 use super::record::{SlotRecord, TicketRecord, Whole, read_whole};
 use super::session::{LeaseId, incomplete};
-use crate::store::order::{Record, Ticket, View};
 use crate::store::{Disagreement, Nonce, Unreachable};
 
 /// A slot that was taken.

@@ -1,7 +1,7 @@
 //! `etcd://`: the slots of a pool in etcd (3.4 and later), for the nodes that reach it.
 //!
 //! A claimant has one lease, granted by a call of its own, and with it a ticket; a slot's record, which goes with no lease,
-//! says whose ticket has the slot ([`keys`] has the keys, [`order`](super::order) whose turn it is). A slot is taken by one
+//! says whose ticket has the slot ([`keys`] has the keys, [`order`] whose turn it is). A slot is taken by one
 //! transaction, which fails unless the ticket of who took it last is gone; the revision of that is the fencing token.
 //!
 //! # Why no two have a slot
@@ -57,6 +57,7 @@ mod answers;
 mod arriving;
 mod departures;
 mod keys;
+mod order;
 mod record;
 mod requests;
 mod roll;
@@ -80,11 +81,11 @@ use self::departures::{Ahead, Departures, FAR};
 use self::failure::Failure;
 pub use self::keys::Keys;
 use self::members::{Members, Pace};
+use self::order::{Turn, View};
 use self::record::{FORMAT, SlotRecord};
 #[cfg(doc)]
 use self::session::Move;
 use self::session::{KeptAlive, LeaseId, Leased, Session, incomplete};
-use super::order::{Turn, View};
 use super::{
     Agreement, ClaimError, Directory, Grant, Holder, Incarnation, Inherited, Lease, Nonce, Progress,
     RenewError, Roll, Store, Unreachable,

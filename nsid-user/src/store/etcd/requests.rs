@@ -5,9 +5,9 @@ use etcd_client::{Compare, CompareOp, GetOptions, PutOptions, Txn, TxnOp};
 use super::answers::Held;
 use super::departures::Departure;
 use super::keys::Keys;
+use super::order::View;
 use super::record::{SlotRecord, TicketRecord, Whole, whole_json};
 use super::session::{LeaseId, Move};
-use crate::store::order::View;
 use crate::store::{Holder, Incarnation, NodeId, Nonce};
 
 /// What is put beside a slot that is taken.

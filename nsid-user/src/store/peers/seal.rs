@@ -20,7 +20,7 @@ use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
 use nsid_peers::{DecodeError, MAX_BYTES, Message};
 
 use super::quorum::is_near;
-use crate::config::bytes;
+use crate::hex::bytes;
 use crate::host::text_file::{self, TextFileError};
 
 /// Bytes of a nonce.

@@ -192,6 +192,8 @@ impl Etcd {
             self.tell_of_unreadable(&view);
             if let Some(lease) = self.keys.ticket_lease_in(&answer, who.holder.nonce) {
                 self.session.seen_with(lease);
+                // It was with the other one before.
+                fresh = fresh.filter(|_| self.session.lease() == Some(lease));
             }
             let (slot, fresh, take) = match view.turn(who.holder.nonce, self.keys.limit()) {
                 Turn::Keep { slot, revision } => {
@@ -250,7 +252,6 @@ impl Etcd {
         let answer = self.session.transact(Pace::Claim, take).await?;
         let revision = answer.header().ok_or_else(incomplete)?.revision();
         if !answer.succeeded() {
-            self.session.not_moved();
             let before = Keys::taken_before(&answer, who.holder.nonce);
             return Ok(before.map_or(Taken::NotAsSeen, |revision| Taken::ByOurselves { revision }));
         }
@@ -303,8 +304,8 @@ impl Etcd {
 
     /// More time by a new lease.
     async fn replace_lease(&mut self, held: &Held) -> Result<Lease, Failure> {
-        let (lease, leased) = self.session.grant(Pace::Renewal).await?;
         loop {
+            let (lease, leased) = self.session.grant(Pace::Renewal).await?;
             let ticket = self.session.moving_to(leased.id);
             let live_on = self.keys.live_on(held, &self.incarnation, ticket);
             let answer = self.session.transact(Pace::Renewal, live_on).await?;
@@ -361,7 +362,8 @@ impl Store for Etcd {
     }
 
     fn rhythm(&self, ttl: Duration) -> Duration {
-        ttl.saturating_sub(LEADERLESS).clamp(ttl / OFTEN, ttl / SELDOM)
+        // Less an eighth, for the jitter and for the fence's margin.
+        (ttl.saturating_sub(LEADERLESS) * 7 / 8).clamp(ttl / OFTEN, ttl / SELDOM)
     }
 
     async fn claim(&mut self, progress: &Progress) -> Result<Grant, ClaimError> {

@@ -27,7 +27,7 @@ pub(super) struct Session {
     ticket: LeaseId,
     /// Leases that the ticket was to be put with since, by requests that were not answered.
     others: Vec<LeaseId>,
-    /// There was such a request, which may be carried out at any time while the ticket is with that lease.
+    /// There was a request to put it with another, which may be carried out at any time while the ticket is with that lease.
     moving: bool,
     /// Open while keepalives succeed: the answer to an earlier one must not be taken for that to a later one.
     keep_alive: Option<KeepAlive>,
@@ -151,13 +151,8 @@ impl Session {
     /// It was. What was to be done to it before never will be.
     pub(super) fn moved(&mut self, lease: Leased) {
         self.adopt(lease);
-        (self.ticket, self.moving) = (lease.id, false);
+        (self.ticket, self.moving, self.deletion) = (lease.id, false, None);
         self.others.clear();
-    }
-
-    /// It was not, by the only one who was asked.
-    pub(super) fn not_moved(&mut self) {
-        self.moving = false;
     }
 
     /// The ticket was found with that lease. What was to be done to it where it was before never will be.
@@ -165,6 +160,11 @@ impl Session {
         if self.ticket != lease {
             (self.ticket, self.moving) = (lease, false);
         }
+    }
+
+    /// Whether a request may put the ticket with another lease than it was seen with.
+    pub(super) fn is_moving(&self) -> bool {
+        self.moving
     }
 
     /// Whether that lease is this claimant's.
@@ -225,12 +225,11 @@ impl Session {
 
     /// Ends the lease, and with it all that was put with it; and every other one that the ticket is with, or may be put with.
     pub(super) async fn revoke(&mut self) -> Result<(), Unreachable> {
-        if self.ticket != 0 && !self.knows(self.ticket) {
+        // Without an answer, it may be revoked later: it is not gone on with.
+        self.others.extend(self.lease());
+        self.lose();
+        if self.ticket != 0 && !self.others.contains(&self.ticket) {
             self.others.push(self.ticket);
-        }
-        if let Some(lease) = self.lease() {
-            self.revoke_one(lease).await?;
-            (self.lease, self.keep_alive) = (None, None);
         }
         while let Some(lease) = self.others.last() {
             self.revoke_one(*lease).await?;

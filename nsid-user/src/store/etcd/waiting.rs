@@ -15,7 +15,7 @@ use super::session::{KeptAlive, Leased, Term};
 use super::{Etcd, RENEWALS};
 use crate::clock::BootTime;
 use crate::pace::{Backoff, jittered, until};
-use crate::store::{Grant, Incarnation, Lease, Progress};
+use crate::store::{Grant, Incarnation, Lease, Progress, Unreachable};
 
 /// How long the first in line rely on being told of departures, and each [`FAR`] places further behind as long again. A look
 /// is at the whole pool, and many may wait.
@@ -78,11 +78,17 @@ impl Etcd {
         mut departures: Departures,
         progress: &Progress,
     ) -> Result<Option<Departure>, Failure> {
-        let seldom = LOOK * (1 + u32::try_from(departures.remaining() / FAR as usize).unwrap_or(0));
-        let look = BootTime::now().saturating_add(jittered(seldom));
+        if self.session.is_moving() {
+            // It may have a slot by now, of which it was not told.
+            self.stay().await?;
+            return Ok(None);
+        }
+        let (began, long) = (BootTime::now(), jittered(LOOK));
         let mut backoff = Backoff::new();
         progress.waiting();
         loop {
+            let places = u32::try_from(departures.remaining()).unwrap_or(u32::MAX) / FAR;
+            let look = began.saturating_add(long.saturating_mul(1 + places));
             let due = BootTime::now().saturating_add(jittered(self.ttl / RENEWALS)).min(look);
             let told = match departures.last(&mut self.session, &self.keys, due).await {
                 Ok(Told::Last(departure)) => return Ok(Some(departure)),
@@ -90,8 +96,11 @@ impl Etcd {
                 Ok(Told::NotYet) => Ok(()),
                 Err(failure) => Err(failure),
             };
-            match self.stay().await.and(told) {
-                Ok(()) if look.passed() => return Ok(None),
+            let stayed = self.stay().await;
+            if stayed.is_ok() && look.passed() {
+                return Ok(None);
+            }
+            match stayed.and(told) {
                 Ok(()) => {
                     progress.waiting();
                     backoff = Backoff::new();
@@ -136,17 +145,14 @@ impl Etcd {
     /// Has the ticket put with that lease, which it never was with.
     pub(super) async fn move_in_line(&mut self, leased: Leased) -> Result<(), Failure> {
         let Incarnation { nonce, node, .. } = &self.incarnation;
-        loop {
-            let ticket = self.session.moving_to(leased.id);
-            let stay = self.keys.stay(*nonce, node, ticket);
-            let answer = self.session.transact(Pace::Claim, stay).await?;
-            if answer.succeeded() {
-                self.session.moved(leased);
-                return Ok(());
-            }
-            let seen =
-                Keys::ticket_lease(&answer).filter(|seen| *seen != ticket.from).ok_or(Failure::Lost)?;
-            self.session.seen_with(seen);
+        let stay = self.keys.stay(*nonce, node, self.session.moving_to(leased.id));
+        let answer = self.session.transact(Pace::Claim, stay).await?;
+        if answer.succeeded() {
+            self.session.moved(leased);
+            return Ok(());
         }
+        let seen = Keys::ticket_lease(&answer).ok_or(Failure::Lost)?;
+        self.session.seen_with(seen);
+        Err(Unreachable::new("an earlier request was carried out late").into())
     }
 }

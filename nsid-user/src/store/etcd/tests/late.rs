@@ -78,3 +78,31 @@ async fn who_is_in_line_is_not_put_back_there_late_once_it_has_a_slot() {
     store.renew().await.unwrap();
     assert_eq!(pool.count("tickets/").await, 1);
 }
+
+#[tokio::test]
+async fn a_lease_that_may_be_revoked_late_is_not_gone_on_with() {
+    let pool = EtcdPool::new(3);
+    let mut store = pool.newcomer();
+    claim(&mut store).await;
+    store.renew().await.unwrap();
+    let lease = store.session.lease().unwrap();
+    assert!(dropped_after(1, store.release()).await.is_none());
+    claim(&mut store).await;
+    let _late = pool.client().await.lease_revoke(lease).await;
+    store.renew().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_was_not_answered_stays_possible_when_a_later_request_comes_to_nothing() {
+    let pool = EtcdPool::new(3);
+    let (mut holder, mut store) = (pool.newcomer(), pool.newcomer());
+    assert_eq!(claim(&mut holder).await.slot, 0);
+    let who = SlotRecord::taken(Holder::new(&store.incarnation, EtcdPool::TTL));
+    store.arrive(&who.holder, &mut None).await.unwrap();
+    let (_, unanswered) = store.session.grant(Pace::Claim).await.unwrap();
+    let _late = store.keys.take(2, &who, &View::default(), store.session.moving_to(unanswered.id));
+    let fresh = store.session.grant(Pace::Claim).await.unwrap();
+    let take = store.keys.take(0, &who, &View::default(), store.session.moving_to(fresh.1.id));
+    assert!(matches!(store.take(0, take, &who, fresh).await, Ok(Taken::NotAsSeen)));
+    assert!(store.session.certain().is_none());
+}

@@ -41,6 +41,8 @@ pub(super) struct Connection {
     told: Vec<Change>,
     /// The last change that the server told of.
     zxid: i64,
+    /// The session was made for it, and nothing was sent on it that may make what goes with the session.
+    is_new: bool,
 }
 
 /// The session that a connection is for.
@@ -96,8 +98,15 @@ impl Connection {
         hello: &Hello<'_>,
     ) -> Result<(Self, Session, Duration), Error> {
         let (received, unsent) = (Vec::new(), Vec::new());
-        let mut connection =
-            Self { stream, xid: hello.xid, received, unsent, told: Vec::new(), zxid: hello.zxid };
+        let mut connection = Self {
+            stream,
+            xid: hello.xid,
+            received,
+            unsent,
+            told: Vec::new(),
+            zxid: hello.zxid,
+            is_new: hello.session.is_none(),
+        };
         let asked = i32::try_from(hello.timeout.as_millis()).unwrap_or(i32::MAX);
         let (id, password) =
             hello.session.map_or((0, [0; PASSWORD]), |session| (session.id, session.password));
@@ -133,6 +142,13 @@ impl Connection {
         self.xid
     }
 
+    /// Whether its session has made nothing yet, whatever became of what was asked. To make a session is a write, and its
+    /// end seen by the server that answers: so that knows what the leader knew then (unless sessions are the server's own:
+    /// `localSessionsEnabled`).
+    pub(super) fn is_new(&self) -> bool {
+        self.is_new
+    }
+
     /// Whether the server has closed it, as it does when the session is over.
     pub(super) fn is_closed(&mut self) -> bool {
         matches!(self.stream.read_buf(&mut self.received).now_or_never(), Some(Ok(0) | Err(_)))
@@ -146,6 +162,8 @@ impl Connection {
 
     /// Has a request sent as soon as an answer is waited for.
     pub(super) fn send<R: Request>(&mut self, request: &R) -> Pending<R> {
+        // Before it is sent: it may be carried out though it is dropped, or its answer lost.
+        self.is_new &= !request.is_making();
         self.xid = self.xid.checked_add(1).unwrap_or(1);
         let xid = self.xid;
         self.packet(|to| {

@@ -40,11 +40,12 @@ use std::time::Duration;
 use self::connection::{Connection, Error};
 pub use self::ensemble::{Ensemble, PASSWORD_VARIABLE};
 use self::failure::Failure;
+use self::jute::Malformed;
 pub use self::keep::Keep;
 use self::line::{Turn, View};
 use self::nodes::{Nodes, nobody_left, slot_called};
 use self::protocol::{
-    Acl, Code, Create, Delete, Exists, GetData, GetEphemerals, Mode, Multi, MultiRead, Op, Read, Seen,
+    Acl, Code, Create, Delete, Done, Exists, GetData, GetEphemerals, Mode, Multi, MultiRead, Op, Read, Seen,
     SetData, Stat, Sync, WatchChildren,
 };
 use self::session::Session;
@@ -164,34 +165,39 @@ impl ZooKeeper {
     }
 
     /// What is there of this claimant already, in a pool that is what it takes it for.
+    ///
+    /// With a session that has made nothing, nothing is, and what the server knows is not older than the session. What
+    /// changed since is found by the write that it stands in the way of, by whose answer the server knows of it, and then
+    /// this looks anew: an agreement that was made, by who would make it; that a node has a last slot or none, by who takes
+    /// one. Which one is a wish. Another agreement is there only where somebody removed the pool's by hand, which may be
+    /// after any look.
     async fn look_for_own(&mut self) -> Result<Own, Failure> {
         let nodes = self.nodes.clone();
         let below = format!("{}/", nodes.root);
+        let reads = [Read::Data(&nodes.agreement), Read::Data(&nodes.last)];
+        let reads = MultiRead(&reads);
         loop {
             let look = async |server: &mut Connection| {
-                let sync = server.send(&Sync(&nodes.root));
-                let agreement = server.send(&GetData(&nodes.agreement));
-                let last = server.send(&GetData(&nodes.last));
-                let own = server.send(&GetEphemerals(&below));
-                server.receive(sync).await?;
-                let agreement = server.receive(agreement).await;
-                let last = server.receive(last).await;
-                Ok((agreement, last, server.receive(own).await?))
+                let (seen, own) = if server.is_new() {
+                    (server.ask(&reads).await?, Vec::new())
+                } else {
+                    let sync = server.send(&Sync(&nodes.root));
+                    let seen = server.send(&reads);
+                    let own = server.send(&GetEphemerals(&below));
+                    server.receive(sync).await?;
+                    (server.receive(seen).await?, server.receive(own).await?)
+                };
+                let [agreement, last] = seen.try_into().map_err(|_| Malformed)?;
+                Ok((data(agreement)?, data(last)?, own))
             };
             let (agreement, last, own) = self.session.ask_unhurried(look).await?;
-            match agreement {
-                Ok((stored, _)) => self.agreement.check(&stored)?,
-                Err(error) if error.is(Code::NoNode) => {
-                    making::make(&mut self.session, &self.nodes, &self.agreement, self.acl).await?;
-                    continue;
-                }
-                Err(error) => return Err(self.session.failure(&error)),
-            }
-            let last = match last {
-                Ok((slot, _)) => Last::Known(str::from_utf8(&slot).ok().and_then(slot_called)),
-                Err(error) if error.is(Code::NoNode) => Last::Unknown,
-                Err(error) => return Err(self.session.failure(&error)),
+            let Some(stored) = agreement else {
+                making::make(&mut self.session, &self.nodes, &self.agreement, self.acl).await?;
+                continue;
             };
+            self.agreement.check(&stored)?;
+            let last = last
+                .map_or(Last::Unknown, |slot| Last::Known(str::from_utf8(&slot).ok().and_then(slot_called)));
             return Ok(Own { nodes: own, last });
         }
     }
@@ -203,19 +209,20 @@ impl ZooKeeper {
             Last::Unknown => None,
         };
         let (path, acl) = (self.nodes.new_ticket(last), self.acl);
-        let counts = [Read::Data(&self.nodes.line), Read::Data(&self.nodes.slots)];
+        let ticket = Create { path: &path, data: b"", acl, mode: Mode::EphemeralSequential };
+        // Of a node whose data are set the answer tells how many children it has and had. It has none, and keeps none.
+        let count = |path| Op::SetData(SetData { path, data: b"", version: None });
+        let all = [Op::Create(ticket), count(&self.nodes.line), count(&self.nodes.slots)];
         let arrive = async |server: &mut Connection| {
-            let mode = Mode::EphemeralSequential;
-            let ticket = server.send(&Create { path: &path, data: b"", acl, mode });
-            let counts = server.send(&MultiRead(&counts));
-            Ok((server.receive(ticket).await?, server.receive(counts).await?))
+            let done = server.ask(&Multi(&all)).await?;
+            done.map_err(|(_, code)| Error::Failed(code))
         };
-        let (ticket, counts) = self.session.ask_unhurried(arrive).await?;
-        let number = self.nodes.is_ticket(&ticket).ok_or_else(incomplete)?.number;
-        own.nodes.push(ticket);
-        let [Seen::Data(_, line), Seen::Data(_, slots)] = &counts[..] else {
-            return Err(lacking(&counts));
+        let done = self.session.ask_unhurried(arrive).await?;
+        let [Done::Created(ticket), Done::Set(line), Done::Set(slots)] = &done[..] else {
+            return Err(incomplete().into());
         };
+        let number = self.nodes.is_ticket(ticket).ok_or_else(incomplete)?.number;
+        own.nodes.push(ticket.clone());
         let slot = number.try_into().ok().filter(|slot| *slot < self.agreement.limit());
         Ok(slot.filter(|_| nobody_left(line, slots)))
     }
@@ -236,28 +243,28 @@ impl ZooKeeper {
     async fn take(&mut self, slot: u32, own: &Own) -> Result<Option<Grant>, Failure> {
         let (path, held, acl) = (self.nodes.slot(slot), self.nodes.held(slot), self.acl);
         let holder = Holder::new(&self.incarnation, self.ttl).to_json();
-        let make = |path, data| Op::Create(Create { path, data, acl, mode: Mode::Ephemeral });
-        let ours = [make(&*path, holder.as_bytes()), make(&*held, b"")];
+        let make = |path| Op::Create(Create { path, data: b"", acl, mode: Mode::Ephemeral });
+        let set = |path, data| Op::SetData(SetData { path, data, version: None });
+        // The answer to setting its data tells which change made a node.
+        let ours = [make(&*path), set(&*path, holder.as_bytes()), make(&*held)];
         let last = slot.to_string();
         let (last_path, data) = (&self.nodes.last, last.as_bytes());
         let kept = match own.last {
-            Last::Known(_) => Op::SetData(SetData { path: last_path, data, version: None }),
+            Last::Known(_) => set(last_path, data),
             Last::Unknown => Op::Create(Create { path: last_path, data, acl, mode: Mode::Persistent }),
         };
         let gone = own.nodes.iter().map(|path| Op::Delete(Delete(path)));
         let making = gone.len()..gone.len() + ours.len();
+        let told = gone.len() + 1;
         let all: Vec<Op<'_>> = gone.chain(ours).chain([kept]).collect();
-        let take = async |server: &mut Connection| {
-            let taken = server.send(&Multi(&all));
-            let stat = server.send(&Exists(&path));
-            let taken = server.receive(taken).await?;
-            Ok((taken, server.receive(stat).await))
-        };
+        let take = async |server: &mut Connection| server.ask(&Multi(&all)).await;
         self.held = None;
-        let (lease, (taken, stat)) = self.session.write_unhurried(self.ttl, take).await?;
+        let (lease, taken) = self.session.write_unhurried(self.ttl, take).await?;
         match taken {
-            Ok(()) => {
-                let Stat { czxid, version, .. } = stat.map_err(|error| self.session.failure(&error))?;
+            Ok(done) => {
+                let Some(&Done::Set(Stat { czxid, version, .. })) = done.get(told) else {
+                    return Err(incomplete().into());
+                };
                 self.held = Some(Held { slot, czxid, data: Some((holder.into_bytes(), version)) });
                 Ok(Some(Grant { slot, token: czxid.unsigned_abs(), lease }))
             }
@@ -395,6 +402,16 @@ impl Store for ZooKeeper {
 impl Directory for ZooKeeper {
     async fn names(&mut self) -> Result<Roll, Unreachable> {
         Ok(roll::read(&mut self.session, &self.nodes).await?)
+    }
+}
+
+/// What a node has, if there is one.
+fn data(seen: Seen) -> Result<Option<Vec<u8>>, Error> {
+    match seen {
+        Seen::Data(data, _) => Ok(Some(data)),
+        Seen::Nothing(Code::NoNode) => Ok(None),
+        Seen::Nothing(code) => Err(Error::Failed(code)),
+        Seen::Children(_) => Err(Malformed.into()),
     }
 }
 

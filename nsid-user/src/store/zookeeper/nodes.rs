@@ -4,7 +4,7 @@
 //!
 //! | node | data | there until |
 //! | --- | --- | --- |
-//! | `agreement` | pattern, limit and format, as JSON; made by the first claimant, when all else is there | removed by hand |
+//! | `agreement` | pattern, limit and format, as JSON; made by the first claimant, with all else | removed by hand |
 //! | `line/NONCE-LAST-NUMBER` | nothing; in line is who has one, in the order of the numbers | its slot is given, or the session ends |
 //! | `slots/SLOT` | who has it, as JSON; the change that made the node is the fencing token | given back, or the session ends |
 //! | `held/SLOT` | nothing: while it is there, a slot whose node somebody removed is not free | the same |

@@ -16,6 +16,11 @@ pub(super) trait Request {
 
     fn write(&self, to: &mut Encoder<'_>);
     fn read(answer: &mut Decoder<'_>) -> Result<Self::Answer, Malformed>;
+
+    /// Whether it may make what goes with the session.
+    fn is_making(&self) -> bool {
+        false
+    }
 }
 
 /// What stands before each answer.
@@ -135,6 +140,13 @@ impl Request for Create<'_> {
 
     fn read(answer: &mut Decoder<'_>) -> Result<String, Malformed> {
         Ok(answer.text()?.to_owned())
+    }
+
+    fn is_making(&self) -> bool {
+        match self.mode {
+            Mode::Persistent => false,
+            Mode::Ephemeral | Mode::EphemeralSequential => true,
+        }
     }
 }
 
@@ -256,10 +268,20 @@ pub(super) enum Op<'a> {
     SetData(SetData<'a>),
 }
 
+/// What a part of it did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Done {
+    /// A node with that path.
+    Created(String),
+    Deleted,
+    /// The data of a node that is so from then on.
+    Set(Stat),
+}
+
 impl Request for Multi<'_> {
     const TYPE: i32 = 14;
     /// Which part failed, and why, if nothing was done.
-    type Answer = Result<(), (usize, Code)>;
+    type Answer = Result<Vec<Done>, (usize, Code)>;
 
     fn write(&self, to: &mut Encoder<'_>) {
         for op in self.0 {
@@ -273,16 +295,13 @@ impl Request for Multi<'_> {
     }
 
     fn read(answer: &mut Decoder<'_>) -> Result<Self::Answer, Malformed> {
+        let mut done = Vec::new();
         for at in 0.. {
             match read_part(answer)? {
                 None => break,
-                Some(Create::TYPE) => {
-                    Create::read(answer)?;
-                }
-                Some(Delete::TYPE) => {}
-                Some(SetData::TYPE) => {
-                    SetData::read(answer)?;
-                }
+                Some(Create::TYPE) => done.push(Done::Created(Create::read(answer)?)),
+                Some(Delete::TYPE) => done.push(Done::Deleted),
+                Some(SetData::TYPE) => done.push(Done::Set(SetData::read(answer)?)),
                 // Those before the one that failed have no code.
                 Some(FAILED) => match Code::of(answer.int()?) {
                     None => {}
@@ -291,7 +310,14 @@ impl Request for Multi<'_> {
                 Some(_) => return Err(Malformed),
             }
         }
-        Ok(Ok(()))
+        Ok(Ok(done))
+    }
+
+    fn is_making(&self) -> bool {
+        self.0.iter().any(|op| match op {
+            Op::Create(create) => create.is_making(),
+            Op::Delete(_) | Op::SetData(_) => false,
+        })
     }
 }
 
@@ -474,5 +500,20 @@ mod tests {
         }
         write_end(&mut parts);
         assert_eq!(Multi::read(&mut Decoder(&answer)), Ok(Err((1, Code::NodeExists))));
+    }
+
+    #[test]
+    fn of_a_whole_that_was_done_each_part_tells_what_it_did() {
+        let mut answer = Vec::new();
+        let mut parts = Encoder(&mut answer);
+        parts.int(Delete::TYPE).bool(false).int(0);
+        parts.int(Create::TYPE).bool(false).int(0).text("/a");
+        // Made and changed; by which change, and when.
+        parts.int(SetData::TYPE).bool(false).int(0).long(7).long(8).long(0).long(0);
+        parts.int(1).int(4).int(0).long(9).int(0).int(2).long(7);
+        write_end(&mut parts);
+        let stat = Stat { czxid: 7, version: 1, cversion: 4, children: 2 };
+        let done = vec![Done::Deleted, Done::Created("/a".to_owned()), Done::Set(stat)];
+        assert_eq!(Multi::read(&mut Decoder(&answer)), Ok(Ok(done)));
     }
 }

@@ -324,24 +324,68 @@ fn closed() -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use super::super::protocol::{Acl, Create, Mode, Multi, Op};
     use super::super::tests::server::Server;
     use super::*;
+
+    impl Session {
+        /// The number of the last request.
+        pub(in super::super) fn last_number(&self) -> i32 {
+            self.connected.as_ref().map_or(self.xid, |connected| connected.connection.xid())
+        }
+    }
+
+    fn session(server: &Server) -> Session {
+        let (endpoints, path) = (vec![server.endpoint()], String::new());
+        let ensemble = Ensemble { endpoints, path, credentials: None, tls: None };
+        Session::new(ensemble, 0, Duration::from_secs(10), None)
+    }
 
     #[tokio::test]
     async fn no_number_is_used_twice_in_a_session() {
         let server = Server::start();
-        let (endpoints, path) = (vec![server.endpoint()], String::new());
-        let ensemble = Ensemble { endpoints, path, credentials: None, tls: None };
-        let mut session = Session::new(ensemble, 0, Duration::from_secs(10), None);
+        let mut session = session(&server);
         let mut numbers = Vec::new();
         let mut keys = Vec::new();
         for _ in 0..3 {
             session.look(&[Read::Children("/")]).await.unwrap();
-            numbers.push(session.connected.as_ref().unwrap().connection.xid());
+            numbers.push(session.last_number());
             keys.push(session.key.clone().unwrap().id);
             session.disconnect();
         }
         assert_eq!(numbers, [numbers[0], numbers[0] + 1, numbers[0] + 2]);
         assert_eq!(keys, [keys[0]; 3], "it is one session");
+    }
+
+    #[tokio::test]
+    async fn a_session_is_new_on_its_first_connection_until_what_may_make_something_of_its_own_is_to_be_sent()
+    {
+        let server = Server::start();
+        let mut session = session(&server);
+        let is_new = |session: &Session| session.connected.as_ref().unwrap().connection.is_new();
+        let look = [Read::Children("/")];
+        session.look(&look).await.unwrap();
+        session.look(&look).await.unwrap();
+        assert!(is_new(&session));
+        session.disconnect();
+        session.look(&look).await.unwrap();
+        assert!(!is_new(&session), "nobody knows what was sent before");
+        let create = |mode| Create { path: "/a/b", data: b"", acl: Acl::Open, mode };
+        for is_whole in [true, false] {
+            session.forget();
+            session.look(&look).await.unwrap();
+            assert!(is_new(&session));
+            let connection = &mut session.connected.as_mut().unwrap().connection;
+            connection.send(&Multi(&[Op::Create(create(Mode::Persistent))]));
+            assert!(connection.is_new(), "that is not its own");
+            if is_whole {
+                connection.send(&Multi(&[Op::Create(create(Mode::Ephemeral))]));
+            } else {
+                connection.send(&create(Mode::EphemeralSequential));
+            }
+            assert!(!is_new(&session), "before anything is sent");
+            session.look(&look).await.unwrap();
+            assert!(!is_new(&session), "for good");
+        }
     }
 }

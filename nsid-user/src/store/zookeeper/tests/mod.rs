@@ -301,6 +301,21 @@ async fn a_claim_that_is_dropped_anywhere_leaves_nothing_that_the_next_does_not_
 }
 
 #[tokio::test]
+async fn a_first_claim_is_three_requests_three_more_where_there_is_no_pool_and_one_after_another_four() {
+    let pool = ZooKeeperPool::new(10);
+    let requests = async |store: &mut ZooKeeper, slot| {
+        let before = store.session.last_number();
+        assert_eq!(claim(store).await.slot, slot);
+        store.session.last_number() - before
+    };
+    let made = requests(&mut pool.newcomer(), 0).await;
+    assert_eq!(made, 3 + 3, "a look, what lacks, its making");
+    let mut store = pool.newcomer();
+    assert_eq!(requests(&mut store, 1).await, 3, "a look, a ticket, a slot");
+    assert_eq!(requests(&mut store, 1).await, 4, "what the leader knows, a look, its own, a slot");
+}
+
+#[tokio::test]
 async fn who_looks_at_the_pool_and_who_does_not_share_it() {
     let pool = ZooKeeperPool::new(10);
     let mut stores: Vec<ZooKeeper> = (0..4).map(|_| pool.newcomer()).collect();

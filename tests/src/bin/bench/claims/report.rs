@@ -3,7 +3,7 @@
 use crate::{machine::Machine, table::Line};
 
 const METHOD: &str = "
-One server of each store, with its data in memory; of *peers*, an agent that is all three witnesses. The claimants are tasks
+One server for each row, with its data in memory; of *peers*, an agent that is all three witnesses. The claimants are tasks
 of one thread beside it, each with its own connection, that run the agents' code. Those of peers send from 250 addresses, as
 nodes do from their own: of one, a witness takes no more than 2000 messages a second. Their messages are sealed, as nodes'
 are that have a key.
@@ -20,7 +20,7 @@ write on an open session, as a *renewal* is. *Get-then-Put* looks for a slot tha
 between a holder and the three witnesses, in both directions. The least that holding a name in etcd can be is a lease that is
 *kept alive*, without a look whether what it is for is there. The dead of the last rows leave their leases behind, and
 others wait in line already. A row that *failed* did not come to its end: a claim failed, or a name was lost meanwhile. Rows
-may be of several runs, each with servers of its own.
+may be of several runs.
 ";
 
 /// Of all these rows: those that were measured, and the others as an earlier report has them.

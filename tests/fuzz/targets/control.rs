@@ -14,8 +14,10 @@ use nsid_user::{
     state::State,
     store::{
         Agreement, Holder, Incarnation, Kind, Local, NodeId, Nonce, Progress, Store as _,
-        etcd::Keys,
-        order::{Turn, View},
+        etcd::{
+            Keys,
+            order::{Turn, View},
+        },
     },
 };
 use serde::Deserialize;

@@ -57,7 +57,7 @@ mod answers;
 mod arriving;
 mod departures;
 mod keys;
-mod order;
+pub mod order;
 mod record;
 mod requests;
 mod roll;

@@ -20,7 +20,7 @@ use crate::store::{Holder, NodeId, Nonce};
 
 /// A state of the pool.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct View {
+pub struct View {
     /// When it was that, in the store's count.
     pub revision: i64,
     /// Who has a ticket, the oldest first.
@@ -55,7 +55,7 @@ pub struct Record {
 
 /// What one claimant does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Turn {
+pub enum Turn {
     /// It took that slot already, at that revision, and nobody else has since: that one is its own.
     Keep {
         /// Which.
@@ -76,7 +76,7 @@ pub(super) enum Turn {
 
 impl View {
     /// That of the claimant `nonce`, in a pool of the slots 0 to `limit` - 1.
-    pub(super) fn turn(&self, nonce: Nonce, limit: u32) -> Turn {
+    pub fn turn(&self, nonce: Nonce, limit: u32) -> Turn {
         let held = self.held();
         let own = self.slots.iter().filter(|record| record.slot < limit && record.nonce() == Some(nonce));
         if let Some(Record { slot, revision, .. }) = own.max_by_key(|record| record.revision) {
@@ -104,24 +104,24 @@ impl View {
     }
 
     /// Who is so many places before that claimant in line.
-    pub(super) fn ahead(&self, nonce: Nonce, places: usize) -> Option<Nonce> {
+    pub fn ahead(&self, nonce: Nonce, places: usize) -> Option<Nonce> {
         let line = self.in_line(nonce, &self.held());
         let own = line.iter().position(|ticket| ticket.nonce == nonce)?;
         Some(line[own.checked_sub(places)?].nonce)
     }
 
     /// What stands in a slot.
-    pub(super) fn record(&self, slot: u32) -> Option<&Record> {
+    pub fn record(&self, slot: u32) -> Option<&Record> {
         self.slots.iter().find(|record| record.slot == slot)
     }
 
     /// Whether that claimant lives.
-    pub(super) fn is_present(&self, nonce: Nonce) -> bool {
+    pub fn is_present(&self, nonce: Nonce) -> bool {
         self.tickets.iter().any(|ticket| ticket.nonce == nonce)
     }
 
     /// The records of who has a slot: no claimant has two.
-    pub(super) fn holders(&self) -> impl Iterator<Item = (&Record, &Holder)> {
+    pub fn holders(&self) -> impl Iterator<Item = (&Record, &Holder)> {
         let held = self.held();
         self.slots.iter().filter_map(move |record| {
             let holder = record.holder.as_ref()?;

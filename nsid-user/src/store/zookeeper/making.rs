@@ -2,8 +2,9 @@
 
 use super::connection::{Connection, Error};
 use super::failure::Failure;
+use super::multi::{Multi, Op, Read, Seen};
 use super::nodes::{Nodes, agreement_of};
-use super::protocol::{Acl, Code, Create, Mode, Multi, Op, Read, Seen};
+use super::protocol::{Acl, Code, Create, Mode};
 use super::session::Session;
 use crate::store::Agreement;
 

@@ -24,6 +24,7 @@ mod jute;
 mod keep;
 mod line;
 mod making;
+mod multi;
 mod nodes;
 mod protocol;
 mod roll;
@@ -43,10 +44,10 @@ use self::failure::Failure;
 use self::jute::Malformed;
 pub use self::keep::Keep;
 use self::line::{Turn, View};
+use self::multi::{Done, Multi, MultiRead, Op, Read, Seen};
 use self::nodes::{Nodes, nobody_left, slot_called};
 use self::protocol::{
-    Acl, Code, Create, Delete, Done, Exists, GetData, GetEphemerals, Mode, Multi, MultiRead, Op, Read, Seen,
-    SetData, Stat, Sync, WatchChildren,
+    Acl, Code, Create, Delete, Exists, GetData, GetEphemerals, Mode, SetData, Stat, Sync, WatchChildren,
 };
 use self::session::Session;
 use super::{

@@ -2,8 +2,9 @@
 
 use super::failure::Failure;
 use super::line::View;
+use super::multi::{Read, Seen};
 use super::nodes::{Nodes, slot_called};
-use super::protocol::{Code, Read, Seen, Stat, Sync};
+use super::protocol::{Code, Stat, Sync};
 use super::session::Session;
 use super::{incomplete, lacking};
 use crate::store::{Entry, Holder, Roll};

@@ -8,7 +8,8 @@ use super::ensemble::Ensemble;
 use super::failure::{Failure, Meaning, meaning};
 use super::heard::Heard;
 use super::keep::Keep;
-use super::protocol::{CloseSession, Code, MultiRead, Read, Seen, WatchChildren};
+use super::multi::{MultiRead, Read, Seen};
+use super::protocol::{CloseSession, Code, WatchChildren};
 use super::servers::Servers;
 use super::stream;
 use crate::clock::BootTime;
@@ -324,7 +325,8 @@ fn closed() -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use super::super::protocol::{Acl, Create, Mode, Multi, Op};
+    use super::super::multi::{Multi, Op};
+    use super::super::protocol::{Acl, Create, Mode};
     use super::super::tests::server::Server;
     use super::*;
 

@@ -17,8 +17,9 @@ const DEAF: u32 = 2;
 /// One witness, as a claimant sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Link {
-    /// Its incarnation, and its time as it told it last.
+    /// Its incarnation.
     pub(crate) epoch: Epoch,
+    /// Its time, as it told it last.
     pub(crate) stamp: Time,
     /// The number of the last request.
     number: Number,

@@ -61,7 +61,7 @@ pub struct Who {
 /// Who comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Order {
-    /// When it was started.
+    /// When it was started: milliseconds since 1970, by its host's clock.
     pub start: u64,
     /// Which node it is, over reboots.
     pub node: Id,

@@ -7,14 +7,17 @@ use std::{fs, io};
 pub struct HeldUp(libc::pid_t);
 
 impl HeldUp {
-    /// Holds up the first thread of a process.
+    /// Holds up the first thread of a process, where it calls the kernel next: elsewhere it might have a lock that the others
+    /// need, the allocator's say.
     pub fn first_thread(process: u32) -> io::Result<Self> {
         let thread = libc::pid_t::try_from(process).map_err(io::Error::other)?;
         trace(libc::PTRACE_SEIZE, thread)?;
         let held_up = Self(thread);
-        trace(libc::PTRACE_INTERRUPT, thread)?;
-        // SAFETY: it writes to no memory of ours.
-        done(unsafe { libc::waitpid(thread, std::ptr::null_mut(), libc::__WALL) }.into())?;
+        for stop in [libc::PTRACE_INTERRUPT, libc::PTRACE_SYSCALL] {
+            trace(stop, thread)?;
+            // SAFETY: it writes to no memory of ours.
+            done(unsafe { libc::waitpid(thread, std::ptr::null_mut(), libc::__WALL) }.into())?;
+        }
         Ok(held_up)
     }
 }

@@ -171,8 +171,11 @@ fn keeps_slot_and_token(store: Store) {
     let tally = asker.stop();
     assert!(tally.named > 100 && tally.others.is_empty() && tally.lost.is_empty(), "{tally:?}");
     if store == Store::Etcd {
-        let leases = cluster.etcd().ctl(&cluster.star.hub, &["lease", "list"]).expect("etcd answers");
-        assert!(leases.contains("found 2 leases"), "one each: {leases}");
+        // What a claim has left for another lease ends by itself.
+        within(TTL * 2, "one lease each", || {
+            let leases = cluster.etcd().ctl(&cluster.star.hub, &["lease", "list"]).expect("etcd answers");
+            leases.contains("found 2 leases").then_some(())
+        });
     }
     let (ended, _instance) = agent.terminate();
     assert!(ended.success(), "{ended}");

@@ -197,7 +197,7 @@ pub(super) fn inherited(
     same.then_some(Inherited { slot, token, until })
 }
 
-/// Until whose status it is has ended.
+/// Ends when the sender of `status` is dropped.
 pub(super) async fn forward<T>(mut status: watch::Receiver<T>, changed: Rc<Notify>) {
     while status.changed().await.is_ok() {
         changed.notify_one();

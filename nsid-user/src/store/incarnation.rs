@@ -1,4 +1,4 @@
-//! Who claims: one run of an agent on one host.
+//! Who claims: a service of an agent, from one boot of its host to the next.
 
 use std::{fmt, fs, io, path::PathBuf};
 
@@ -14,7 +14,7 @@ use crate::host::instance::Instance;
 /// Where the host's identity is (machine-id(5)): made when it was installed, and the same after a reboot.
 const MACHINE_ID: &str = "/etc/machine-id";
 
-/// One service of one run of the agent on one host, as a store knows it.
+/// Who claims, as a store knows it: a nonce, which lasts until the host reboots, and a node, which lasts longer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Incarnation {
     /// Whose a slot is. Another one after a reboot, so that two hosts made of one image are two claimants.

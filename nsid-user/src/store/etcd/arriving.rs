@@ -4,7 +4,7 @@ use super::answers::{Arrival, Arrived, Counted};
 use super::departures::{Ahead, FAR};
 use super::failure::Failure;
 use super::keys::Keys;
-use super::members::Pace;
+use super::members::Urgency;
 use super::record::{SlotRecord, Whole};
 use super::session::{Leased, incomplete};
 use super::{Etcd, Taken};
@@ -33,7 +33,7 @@ impl Etcd {
             leased.id
         };
         let arrived = loop {
-            let answer = self.session.transact(Pace::Claim, self.keys.arrive(who, lease)).await?;
+            let answer = self.session.transact(Urgency::Claim, self.keys.arrive(who, lease)).await?;
             match self.keys.arrived(&answer).ok_or_else(incomplete)? {
                 Arrival::Made => {}
                 Arrival::Came(arrived) => break arrived,
@@ -79,7 +79,7 @@ impl Etcd {
 
     /// Nothing: somebody has left, or it cannot be told, etcd having been compacted since then, say.
     async fn count(&mut self, then: Option<i64>) -> Option<Counted> {
-        let answer = self.session.transact(Pace::Claim, self.keys.count(then)).await.ok()?;
+        let answer = self.session.transact(Urgency::Claim, self.keys.count(then)).await.ok()?;
         Keys::counted(&answer)
     }
 
@@ -111,7 +111,8 @@ impl Etcd {
         let mut back = far;
         // Not each revision is an arrival.
         while n - limit >= far && since > back {
-            let then = self.session.transact(Pace::Claim, self.keys.arrivals_at(since - back)).await.ok()?;
+            let then =
+                self.session.transact(Urgency::Claim, self.keys.arrivals_at(since - back)).await.ok()?;
             let (nonce, number) = Keys::arrived_last(&then)?;
             if number < limit {
                 break;

@@ -10,7 +10,7 @@ use etcd_client::{Event, EventType, WatchFilterType, WatchOptions, WatchStream};
 use super::connection::ConnectionNumber;
 use super::failure::Failure;
 use super::keys::Keys;
-use super::members::Pace;
+use super::members::Urgency;
 use super::record::TicketRecord;
 use super::session::{Session, events};
 use crate::clock::BootTime;
@@ -50,7 +50,7 @@ pub(super) struct Departure {
     pub(super) nonce: Nonce,
     /// When.
     pub(super) revision: i64,
-    /// It was the last of those after that revision which somebody waited for.
+    /// The revision that who waited for it counted from.
     pub(super) since: i64,
 }
 
@@ -88,10 +88,10 @@ impl Departures {
             if self.open.as_ref().is_none_or(|(connection, _)| !session.is_current(*connection)) {
                 let options = WatchOptions::new().with_start_revision(self.seen + 1);
                 self.open = Some(if let Some(ahead) = self.ahead {
-                    session.open_watch(Pace::Claim, &keys.ticket(ahead.nonce), &options).await?
+                    session.open_watch(Urgency::Claim, &keys.ticket(ahead.nonce), &options).await?
                 } else {
                     let options = options.with_prefix().with_filters([WatchFilterType::NoPut]);
-                    session.open_watch(Pace::Claim, &keys.tickets(), &options).await?
+                    session.open_watch(Urgency::Claim, &keys.tickets(), &options).await?
                 });
             }
             let Some((_, stream)) = &mut self.open else { continue };

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::departures::Departures;
 use super::failure::Failure;
-use super::members::Pace;
+use super::members::Urgency;
 use super::record::SlotRecord;
 use super::requests::Beside;
 use super::session::incomplete;
@@ -28,7 +28,7 @@ impl Etcd {
         progress: &Progress,
     ) -> Result<Option<Grant>, Failure> {
         loop {
-            let answer = self.session.transact(Pace::Claim, self.keys.look()).await?;
+            let answer = self.session.transact(Urgency::Claim, self.keys.look()).await?;
             let view = self.keys.view(&answer).ok_or_else(incomplete)?;
             let holder = |slot| view.record(slot).and_then(|record| record.holder.as_ref());
             let is_free = |slot: &u32| holder(*slot).is_none_or(|holder| !view.is_present(holder.nonce));
@@ -40,10 +40,10 @@ impl Etcd {
                 continue;
             };
             until(BootTime::now().saturating_add(BUSY)).await;
-            let (lease, leased) = self.session.grant(Pace::Claim).await?;
+            let (lease, leased) = self.session.grant(Urgency::Claim).await?;
             let ticket = self.session.moving_to(leased.id);
             let put = self.keys.put(slot, who, [], ticket, Beside::default());
-            let answer = self.session.transact(Pace::Claim, put).await?;
+            let answer = self.session.transact(Urgency::Claim, put).await?;
             let revision = answer.header().ok_or_else(incomplete)?.revision();
             self.session.moved(leased);
             self.held = Some(Held { slot, revision, record: who.to_json().into_bytes() });

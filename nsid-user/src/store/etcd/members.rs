@@ -21,18 +21,26 @@ use crate::clock::BootTime;
 use crate::pace::{Backoff, jittered, until, within};
 use crate::store::Unreachable;
 
-/// How long a member that a renewal asks may take to answer before another one is asked too, at most; and as a part of a
-/// lease.
-const LATE: (Duration, u32) = (Duration::from_millis(300), 20);
+/// The shorter of a time and of a part of a lease.
+struct AtMost {
+    time: Duration,
+    /// One divided by it.
+    part: u32,
+}
+
+/// How long a member that a renewal asks may take to answer before another one is asked too.
+const LATE: AtMost = AtMost { time: Duration::from_millis(300), part: 20 };
 
 /// Which part of a lease a renewal may wait for one of its answers. Connections on which none came by then are closed: of
 /// one on which packets were lost, the kernel sends them again ever more seldom.
-const LIMIT: u32 = 5;
+const RENEWAL_PART: u32 = 5;
 
-/// How long a member may take where no deadline is near and there is another one, and where there is none; and as a part of
-/// a lease. A crowd that starts at once keeps etcd busy for seconds, with connections more than with anything else: who gives
+/// How long a member may take where no deadline is near and there is another one. A crowd that starts at once keeps etcd busy for seconds, with connections more than with anything else: who gives
 /// up and asks again, on another one, only makes it busier, until nobody is answered in time.
-const UNHURRIED: [(Duration, u32); 2] = [(Duration::from_secs(4), 2), (Duration::from_secs(15), 1)];
+const UNHURRIED: AtMost = AtMost { time: Duration::from_secs(4), part: 2 };
+
+/// The same where there is no other one.
+const UNHURRIED_ALONE: AtMost = AtMost { time: Duration::from_secs(15), part: 1 };
 
 /// How often that is doubled while nobody answers.
 const DOUBLINGS: u32 = 2;
@@ -49,9 +57,9 @@ const BUSY: u32 = 8;
 /// longer than a third of a lease.
 const LOGIN: Duration = Duration::from_secs(10);
 
-/// What an answer is waited for.
+/// How soon an answer is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Pace {
+pub(super) enum Urgency {
     /// A deadline is near.
     Renewal,
     /// None is.
@@ -77,6 +85,12 @@ pub(super) struct Members {
     connections: Vec<Option<Connecting>>,
     /// How many were made.
     made: u64,
+}
+
+impl AtMost {
+    fn of(&self, lease: Duration) -> Duration {
+        self.time.min(lease / self.part)
+    }
 }
 
 /// What is done about an answer that is none.
@@ -129,15 +143,15 @@ impl Members {
     /// sent to several, nobody knows who carried it out, and when.
     pub(super) async fn ask<T, R>(
         &mut self,
-        pace: Pace,
+        urgency: Urgency,
         request: impl Fn(Connection) -> R,
     ) -> Result<T, Failure>
     where
         R: Future<Output = Result<T, Error>>,
     {
-        match pace {
-            Pace::Claim => self.ask_one(request).await,
-            Pace::Renewal => self.ask_several(request).await,
+        match urgency {
+            Urgency::Claim => self.ask_one(request).await,
+            Urgency::Renewal => self.ask_several(request).await,
         }
     }
 
@@ -145,8 +159,8 @@ impl Members {
     where
         R: Future<Output = Result<T, Error>>,
     {
-        let (longest, part) = UNHURRIED[usize::from(self.count() == 1)];
-        let patience = longest.min(self.ttl / part) * 2_u32.pow(self.hung.min(DOUBLINGS));
+        let unhurried = if self.count() == 1 { UNHURRIED_ALONE } else { UNHURRIED };
+        let patience = unhurried.of(self.ttl) * 2_u32.pow(self.hung.min(DOUBLINGS));
         let mut pauses = Backoff::new();
         loop {
             let (member, since) = (self.current, BootTime::now());
@@ -177,8 +191,8 @@ impl Members {
     where
         R: Future<Output = Result<T, Error>>,
     {
-        let patience = self.ttl / LIMIT;
-        let late = if self.count() == 1 { patience } else { LATE.0.min(self.ttl / LATE.1) };
+        let patience = self.ttl / RENEWAL_PART;
+        let late = if self.count() == 1 { patience } else { LATE.of(self.ttl) };
         let due = BootTime::now().saturating_add(patience);
         let mut calls = FuturesUnordered::new();
         // Who has not answered, and since when.

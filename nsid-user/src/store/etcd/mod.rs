@@ -15,8 +15,8 @@
 //!    needs a majority in its term: so no other leader had been elected when the keepalive was dealt with, which then was
 //!    by the leader of T. One that is elected later counts from later, and one of an earlier term knows nothing of the
 //!    lease: a member stops to count before it applies what was proposed in a term that it does not lead (`raftNode.start`,
-//!    etcdserver/raft.go). So does a transaction that writes, and was answered in term T: whoever is elected later than T
-//!    has it in the log already, if it was carried out, and so was elected after the keepalive.
+//!    etcdserver/raft.go). So does a transaction that writes, and was answered in term T: it stands in the log before all
+//!    entries of later terms, and who leads in one begins to count when it has applied the first of its own.
 //!
 //! A lease of an earlier term would not do. Its leader, frozen or stuck while another one was elected, can have it revoked
 //! although it was kept alive with the other (etcd-io/etcd#15247, mended in 3.4.31 and 3.5.13). So after an election, and
@@ -37,11 +37,12 @@
 //! is deleted is its holder's all the same: the ticket says so too.
 //!
 //! A request whose answer is lost may have been carried out: tickets and records carry the claimant's nonce, by which it
-//! finds its own. It may also be carried out later, by a member that was frozen say, when the claimant has gone on, or its next
-//! process. So a ticket is put with a lease only if it is with the one that it was seen with last ([`Move`]), and never with
-//! one that it was with before: once it has moved on, nothing comes of all that was asked for before.
+//! finds its own. It may also be carried out later, by a member that was frozen say, when the claimant has gone on, or its
+//! next process. So a ticket is put with a new lease, and a slot taken, only if the ticket is with the lease that it was seen
+//! with last ([`Move`]). It is never put with one that it was with before: once it has moved on, nothing comes of all that
+//! was asked for before. Leases that it has left end by themselves.
 //!
-//! **Invariant:** no lease counts while a request may move the ticket away from it.
+//! **Invariant:** no lease counts while a request may move the ticket away from it, or revoke it.
 //!
 //! A renewal sends the same to several members while none answers ([`members`]), and goes on with the first answer. All of
 //! them are sent after the clock was read that the lease counts from, and what any member answers holds for the cluster;
@@ -80,7 +81,7 @@ pub use self::cluster::{Cluster, Credentials, PASSWORD_VARIABLE, Password};
 use self::departures::{Ahead, Departures, FAR};
 use self::failure::Failure;
 pub use self::keys::Keys;
-use self::members::{Members, Pace};
+use self::members::{Members, Urgency};
 use self::order::{Turn, View};
 use self::record::{FORMAT, SlotRecord};
 #[cfg(doc)]
@@ -100,10 +101,10 @@ const RENEWALS: u32 = 3;
 /// lease, and is told of that by etcd in a few milliseconds.
 const NOTICE: Duration = Duration::from_millis(250);
 
-/// The longest that a sound cluster is without a leader that serves, and 0.3 s. A leader that hears nobody goes on to be heard
-/// until it looks whether a majority hears it, for up to two election timeouts, and the first of the others stands for
-/// election after up to two more. The timeout is etcd's default, one second. So much is to be left of a lease when it is
-/// renewed.
+/// The longest that a sound cluster is without a leader that serves, and 0.3 s. A leader that hears nobody goes on to be
+/// heard until it looks whether a majority hears it, for up to two election timeouts, and the first of the others stands
+/// for election after up to two more. The timeout is etcd's default, one second. So much is to be left of a lease when it
+/// is renewed.
 const LEADERLESS: Duration = Duration::from_millis(4300);
 
 /// How often a lease is renewed in its length at most, however little is left: each time costs etcd two requests.
@@ -187,7 +188,7 @@ impl Etcd {
                 // It may have been replaced meanwhile.
                 fresh = None;
             }
-            let answer = self.session.transact(Pace::Claim, self.keys.look()).await?;
+            let answer = self.session.transact(Urgency::Claim, self.keys.look()).await?;
             let view = self.keys.view(&answer).ok_or_else(incomplete)?;
             self.tell_of_unreadable(&view);
             if let Some(lease) = self.keys.ticket_lease_in(&answer, who.holder.nonce) {
@@ -239,7 +240,7 @@ impl Etcd {
         if let Some(fresh) = fresh.as_ref().filter(is_fresh) {
             return Ok(*fresh);
         }
-        Ok(*fresh.insert(self.session.grant(Pace::Claim).await?))
+        Ok(*fresh.insert(self.session.grant(Urgency::Claim).await?))
     }
 
     async fn take(
@@ -249,7 +250,7 @@ impl Etcd {
         who: &SlotRecord,
         (lease, leased): (Lease, Leased),
     ) -> Result<Taken, Failure> {
-        let answer = self.session.transact(Pace::Claim, take).await?;
+        let answer = self.session.transact(Urgency::Claim, take).await?;
         let revision = answer.header().ok_or_else(incomplete)?.revision();
         if !answer.succeeded() {
             let before = Keys::taken_before(&answer, who.holder.nonce);
@@ -267,7 +268,7 @@ impl Etcd {
     /// Goes on with what an earlier process of this claimant took at that revision.
     async fn take_over(&mut self, slot: u32, revision: i64) -> Result<Held, Failure> {
         let nonce = self.incarnation.nonce;
-        let answer = self.session.transact(Pace::Renewal, self.keys.find(slot, nonce)).await?;
+        let answer = self.session.transact(Urgency::Renewal, self.keys.find(slot, nonce)).await?;
         let inherited = Keys::inherited(&answer, slot, revision, nonce)?;
         self.resuming = None;
         let (held, lease) = inherited.ok_or(Failure::Lost)?;
@@ -292,7 +293,7 @@ impl Etcd {
                 return Ok((Duration::ZERO, false));
             };
             let find = self.keys.find(held.slot, self.incarnation.nonce);
-            let answer = self.session.transact(Pace::Renewal, find).await?;
+            let answer = self.session.transact(Urgency::Renewal, find).await?;
             let lease = self.found(&answer, held)?;
             let is_ours = self.session.lease() == Some(lease);
             let counts = is_ours && then == term && self.session.heard() == Some(term);
@@ -305,10 +306,10 @@ impl Etcd {
     /// More time by a new lease.
     async fn replace_lease(&mut self, held: &Held) -> Result<Lease, Failure> {
         loop {
-            let (lease, leased) = self.session.grant(Pace::Renewal).await?;
+            let (lease, leased) = self.session.grant(Urgency::Renewal).await?;
             let ticket = self.session.moving_to(leased.id);
             let live_on = self.keys.live_on(held, &self.incarnation, ticket);
-            let answer = self.session.transact(Pace::Renewal, live_on).await?;
+            let answer = self.session.transact(Urgency::Renewal, live_on).await?;
             // Another member may have done it before the one that answered.
             let seen = if answer.succeeded() { leased.id } else { self.found(&answer, held)? };
             if seen == leased.id {
@@ -421,7 +422,7 @@ impl Store for Etcd {
         }
         if let Some(release) = self.held.take().and_then(|held| self.keys.release(&held)) {
             // Without its answer, the end of the lease does what it does, and leaves the next one waiting a little longer.
-            let _answer = self.session.transact(Pace::Renewal, release).await;
+            let _answer = self.session.transact(Urgency::Renewal, release).await;
         }
         self.session.revoke().await
     }
@@ -429,7 +430,7 @@ impl Store for Etcd {
 
 impl Directory for Etcd {
     async fn names(&mut self) -> Result<Roll, Unreachable> {
-        let answer = self.session.transact(Pace::Claim, self.keys.look()).await?;
+        let answer = self.session.transact(Urgency::Claim, self.keys.look()).await?;
         self.keys.roll(&answer).ok_or_else(incomplete)
     }
 }

@@ -11,7 +11,7 @@ use etcd_client::{
 
 use super::connection::{Connection, ConnectionNumber};
 use super::failure::Failure;
-use super::members::{Members, Pace};
+use super::members::{Members, Urgency};
 use crate::store::{Lease, Unreachable};
 
 /// Bytes that an answer may have: a look at a pool of 100,000 claimants. The client's own limit is a tenth of that.
@@ -173,13 +173,13 @@ impl Session {
     }
 
     /// Asks for a new lease, beside the one that there is. If the answer gets lost it ends by itself, and nothing with it.
-    pub(super) async fn grant(&mut self, pace: Pace) -> Result<(Lease, Leased), Failure> {
+    pub(super) async fn grant(&mut self, urgency: Urgency) -> Result<(Lease, Leased), Failure> {
         let before = self.heard;
         let seconds = self.ttl.as_millis().div_ceil(1000).try_into().unwrap_or(i64::MAX);
         let grant = |etcd: Connection| async move { etcd.lease_client().grant(seconds, None).await };
         let members = &mut self.members;
         let granted = Lease::ask(self.ttl, |_| async {
-            let answer = members.ask(pace, grant).await?;
+            let answer = members.ask(urgency, grant).await?;
             let term = Term::of(answer.header())?;
             Ok::<_, Failure>((as_duration(answer.ttl()), (answer.id(), term)))
         });
@@ -213,7 +213,7 @@ impl Session {
                 Ok(answer.map(|answer| (answer, open)))
             }
         };
-        match self.members.ask(Pace::Renewal, keep_alive).await? {
+        match self.members.ask(Urgency::Renewal, keep_alive).await? {
             Some((answer, open)) if answer.ttl() > 0 => {
                 self.keep_alive = Some(open);
                 // Of before the leader was asked (`LeaseServer.leaseKeepAlive`, api/v3rpc/lease.go).
@@ -244,7 +244,7 @@ impl Session {
         let mut again = true;
         loop {
             let revoke = |etcd: Connection| async move { etcd.lease_client().revoke(lease).await };
-            match self.members.ask(Pace::Renewal, revoke).await {
+            match self.members.ask(Urgency::Renewal, revoke).await {
                 Ok(_) | Err(Failure::Lost) => return Ok(()),
                 Err(Failure::Unreachable(_)) if again => again = false,
                 Err(failure) => return Err(failure.into()),
@@ -258,7 +258,7 @@ impl Session {
             let options = WatchOptions::new()
                 .with_filters([WatchFilterType::NoPut])
                 .with_start_revision(self.revision + 1);
-            self.deletion = Some(self.open_watch(Pace::Renewal, key, &options).await?);
+            self.deletion = Some(self.open_watch(Urgency::Renewal, key, &options).await?);
         }
         // It stays open if this future is dropped.
         let Some((_, stream)) = &mut self.deletion else { return Err(incomplete().into()) };
@@ -281,7 +281,7 @@ impl Session {
     /// Tells of what happens to a key.
     pub(super) async fn open_watch(
         &mut self,
-        pace: Pace,
+        urgency: Urgency,
         key: &str,
         options: &WatchOptions,
     ) -> Result<(ConnectionNumber, WatchStream), Failure> {
@@ -289,17 +289,17 @@ impl Session {
             let stream = etcd.watch_client().watch(key, Some(options.clone())).await?;
             Ok((etcd.number(), stream))
         };
-        self.members.ask(pace, watch).await
+        self.members.ask(urgency, watch).await
     }
 
     /// Does all of it or nothing. One that only reads, reads by the word of a majority, not of one member (a linearizable
     /// read).
-    pub(super) async fn transact(&mut self, pace: Pace, txn: Txn) -> Result<TxnResponse, Failure> {
+    pub(super) async fn transact(&mut self, urgency: Urgency, txn: Txn) -> Result<TxnResponse, Failure> {
         let transact = |etcd: Connection| {
             let txn = txn.clone();
             async move { etcd.kv_client().max_decoding_message_size(ANSWER).txn(txn).await }
         };
-        let answer = self.members.ask(pace, transact).await?;
+        let answer = self.members.ask(urgency, transact).await?;
         self.heard = Some(Term::of(answer.header())?);
         self.revision = answer.header().map_or(0, ResponseHeader::revision);
         Ok(answer)

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::departures::{Departure, Departures, FAR, Told};
 use super::failure::Failure;
 use super::keys::Keys;
-use super::members::Pace;
+use super::members::Urgency;
 use super::record::SlotRecord;
 use super::session::{KeptAlive, Leased, Term};
 use super::{Etcd, RENEWALS};
@@ -37,7 +37,7 @@ impl Etcd {
         else {
             return Ok(None);
         };
-        let left = self.session.transact(Pace::Claim, self.keys.left(departure)).await.ok();
+        let left = self.session.transact(Urgency::Claim, self.keys.left(departure)).await.ok();
         let Some(slot) = left.and_then(|left| self.keys.slot_left(&left)) else { return Ok(None) };
         if self.session.certain().is_some() {
             let lease = self.stay().await?;
@@ -45,7 +45,7 @@ impl Etcd {
                 return self.take_with(slot, departure, who, (lease, leased), term).await;
             }
         }
-        let fresh = self.session.grant(Pace::Claim).await?;
+        let fresh = self.session.grant(Urgency::Claim).await?;
         let ticket = self.session.moving_to(fresh.1.id);
         let take = self.keys.take_left(slot, who, departure, ticket);
         Ok(self.take(slot, take, who, fresh).await?.granted())
@@ -125,7 +125,7 @@ impl Etcd {
             let Some((leased, term)) = certain else { return Ok((granted, false)) };
             // A member that has fallen behind keeps leases alive all the same, and tells of no departures. It answers this late.
             let find = self.keys.find_ticket(self.incarnation.nonce);
-            let answer = self.session.transact(Pace::Renewal, find).await?;
+            let answer = self.session.transact(Urgency::Renewal, find).await?;
             let seen = Keys::ticket_lease(&answer).ok_or(Failure::Lost)?;
             self.session.seen_with(seen);
             let counts = seen == leased.id && then == term && self.session.heard() == Some(term);
@@ -137,7 +137,7 @@ impl Etcd {
             Ok((_, false)) | Err(Failure::Lost) => {}
             Err(failure) => return Err(failure),
         }
-        let (lease, leased) = self.session.grant(Pace::Claim).await?;
+        let (lease, leased) = self.session.grant(Urgency::Claim).await?;
         self.move_in_line(leased).await?;
         Ok(lease)
     }
@@ -146,7 +146,7 @@ impl Etcd {
     pub(super) async fn move_in_line(&mut self, leased: Leased) -> Result<(), Failure> {
         let Incarnation { nonce, node, .. } = &self.incarnation;
         let stay = self.keys.stay(*nonce, node, self.session.moving_to(leased.id));
-        let answer = self.session.transact(Pace::Claim, stay).await?;
+        let answer = self.session.transact(Urgency::Claim, stay).await?;
         if answer.succeeded() {
             self.session.moved(leased);
             return Ok(());

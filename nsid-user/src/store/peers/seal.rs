@@ -24,13 +24,16 @@ use crate::hex::bytes;
 use crate::host::text_file::{self, TextFileError};
 
 /// Bytes of a nonce.
-const NONCE: usize = 24;
+const NONCE_LEN: usize = 24;
+
+/// Bytes of what tells whether a message is as it was sent.
+const TAG_LEN: usize = 16;
 
 /// Bytes by which a message is longer when it is sealed.
-const MORE: usize = 1 + NONCE + 16;
+const OVERHEAD: usize = 1 + NONCE_LEN + TAG_LEN;
 
 /// The longest datagram.
-pub(super) const MAX_DATAGRAM: usize = MAX_BYTES + MORE;
+pub(super) const MAX_DATAGRAM: usize = MAX_BYTES + OVERHEAD;
 
 const PLAIN: u8 = 0;
 const SEALED: u8 = 1;
@@ -116,10 +119,10 @@ pub(super) enum OpenError {
 pub(super) fn seal(message: &Message, key: Option<&ClusterKey>, at: Option<SocketAddr>) -> Option<Vec<u8>> {
     let text = message.encode()?;
     let Some(key) = key else { return Some([&[PLAIN][..], &text].concat()) };
-    let mut nonce = [0; NONCE];
+    let mut nonce = [0; NONCE_LEN];
     getrandom::fill(&mut nonce).ok()?;
     let seal = if at.is_some() { SEALED_BY_WITNESS } else { SEALED };
-    let payload = Payload { msg: &text, aad: &beside(seal, at) };
+    let payload = Payload { msg: &text, aad: &associated_data(seal, at) };
     let sealed = key.cipher().encrypt(&XNonce::from(nonce), payload).ok()?;
     Some([&[seal][..], &nonce, &sealed].concat())
 }
@@ -134,9 +137,9 @@ pub(super) fn open(
         (Some((&PLAIN, text)), None) if is_near(from.ip()) => Ok(Message::decode(text)?),
         (Some((&PLAIN, _)), None) => Err(OpenError::Stranger),
         (Some((seal @ (&SEALED | &SEALED_BY_WITNESS), sealed)), Some(key)) => {
-            let (nonce, sealed) = sealed.split_first_chunk::<NONCE>().ok_or(DecodeError::Malformed)?;
+            let (nonce, sealed) = sealed.split_first_chunk::<NONCE_LEN>().ok_or(DecodeError::Malformed)?;
             let at = (*seal == SEALED_BY_WITNESS).then_some(from);
-            let payload = Payload { msg: sealed, aad: &beside(*seal, at) };
+            let payload = Payload { msg: sealed, aad: &associated_data(*seal, at) };
             let text = key.cipher().decrypt(&XNonce::from(*nonce), payload).map_err(|_| OpenError::Key)?;
             let message = Message::decode(&text)?;
             if is_of_a_witness(&message) != at.is_some() {
@@ -150,17 +153,17 @@ pub(super) fn open(
     }
 }
 
-/// What is sealed beside a message.
-fn beside(seal: u8, at: Option<SocketAddr>) -> Vec<u8> {
-    let mut beside = vec![seal];
+/// What is sealed with a message and not sent (RFC 8439 2.8).
+fn associated_data(seal: u8, at: Option<SocketAddr>) -> Vec<u8> {
+    let mut data = vec![seal];
     if let Some(at) = at {
         match at.ip().to_canonical() {
-            IpAddr::V4(address) => beside.extend(address.octets()),
-            IpAddr::V6(address) => beside.extend(address.octets()),
+            IpAddr::V4(address) => data.extend(address.octets()),
+            IpAddr::V6(address) => data.extend(address.octets()),
         }
-        beside.extend(at.port().to_be_bytes());
+        data.extend(at.port().to_be_bytes());
     }
-    beside
+    data
 }
 
 /// Whether only witnesses send such messages.

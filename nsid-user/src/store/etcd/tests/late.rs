@@ -13,7 +13,7 @@ async fn a_slot_that_is_taken_late_after_a_crash_is_not_and_the_one_that_was_tak
     let mut earlier = pool.newcomer();
     let who = SlotRecord::taken(Holder::new(&earlier.incarnation, EtcdPool::TTL));
     earlier.arrive(&who.holder, &mut None).await.unwrap();
-    let (_, leased) = earlier.session.grant(Pace::Claim).await.unwrap();
+    let (_, leased) = earlier.session.grant(Urgency::Claim).await.unwrap();
     let late = earlier.keys.take(2, &who, &View::default(), earlier.session.moving_to(leased.id));
     let mut next = pool.claimant(earlier.incarnation.nonce);
     assert_eq!(claim(&mut next).await.slot, 0);
@@ -30,7 +30,7 @@ async fn a_lease_that_is_replaced_late_is_not_once_it_was_replaced_again() {
     store.renew().await.unwrap();
     for is_late in [false, true] {
         let held = store.held.clone().unwrap();
-        let (_, leased) = store.session.grant(Pace::Renewal).await.unwrap();
+        let (_, leased) = store.session.grant(Urgency::Renewal).await.unwrap();
         let replace = store.keys.live_on(&held, &store.incarnation, store.session.moving_to(leased.id));
         let mut replace = Some(replace);
         if !is_late {
@@ -57,7 +57,7 @@ async fn a_lease_that_an_earlier_process_replaces_late_is_not() {
     let mut earlier = pool.newcomer();
     let Grant { slot, token, lease } = claim(&mut earlier).await;
     let held = earlier.held.clone().unwrap();
-    let (_, leased) = earlier.session.grant(Pace::Renewal).await.unwrap();
+    let (_, leased) = earlier.session.grant(Urgency::Renewal).await.unwrap();
     let late = earlier.keys.live_on(&held, &earlier.incarnation, earlier.session.moving_to(leased.id));
     let mut next = pool.claimant(earlier.incarnation.nonce);
     next.resume(Inherited { slot, token, until: lease.deadline() }).await.unwrap();
@@ -71,7 +71,7 @@ async fn who_is_in_line_is_not_put_back_there_late_once_it_has_a_slot() {
     let mut store = pool.newcomer();
     let who = Holder::new(&store.incarnation, EtcdPool::TTL);
     store.arrive(&who, &mut None).await.unwrap();
-    let (_, leased) = store.session.grant(Pace::Claim).await.unwrap();
+    let (_, leased) = store.session.grant(Urgency::Claim).await.unwrap();
     let late = store.keys.stay(who.nonce, &who.node, store.session.moving_to(leased.id));
     claim(&mut store).await;
     assert!(!carried_out(&pool, late).await);
@@ -99,9 +99,9 @@ async fn what_was_not_answered_stays_possible_when_a_later_request_comes_to_noth
     assert_eq!(claim(&mut holder).await.slot, 0);
     let who = SlotRecord::taken(Holder::new(&store.incarnation, EtcdPool::TTL));
     store.arrive(&who.holder, &mut None).await.unwrap();
-    let (_, unanswered) = store.session.grant(Pace::Claim).await.unwrap();
+    let (_, unanswered) = store.session.grant(Urgency::Claim).await.unwrap();
     let _late = store.keys.take(2, &who, &View::default(), store.session.moving_to(unanswered.id));
-    let fresh = store.session.grant(Pace::Claim).await.unwrap();
+    let fresh = store.session.grant(Urgency::Claim).await.unwrap();
     let take = store.keys.take(0, &who, &View::default(), store.session.moving_to(fresh.1.id));
     assert!(matches!(store.take(0, take, &who, fresh).await, Ok(Taken::NotAsSeen)));
     assert!(store.session.certain().is_none());

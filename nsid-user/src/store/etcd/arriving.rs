@@ -19,7 +19,7 @@ pub(super) enum ByArrival {
 }
 
 impl Etcd {
-    /// Takes a ticket; one that is there already is put with a lease that is known.
+    /// Takes a ticket; one that is there already is put in line, with a lease that has just begun.
     pub(super) async fn arrive(
         &mut self,
         who: &Holder,
@@ -43,11 +43,10 @@ impl Etcd {
         match arrived {
             Arrived::Now { .. } => self.session.seen_with(lease),
             Arrived::Before { lease: seen, .. } => {
+                // It may say that it has a slot, whose record is gone.
                 self.session.seen_with(seen);
-                if self.session.lease() != Some(seen) {
-                    let (_, leased) = self.fresh_lease(fresh).await?;
-                    self.move_in_line(leased).await?;
-                }
+                let (_, leased) = self.fresh_lease(fresh).await?;
+                self.move_in_line(leased).await?;
             }
         }
         Ok(arrived)

@@ -318,6 +318,21 @@ async fn a_slot_whose_key_is_deleted_goes_to_nobody_else_while_its_holder_lives(
 }
 
 #[tokio::test]
+async fn a_holder_whose_slot_is_deleted_in_a_full_pool_that_somebody_has_left_has_it_again_at_once() {
+    let pool = EtcdPool::new(2);
+    let (mut first, mut second) = (pool.newcomer(), pool.newcomer());
+    claim(&mut first).await;
+    first.release().await.unwrap();
+    claim(&mut first).await;
+    claim(&mut second).await;
+    first.renew().await.unwrap();
+    pool.client().await.delete(format!("/nsid/{PATTERN}/slots/0"), None).await.unwrap();
+    assert!(matches!(first.renew().await, Err(RenewError::Lost)));
+    assert_eq!(timeout(EtcdPool::TTL, claim(&mut first)).await.expect("claimed").slot, 0);
+    second.renew().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_lease_of_an_earlier_term_is_not_gone_on_with() {
     let mut pool = EtcdPool::new(3);
     let mut store = pool.newcomer();

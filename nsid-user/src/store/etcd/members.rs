@@ -35,8 +35,9 @@ const LATE: AtMost = AtMost { time: Duration::from_millis(300), part: 20 };
 /// one on which packets were lost, the kernel sends them again ever more seldom.
 const RENEWAL_PART: u32 = 5;
 
-/// How long a member may take where no deadline is near and there is another one. A crowd that starts at once keeps etcd busy for seconds, with connections more than with anything else: who gives
-/// up and asks again, on another one, only makes it busier, until nobody is answered in time.
+/// How long a member may take where no deadline is near and there is another one. A crowd that starts at once keeps etcd
+/// busy for seconds, with connections more than with anything else: who gives up and asks again, on another one, only makes
+/// it busier, until nobody is answered in time.
 const UNHURRIED: AtMost = AtMost { time: Duration::from_secs(4), part: 2 };
 
 /// The same where there is no other one.

@@ -108,7 +108,7 @@ pub(super) async fn kept_alive(
     let mut leases = JoinSet::new();
     for number in 0..row.count {
         let lease = rivals::lease(endpoint.clone()).await?;
-        let (between, first) = (TTL / 2, TTL / 2 * number / row.count);
+        let (between, first) = (TTL / 3, TTL / 3 * number / row.count);
         leases.spawn(rivals::keep_alive(lease, first, between));
     }
     let value = rate(meter).await?;

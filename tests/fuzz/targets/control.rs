@@ -94,15 +94,24 @@ fn pool(bytes: &[u8]) {
             view.slots.push(record);
         }
     }
-    let holds = |slot: u32| view.holders().any(|(record, _)| record.slot == slot);
-    match view.turn(nonce, LIMIT) {
-        Turn::Keep { slot, .. } => {
-            let holder = view.record(slot).and_then(|record| record.holder.as_ref());
-            assert!(slot < LIMIT && holder.is_some_and(|holder| holder.nonce == nonce));
+    for somebody_left in [false, true] {
+        view.somebody_left = somebody_left;
+        let holds = |slot: u32| view.holders().any(|(record, _)| record.slot == slot);
+        match view.turn(nonce, LIMIT) {
+            Turn::Keep { slot, .. } => {
+                let holder = view.record(slot).and_then(|record| record.holder.as_ref());
+                assert!(slot < LIMIT && holder.is_some_and(|holder| holder.nonce == nonce));
+            }
+            Turn::Take(slot) => {
+                let is_settled = somebody_left || view.record(slot).is_some();
+                assert!(slot < LIMIT && !holds(slot) && is_settled);
+            }
+            Turn::Wait { departures } => assert!((1..=view.tickets.len()).contains(&departures)),
+            Turn::Unsettled => {
+                assert!(!somebody_left || view.tickets.iter().any(|ticket| ticket.is_unsettled))
+            }
+            Turn::Absent => assert!(!view.is_present(nonce)),
         }
-        Turn::Take(slot) => assert!(slot < LIMIT && !holds(slot)),
-        Turn::Wait { departures } => assert!((1..=view.tickets.len()).contains(&departures)),
-        Turn::Absent => assert!(!view.is_present(nonce)),
     }
 }
 

@@ -6,23 +6,24 @@ use super::keys::Keys;
 use super::order::{Record, Ticket, View};
 use super::record::{SlotRecord, TicketRecord, Whole, read_whole};
 use super::session::{LeaseId, incomplete};
-use crate::store::{Disagreement, Nonce, Unreachable};
+use crate::store::{Disagreement, Holder, Nonce, Unreachable};
 
-/// A slot that was taken.
+/// A slot that this claimant has.
 #[derive(Clone, Debug)]
 pub(super) struct Held {
     pub(super) slot: u32,
-    /// When.
+    /// When its record was put; of one that is not yet, that of the arrival by which it is had.
     pub(super) revision: i64,
-    /// What was put there.
+    /// What was put there, or is to be.
     pub(super) record: Vec<u8>,
+    pub(super) is_put: bool,
 }
 
-/// How a slot that was taken is found.
+/// How a slot that this claimant has is found.
 #[derive(Debug)]
 pub(super) enum Found {
-    /// As it was put. The lease of the claimant's ticket.
-    AsPut(LeaseId),
+    /// As it was, or with its record put since by a request that was not answered; and the lease of the claimant's ticket.
+    Had(Held, LeaseId),
     /// Somebody else has it, or nobody.
     Lost,
     /// Somebody took it who has our nonce.
@@ -47,8 +48,10 @@ pub(super) enum Arrived {
     Now {
         /// How many had come before.
         before: i64,
-        /// At that revision none of them had left, for certain.
-        nobody_left: Option<i64>,
+        /// When.
+        revision: i64,
+        /// Whether none of them had left, if that is certain.
+        all_stayed: Option<bool>,
     },
     /// It had one already.
     Before {
@@ -57,6 +60,13 @@ pub(super) enum Arrived {
         /// Since that revision.
         since: i64,
     },
+}
+
+impl Arrived {
+    /// Whether it is known to all as one that has no slot by its arrival.
+    pub(super) fn is_in_line(&self) -> bool {
+        matches!(self, Self::Now { all_stayed: Some(false), .. })
+    }
 }
 
 /// A pool that nobody has left.
@@ -81,12 +91,13 @@ impl Keys {
         let answers = answer.op_responses();
         let (arrived, pools) = match &answers[..] {
             [TxnOpResponse::Txn(inner)] => return self.arrived_at(revision, inner),
-            [Put(arrivals), Put(_), Get(takes), Get(whole), Get(pools), ..] => {
+            [Put(arrivals), Put(_), Get(takes), Get(whole), Get(left), Get(pools)] => {
                 let before = arrivals.prev_key().map_or(0, KeyValue::version);
                 let changes = before + 1 + takes.kvs().first().map_or(0, KeyValue::version);
-                let whole = whole.kvs().first().and_then(|whole| when_whole(whole, arrivals.prev_key()?));
-                let nobody_left = before == 0 || whole.is_some_and(|whole| whole.holds_at(revision, changes));
-                (Arrived::Now { before, nobody_left: nobody_left.then_some(revision) }, pools)
+                let whole = whole.kvs().first().and_then(when_whole);
+                let is_whole = whole.is_some_and(|whole| whole.holds_at(revision, changes));
+                let all_stayed = if left.kvs().is_empty() { is_whole.then_some(true) } else { Some(false) };
+                (Arrived::Now { before, revision, all_stayed }, pools)
             }
             [Get(ticket), Get(pools)] => {
                 let ticket = ticket.kvs().first()?;
@@ -191,46 +202,59 @@ impl Keys {
             |record: &KeyValue| SlotRecord::read(record.value()).is_some_and(|it| it.is_taken_by(nonce));
         Some(match (record, ticket) {
             (Some(record), ticket)
-                if record.mod_revision() == held.revision && record.value() == held.record =>
+                if held.is_put && record.mod_revision() == held.revision && record.value() == held.record =>
             {
-                ticket.map_or(Found::Lost, |ticket| Found::AsPut(ticket.lease()))
+                ticket.map_or(Found::Lost, |ticket| Found::Had(held.clone(), ticket.lease()))
+            }
+            (None, Some(ticket)) if !held.is_put && is_unsettled_since(&ticket, held.revision) => {
+                Found::Had(held.clone(), ticket.lease())
+            }
+            (Some(record), Some(ticket)) if !held.is_put && is_of_arrival(&record, nonce, held.revision) => {
+                Found::Had(held_by(held.slot, &record), ticket.lease())
             }
             (Some(record), _) if is_ours(&record) => Found::Twin,
             _ => Found::Lost,
         })
     }
 
-    /// The slot that an earlier process of a claimant took at that revision, and the lease of its ticket; nothing if it has
-    /// it no more.
+    /// The slot that an earlier process of a claimant was granted at that revision, and the lease of its ticket; nothing if it
+    /// has it no more.
     pub(super) fn inherited(
         answer: &TxnResponse,
         slot: u32,
         revision: i64,
-        nonce: Nonce,
+        who: Holder,
     ) -> Result<Option<(Held, LeaseId)>, Unreachable> {
         let (record, ticket) = record_and_ticket(answer).ok_or_else(incomplete)?;
-        let took = |record: &KeyValue| {
-            record.mod_revision() == revision
-                && SlotRecord::read(record.value()).is_some_and(|it| it.holder.nonce == nonce)
+        let Some(ticket) = ticket else { return Ok(None) };
+        let is_its = |record: &KeyValue| {
+            is_of_arrival(record, who.nonce, revision)
+                || record.mod_revision() == revision
+                    && SlotRecord::read(record.value()).is_some_and(|it| it.holder.nonce == who.nonce)
         };
-        Ok(record.filter(took).zip(ticket).map(|(record, ticket)| {
-            (Held { slot, revision, record: record.value().to_vec() }, ticket.lease())
-        }))
+        let held = match record {
+            Some(record) => is_its(&record).then(|| held_by(slot, &record)),
+            None => is_unsettled_since(&ticket, revision).then(|| Held::by_arrival(slot, revision, who)),
+        };
+        Ok(held.map(|held| (held, ticket.lease())))
     }
 
     /// The pool as [`look`](Keys::look) found it.
     pub(super) fn view(&self, answer: &TxnResponse) -> Option<View> {
-        let [TxnOpResponse::Get(tickets), TxnOpResponse::Get(slots), _] = &answer.op_responses()[..] else {
-            return None;
-        };
+        use TxnOpResponse::Get;
+        let [Get(tickets), Get(slots), _, Get(left), _] = &answer.op_responses()[..] else { return None };
+        let left = left.kvs().first().map(KeyValue::create_revision);
         let mut tickets: Vec<_> = tickets.kvs().iter().collect();
         tickets.sort_by_key(|ticket| ticket.create_revision());
+        let present = |ticket: &KeyValue| {
+            let is_later = left.is_some_and(|left| ticket.create_revision() > left);
+            let present = self.present(ticket.key(), ticket.value())?;
+            Some(Ticket { is_unsettled: present.is_unsettled && !is_later, ..present })
+        };
         Some(View {
             revision: answer.header()?.revision(),
-            tickets: tickets
-                .into_iter()
-                .filter_map(|ticket| self.present(ticket.key(), ticket.value()))
-                .collect(),
+            somebody_left: left.is_some(),
+            tickets: tickets.into_iter().filter_map(present).collect(),
             slots: slots
                 .kvs()
                 .iter()
@@ -242,19 +266,20 @@ impl Keys {
     /// Whose ticket a key is; nothing for a key that is none of ours.
     pub fn present(&self, key: &[u8], value: &[u8]) -> Option<Ticket> {
         let nonce = self.nonce_of(key)?;
-        let (node, slot) =
-            TicketRecord::read(value).map_or((None, None), |ticket| (Some(ticket.node), ticket.slot));
-        Some(Ticket { nonce, node, slot })
+        let Some(TicketRecord { node, slot, unsettled, .. }) = TicketRecord::read(value) else {
+            return Some(Ticket { nonce, node: None, slot: None, is_unsettled: false });
+        };
+        Some(Ticket { nonce, node: Some(node), slot, is_unsettled: unsettled.is_some() })
     }
 
     /// Which slot a key is, and who took it last by its value; nothing for a key that is none of ours.
     pub fn record(&self, key: &[u8], value: &[u8], revision: i64) -> Option<Record> {
         let slot = self.slot_of(key)?;
         Some(match SlotRecord::read(value) {
-            Some(SlotRecord { holder, released }) => {
-                Record { slot, holder: Some(holder), released, revision }
+            Some(SlotRecord { holder, released, arrival }) => {
+                Record { slot, holder: Some(holder), released, revision, token: arrival.unwrap_or(revision) }
             }
-            None => Record { slot, holder: None, released: false, revision },
+            None => Record { slot, holder: None, released: false, revision, token: revision },
         })
     }
 }
@@ -267,12 +292,32 @@ fn record_and_ticket(answer: &TxnResponse) -> Option<(Option<KeyValue>, Option<K
     Some((record.kvs().first().cloned(), ticket.kvs().first().cloned()))
 }
 
-/// When the pool was found whole, by that key and the one that counts arrivals, as it was before.
-fn when_whole(key: &KeyValue, arrivals: &KeyValue) -> Option<Whole> {
-    read_whole(key.value()).ok()?.or_else(|| {
-        // In the revision in which the pool was made, before the first came, or with the first, as earlier versions did.
-        let revision = key.mod_revision();
-        let changes = i64::from(arrivals.create_revision() == revision);
-        (arrivals.create_revision() >= revision).then_some(Whole { revision, changes })
-    })
+/// When the pool was found whole, by that key: in the revision in which it was made, before anybody came, or later.
+fn when_whole(key: &KeyValue) -> Option<Whole> {
+    let made = || Whole { revision: key.mod_revision(), changes: 0 };
+    Some(read_whole(key.value()).ok()?.unwrap_or_else(made))
+}
+
+/// The slot of that record.
+fn held_by(slot: u32, record: &KeyValue) -> Held {
+    Held { slot, revision: record.mod_revision(), record: record.value().to_vec(), is_put: true }
+}
+
+/// Whether a claimant that arrived then has put that record.
+fn is_of_arrival(record: &KeyValue, nonce: Nonce, arrival: i64) -> bool {
+    SlotRecord::read(record.value()).is_some_and(|it| it.is_taken_by(nonce) && it.arrival == Some(arrival))
+}
+
+/// Whether that is still the ticket with which its claimant arrived then.
+fn is_unsettled_since(ticket: &KeyValue, arrival: i64) -> bool {
+    ticket.create_revision() == arrival
+        && TicketRecord::read(ticket.value()).is_some_and(|ticket| ticket.unsettled.is_some())
+}
+
+impl Held {
+    /// What who arrived then has by that.
+    pub(super) fn by_arrival(slot: u32, revision: i64, who: Holder) -> Self {
+        let record = SlotRecord::had_since(who, revision).to_json().into_bytes();
+        Self { slot, revision, record, is_put: false }
+    }
 }

@@ -1,6 +1,8 @@
 //! Arriving, and what follows from the number of an arrival while nobody has left.
 
-use super::answers::{Arrival, Arrived, Counted};
+use std::time::{Duration, Instant};
+
+use super::answers::{Arrival, Arrived, Counted, Held};
 use super::departures::{Ahead, FAR};
 use super::failure::Failure;
 use super::keys::Keys;
@@ -10,10 +12,18 @@ use super::session::{Leased, incomplete};
 use super::{Etcd, Taken};
 use crate::store::{Grant, Holder, Lease};
 
+/// A claim that took longer so far was made while etcd is busy with a crowd.
+pub(super) const QUIET: Duration = Duration::from_millis(50);
+
+/// How long who has a slot by its arrival leaves it at that: so many times what its claim took, from its beginning.
+const BUSY: u32 = 3;
+
 /// What there is for who has arrived in a pool that nobody has left.
 pub(super) enum ByArrival {
-    /// That slot; and when it was found that nobody had left, if it was after the arrival.
-    Slot(u32, Option<Whole>),
+    /// That slot, which it has since that revision.
+    Had(u32, i64),
+    /// That slot, if nobody has it; and when it was found that nobody had left.
+    Slot(u32, Whole),
     /// A place in line, until there were so many departures after that revision.
     InLine { since: i64, departures: usize, ahead: Option<Ahead> },
 }
@@ -46,7 +56,7 @@ impl Etcd {
                 // It may say that it has a slot, whose record is gone.
                 self.session.seen_with(seen);
                 let (_, leased) = self.fresh_lease(fresh).await?;
-                self.move_in_line(leased).await?;
+                self.move_in_line(leased, None).await?;
             }
         }
         Ok(arrived)
@@ -55,8 +65,9 @@ impl Etcd {
     /// What there is for who has arrived, if that can be told without a look at the pool: nobody who ever came has left.
     pub(super) async fn by_arrival(&mut self, arrived: Arrived) -> Option<ByArrival> {
         let (before, whole, since) = match arrived {
-            Arrived::Now { before, nobody_left: Some(then) } => (before, None, then),
-            Arrived::Now { before, nobody_left: None } => {
+            Arrived::Now { all_stayed: Some(false), .. } => return None,
+            Arrived::Now { before, revision, all_stayed: Some(true) } => (before, None, revision),
+            Arrived::Now { before, all_stayed: None, .. } => {
                 let whole = self.count(None).await?.whole;
                 (before, Some(whole), whole.revision)
             }
@@ -67,7 +78,7 @@ impl Etcd {
         };
         let slot = u32::try_from(before).ok()?;
         Some(match slot.checked_sub(self.keys.limit()) {
-            None => ByArrival::Slot(slot, whole),
+            None => whole.map_or(ByArrival::Had(slot, since), |whole| ByArrival::Slot(slot, whole)),
             Some(in_line) => ByArrival::InLine {
                 since,
                 departures: in_line as usize + 1,
@@ -80,6 +91,30 @@ impl Etcd {
     async fn count(&mut self, then: Option<i64>) -> Option<Counted> {
         let answer = self.session.transact(Urgency::Claim, self.keys.count(then)).await.ok()?;
         Keys::counted(&answer)
+    }
+
+    /// What the claimant has by its arrival with that lease, in a claim that began then; nothing if there is time to take it at
+    /// once.
+    pub(super) fn hold_by_arrival(
+        &mut self,
+        (slot, revision): (u32, i64),
+        who: &Holder,
+        (lease, leased): (Lease, Leased),
+        began: Instant,
+    ) -> Option<Grant> {
+        let took = began.elapsed();
+        if took < self.quiet || self.session.lease() != Some(leased.id) {
+            return None;
+        }
+        self.settled_in = took.saturating_mul(BUSY);
+        self.held = Some(Held::by_arrival(slot, revision, who.clone()));
+        Some(Grant { slot, token: revision.unsigned_abs(), lease })
+    }
+
+    /// Has nobody have a slot by its arrival from then on, nor this claimant, whose ticket is put in line: it looks for one.
+    pub(super) async fn line_up(&mut self, fresh: &mut Option<(Lease, Leased)>) -> Result<(), Failure> {
+        let (_, leased) = self.fresh_lease(fresh).await?;
+        self.move_in_line(leased, Some(self.keys.leave())).await
     }
 
     /// Takes the slot that is this claimant's while nobody leaves, or has taken it before. Nothing: it is another one's.

@@ -46,7 +46,7 @@ impl Etcd {
             let answer = self.session.transact(Urgency::Claim, put).await?;
             let revision = answer.header().ok_or_else(incomplete)?.revision();
             self.session.moved(leased);
-            self.held = Some(Held { slot, revision, record: who.to_json().into_bytes() });
+            self.held = Some(Held { slot, revision, record: who.to_json().into_bytes(), is_put: true });
             return Ok(Some(Grant { slot, token: revision.unsigned_abs(), lease }));
         }
     }

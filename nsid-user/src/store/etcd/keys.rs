@@ -10,6 +10,7 @@
 //! | `POOL/slots/SLOT` | who took it last; its revision is the fencing token | none |
 //! | `POOL/takes` | the nonce of the last to take a slot; its version is how often one was taken | none |
 //! | `POOL/whole` | the last revision at which somebody found that nobody had left; arrivals and takes by then | none |
+//! | `POOL/left` | nothing; there once somebody found that somebody may have left | none |
 //!
 //! A slot is its last taker's as long as that one's ticket is there. Whoever takes it next compares both.
 //!
@@ -17,8 +18,12 @@
 //! is so if arrivals and tickets are as many as each other; once somebody has left, they differ for good. But etcd counts
 //! tickets one by one, which of a crowd of thousands each would have it do. So who has counted says when that was, in
 //! `whole`: as long as there was no revision since but by arrivals and takes, which count themselves, no lease has ended, and
-//! everyone is still there. Where others change etcd as well, tickets are counted more often, and no slot depends on it: who
-//! takes one compares.
+//! everyone is still there. Where others change etcd as well, tickets are counted more often, and who takes a slot by that
+//! compares.
+//!
+//! While etcd is busy with a crowd, who is told so by its arrival has its slot by that, and puts the record later: until then
+//! its ticket says that it may have a slot, and not which. So nobody takes a slot without a record but whose number it is, or
+//! who sees in one look that `left` is there and no such ticket of before; with `left`, nobody has a slot by its arrival.
 
 use std::str::FromStr;
 
@@ -72,6 +77,11 @@ impl Keys {
     /// When nobody had left yet.
     pub(super) fn whole(&self) -> String {
         format!("{}whole", self.root)
+    }
+
+    /// Is there once somebody may have left.
+    pub(super) fn somebody_left(&self) -> String {
+        format!("{}left", self.root)
     }
 
     /// Before each ticket. One is deleted for every claimant that leaves.

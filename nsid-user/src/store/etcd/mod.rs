@@ -29,6 +29,11 @@
 //! **Invariant:** a [`Lease`] is made of the answer to a grant, or of a keepalive and then a read, or the taking of a slot,
 //! that were answered in the term of the grant. No word of etcd's on how long a lease lasts counts otherwise.
 //!
+//! While etcd is busy with a crowd, who arrives has its slot by that, and puts the record with its first renewal
+//! ([`arriving`]). The slot is the arrival's number, which no other one has. In that revision nobody who had come had left: so
+//! nobody had taken a slot but by its own number. Before anybody takes one otherwise that has no record, it has `left` put,
+//! after which nobody has a slot by its arrival, and then sees, in one look, no ticket of before that is unsettled.
+//!
 //! Who was told of a departure ([`waiting`]) reads the last ticket of who left, which says which slot that one had: nobody
 //! could take the slot before the ticket went, so it is free if its record has not changed after that.
 //!
@@ -71,12 +76,12 @@ mod get_then_put;
 mod tests;
 
 use std::mem;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use etcd_client::{Txn, TxnResponse};
 
 use self::answers::{Found, Held};
-use self::arriving::ByArrival;
+use self::arriving::{ByArrival, QUIET};
 pub use self::cluster::{Cluster, Credentials, PASSWORD_VARIABLE, Password};
 use self::departures::{Ahead, Departures, FAR};
 use self::failure::Failure;
@@ -92,7 +97,7 @@ use super::{
     RenewError, Roll, Store, Unreachable,
 };
 use crate::clock::BootTime;
-use crate::pace::{Backoff, until};
+use crate::pace::{Backoff, jittered, until};
 
 /// So many tries at a renewal fit into a lease.
 const RENEWALS: u32 = 3;
@@ -107,6 +112,9 @@ const NOTICE: Duration = Duration::from_millis(250);
 /// is renewed.
 const LEADERLESS: Duration = Duration::from_millis(4300);
 
+/// How soon who finds that all free slots may be somebody's by its arrival looks again.
+const UNSETTLED: Duration = Duration::from_millis(250);
+
 /// How often a lease is renewed in its length at most, however little is left: each time costs etcd two requests.
 const OFTEN: u32 = 8;
 
@@ -120,7 +128,11 @@ pub struct Etcd {
     incarnation: Incarnation,
     ttl: Duration,
     held: Option<Held>,
-    /// The slot that an earlier process took at that revision, while that is looked for.
+    /// How long it takes the record of a slot that is had by arrival, from the claim's beginning.
+    settled_in: Duration,
+    /// A claim that takes longer is had by arrival for a while.
+    quiet: Duration,
+    /// The slot that an earlier process was granted at that revision, while that is looked for.
     resuming: Option<(u32, i64)>,
     /// Its ticket was once found with a lease that is none of its own.
     met_stranger: bool,
@@ -150,6 +162,8 @@ impl Etcd {
             incarnation,
             ttl,
             held: None,
+            settled_in: Duration::ZERO,
+            quiet: QUIET,
             resuming: None,
             met_stranger: false,
             told_of_unreadable: false,
@@ -158,10 +172,12 @@ impl Etcd {
 
     /// Waits for a slot for as long as etcd answers.
     async fn try_to_claim(&mut self, progress: &Progress) -> Result<Grant, Failure> {
+        let began = Instant::now();
         let who = SlotRecord::taken(Holder::new(&self.incarnation, self.ttl));
         // How long an earlier lease still lasts, nobody knows.
         let mut fresh = None;
         let arrived = self.arrive(&who.holder, &mut fresh).await?;
+        let mut is_in_line = arrived.is_in_line();
         progress.claiming();
         let by_arrival = self.by_arrival(arrived).await;
         #[cfg(feature = "without-transaction")]
@@ -169,8 +185,19 @@ impl Etcd {
             return Ok(grant);
         }
         let mut in_line = match by_arrival {
+            Some(ByArrival::Had(slot, since)) => {
+                let had =
+                    fresh.and_then(|lease| self.hold_by_arrival((slot, since), &who.holder, lease, began));
+                if let Some(grant) = had {
+                    return Ok(grant);
+                }
+                if let Some(grant) = self.take_by_arrival(slot, None, &who, &mut fresh).await? {
+                    return Ok(grant);
+                }
+                None
+            }
             Some(ByArrival::Slot(slot, whole)) => {
-                if let Some(grant) = self.take_by_arrival(slot, whole, &who, &mut fresh).await? {
+                if let Some(grant) = self.take_by_arrival(slot, Some(whole), &who, &mut fresh).await? {
                     return Ok(grant);
                 }
                 None
@@ -187,6 +214,9 @@ impl Etcd {
                 }
                 // It may have been replaced meanwhile.
                 fresh = None;
+            }
+            if !mem::replace(&mut is_in_line, true) {
+                self.line_up(&mut fresh).await?;
             }
             let answer = self.session.transact(Urgency::Claim, self.keys.look()).await?;
             let view = self.keys.view(&answer).ok_or_else(incomplete)?;
@@ -214,9 +244,19 @@ impl Etcd {
                     in_line = Some(Departures::after(revision, departures, own, ahead));
                     continue;
                 }
+                Turn::Unsettled => {
+                    until(BootTime::now().saturating_add(jittered(UNSETTLED))).await;
+                    // Its ticket lives on meanwhile.
+                    is_in_line = false;
+                    continue;
+                }
                 Turn::Absent => return Err(Failure::Lost),
             };
             if let Taken::Granted(grant) = self.take(slot, take, &who, fresh).await? {
+                if view.record(slot).is_none() {
+                    // Somebody may have had it by its arrival.
+                    until(BootTime::now().saturating_add(NOTICE)).await;
+                }
                 return Ok(grant);
             }
         }
@@ -257,7 +297,7 @@ impl Etcd {
             return Ok(before.map_or(Taken::NotAsSeen, |revision| Taken::ByOurselves { revision }));
         }
         self.session.moved(leased);
-        self.held = Some(Held { slot, revision, record: who.to_json().into_bytes() });
+        self.held = Some(Held { slot, revision, record: who.to_json().into_bytes(), is_put: true });
         let last = Keys::taken_after(&answer);
         if last.is_some_and(|last| left_without_a_word(&last, who.holder.nonce)) {
             until(BootTime::now().saturating_add(NOTICE)).await;
@@ -265,11 +305,11 @@ impl Etcd {
         Ok(Taken::Granted(Grant { slot, token: revision.unsigned_abs(), lease }))
     }
 
-    /// Goes on with what an earlier process of this claimant took at that revision.
+    /// Goes on with what an earlier process of this claimant was granted at that revision.
     async fn take_over(&mut self, slot: u32, revision: i64) -> Result<Held, Failure> {
-        let nonce = self.incarnation.nonce;
-        let answer = self.session.transact(Urgency::Renewal, self.keys.find(slot, nonce)).await?;
-        let inherited = Keys::inherited(&answer, slot, revision, nonce)?;
+        let who = Holder::new(&self.incarnation, self.ttl);
+        let answer = self.session.transact(Urgency::Renewal, self.keys.find(slot, who.nonce)).await?;
+        let inherited = Keys::inherited(&answer, slot, revision, who)?;
         self.resuming = None;
         let (held, lease) = inherited.ok_or(Failure::Lost)?;
         self.session.take_over(lease);
@@ -281,13 +321,14 @@ impl Etcd {
     async fn prolong(&mut self, held: &Held) -> Result<Lease, Failure> {
         match self.keep_alive(held).await? {
             Some(lease) => Ok(lease),
-            None => self.replace_lease(held).await,
+            None => self.replace_lease().await,
         }
     }
 
     /// More time by the lease that there is. Nothing: it may be of an earlier term, or over.
     async fn keep_alive(&mut self, held: &Held) -> Result<Option<Lease>, Failure> {
-        let Some((_, term)) = self.session.certain() else { return Ok(None) };
+        let certain = self.session.certain().filter(|_| held.is_put);
+        let Some((_, term)) = certain else { return Ok(None) };
         let (lease, counts) = Lease::ask(self.ttl, |_| async {
             let KeptAlive::For(granted, then) = self.session.keep_alive().await? else {
                 return Ok((Duration::ZERO, false));
@@ -303,15 +344,23 @@ impl Etcd {
         Ok(counts.then_some(lease))
     }
 
-    /// More time by a new lease.
-    async fn replace_lease(&mut self, held: &Held) -> Result<Lease, Failure> {
+    /// More time by a new lease. What is had by arrival has its record then.
+    async fn replace_lease(&mut self) -> Result<Lease, Failure> {
         loop {
+            let held = self.held.clone().ok_or(Failure::Lost)?;
             let (lease, leased) = self.session.grant(Urgency::Renewal).await?;
             let ticket = self.session.moving_to(leased.id);
-            let live_on = self.keys.live_on(held, &self.incarnation, ticket);
+            let live_on = self.keys.live_on(&held, &self.incarnation, ticket);
             let answer = self.session.transact(Urgency::Renewal, live_on).await?;
-            // Another member may have done it before the one that answered.
-            let seen = if answer.succeeded() { leased.id } else { self.found(&answer, held)? };
+            let revision = answer.header().ok_or_else(incomplete)?.revision();
+            let seen = if answer.succeeded() {
+                let revision = if held.is_put { held.revision } else { revision };
+                self.held = Some(Held { revision, is_put: true, ..held });
+                leased.id
+            } else {
+                // Another member may have done it before the one that answered.
+                self.found(&answer, &held)?
+            };
             if seen == leased.id {
                 self.session.moved(leased);
                 return Ok(lease);
@@ -325,15 +374,16 @@ impl Etcd {
     /// The lease of our ticket; an error if the slot is not ours any more.
     fn found(&mut self, answer: &TxnResponse, held: &Held) -> Result<LeaseId, Failure> {
         let found = Keys::found(answer, held, self.incarnation.nonce).ok_or_else(incomplete)?;
-        let knows = matches!(found, Found::AsPut(lease) if self.session.knows(lease));
+        let knows = matches!(found, Found::Had(_, lease) if self.session.knows(lease));
         match found {
             // The other's may be an earlier process of this claimant, whose request was carried out late.
-            Found::AsPut(lease) if knows || !mem::replace(&mut self.met_stranger, true) => {
+            Found::Had(held, lease) if knows || !mem::replace(&mut self.met_stranger, true) => {
                 self.session.seen_with(lease);
+                self.held = Some(held);
                 Ok(lease)
             }
             Found::Lost => Err(Failure::Lost),
-            Found::AsPut(_) | Found::Twin => {
+            Found::Had(..) | Found::Twin => {
                 log::warn!(
                     "slot {} was taken by another claimant with this one's nonce; going on under another nonce (was this \
                      machine copied while it ran?)",
@@ -364,7 +414,9 @@ impl Store for Etcd {
 
     fn rhythm(&self, ttl: Duration) -> Duration {
         // Less an eighth, for the jitter and for the fence's margin.
-        (ttl.saturating_sub(LEADERLESS) * 7 / 8).clamp(ttl / OFTEN, ttl / SELDOM)
+        let renewed = (ttl.saturating_sub(LEADERLESS) * 7 / 8).clamp(ttl / OFTEN, ttl / SELDOM);
+        let is_settled = self.held.as_ref().is_none_or(|held| held.is_put);
+        if is_settled { renewed } else { renewed.min(self.settled_in) }
     }
 
     async fn claim(&mut self, progress: &Progress) -> Result<Grant, ClaimError> {

@@ -8,6 +8,9 @@
 //! All who look at the same state of the pool so choose different slots, and when one of them has taken its slot, the
 //! choices of the others stay as they were.
 //!
+//! A slot without a record may be the unsettled one of who has not said so yet: it is free only once nobody can have a
+//! slot so.
+//!
 //! **Invariant:** while nobody leaves, n claimants have the slots 0 to n - 1: a slot is its last node's only if it is one
 //! of the lowest so many as there are claimants.
 
@@ -27,6 +30,8 @@ pub struct View {
     pub tickets: Vec<Ticket>,
     /// Who took which slot last.
     pub slots: Vec<Record>,
+    /// Whether it is known that somebody may have left: from then on, nobody has a slot by its arrival.
+    pub somebody_left: bool,
 }
 
 /// A claimant that lives.
@@ -38,6 +43,8 @@ pub struct Ticket {
     pub node: Option<NodeId>,
     /// Which slot it has, as far as it says so: the slot's record may have been deleted.
     pub slot: Option<u32>,
+    /// Whether it may have the slot of its arrival's number, without a record.
+    pub is_unsettled: bool,
 }
 
 /// What stands in a slot.
@@ -51,6 +58,8 @@ pub struct Record {
     pub released: bool,
     /// When it was taken, in the store's count.
     pub revision: i64,
+    /// The fencing token.
+    pub token: i64,
 }
 
 /// What one claimant does next.
@@ -70,6 +79,8 @@ pub enum Turn {
         /// How many.
         departures: usize,
     },
+    /// Any slot that is free may be somebody's who has not put a record yet.
+    Unsettled,
     /// It is not in line.
     Absent,
 }
@@ -82,15 +93,21 @@ impl View {
         if let Some(Record { slot, revision, .. }) = own.max_by_key(|record| record.revision) {
             return Turn::Keep { slot: *slot, revision: *revision };
         }
+        let is_unsettled = |ticket: &Ticket| ticket.is_unsettled && ticket.nonce != nonce;
+        let settled = self.somebody_left && !self.tickets.iter().any(is_unsettled);
         let mut line = self.in_line(nonce, &held);
         let Some(before) = line.iter().position(|ticket| ticket.nonce == nonce) else { return Turn::Absent };
 
         let unknown = self.slots.iter().filter(|record| record.holder.is_none()).map(|record| record.slot);
+        let recorded = self.slots.iter().map(|record| record.slot).filter(|slot| *slot < limit);
+        let recorded: HashSet<u32> = recorded.collect();
+        let unrecorded = (0..limit).filter(|slot| !settled && !recorded.contains(slot));
         let taken: HashSet<u32> =
-            held.values().copied().chain(unknown).filter(|slot| *slot < limit).collect();
+            held.values().copied().chain(unknown).chain(unrecorded).filter(|slot| *slot < limit).collect();
         let free = limit as usize - taken.len();
         if before >= free {
-            return Turn::Wait { departures: before + 1 - free };
+            let full = settled || recorded.len() == limit as usize;
+            return if full { Turn::Wait { departures: before + 1 - free } } else { Turn::Unsettled };
         }
         line.truncate(free);
         let back = self.back_in_their_own(&line, limit, &taken);
@@ -129,9 +146,10 @@ impl View {
         })
     }
 
-    /// Who has a ticket and no slot; and that claimant.
+    /// Who has a ticket and no slot, as far as anybody knows; and that claimant.
     fn in_line(&self, nonce: Nonce, held: &HashMap<Nonce, u32>) -> Vec<&Ticket> {
-        let in_line = |ticket: &&Ticket| ticket.nonce == nonce || !held.contains_key(&ticket.nonce);
+        let has_none = |ticket: &Ticket| !ticket.is_unsettled && !held.contains_key(&ticket.nonce);
+        let in_line = |ticket: &&Ticket| ticket.nonce == nonce || has_none(ticket);
         self.tickets.iter().filter(in_line).collect()
     }
 

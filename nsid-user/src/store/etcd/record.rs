@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::store::{Holder, NodeId, Nonce};
 
 /// The version of how a pool is kept in etcd: which keys there are, and what is in them.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 
 /// What stands in a slot: who took it last.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -15,6 +15,9 @@ pub(super) struct SlotRecord {
     /// Its holder gave it back.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) released: bool,
+    /// The revision of the arrival by which its holder had it before it put this: the fencing token then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) arrival: Option<i64>,
 }
 
 /// What stands in a ticket.
@@ -27,6 +30,9 @@ pub(super) struct TicketRecord {
     /// line counts on from there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) after: Option<(i64, i64)>,
+    /// Who may have the slot of its arrival's number, and has put no record yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) unsettled: Option<Holder>,
 }
 
 /// That nobody of all who had ever come had left at a revision.
@@ -48,7 +54,12 @@ impl Whole {
 impl SlotRecord {
     /// Of a slot that is being taken.
     pub(super) fn taken(holder: Holder) -> Self {
-        Self { holder, released: false }
+        Self { holder, released: false, arrival: None }
+    }
+
+    /// Of a slot that its holder has by its arrival at that revision.
+    pub(super) fn had_since(holder: Holder, arrival: i64) -> Self {
+        Self { arrival: Some(arrival), ..Self::taken(holder) }
     }
 
     /// Of the same slot, given back.
@@ -73,6 +84,21 @@ impl SlotRecord {
 }
 
 impl TicketRecord {
+    /// Of who arrives.
+    pub(super) fn of_arrival(who: &Holder) -> Self {
+        Self { unsettled: Some(who.clone()), ..Self::in_line(&who.node) }
+    }
+
+    /// Of who waits.
+    pub(super) fn in_line(node: &NodeId) -> Self {
+        Self { node: node.clone(), slot: None, after: None, unsettled: None }
+    }
+
+    /// Of who has that slot, and how it came to it in line, if it did.
+    pub(super) fn of_slot(node: &NodeId, slot: u32, after: Option<(i64, i64)>) -> Self {
+        Self { slot: Some(slot), after, ..Self::in_line(node) }
+    }
+
     /// From etcd; nothing if it is not what [`to_json`](Self::to_json) writes.
     pub(super) fn read(json: &[u8]) -> Option<Self> {
         serde_json::from_slice(json).ok()
@@ -117,17 +143,28 @@ mod tests {
         assert_eq!(taken.to_json(), json);
         let given_back = json.replace('}', r#","released":true}"#);
         assert_eq!(taken.given_back().to_json(), given_back);
-        for (json, record) in [(json, taken.clone()), (given_back, taken.given_back())] {
+        let by_arrival = SlotRecord::had_since(taken.holder.clone(), 5);
+        let since = json.replace('}', r#","arrival":5}"#);
+        assert_eq!(by_arrival.to_json(), since);
+        for (json, record) in [(json, taken.clone()), (given_back, taken.given_back()), (since, by_arrival)] {
             assert_eq!(SlotRecord::read(json.replace('{', r#"{"zone":"b","#).as_bytes()), Some(record));
         }
         assert_eq!(SlotRecord::read(b"0123456789abcdef0123456789abcdef"), None);
         for slot in [None, Some(3)] {
             let told = slot.map_or("null".to_owned(), |slot: u32| slot.to_string());
-            let ticket = TicketRecord { node: node.clone(), slot, after: None };
+            let ticket = slot.map_or_else(
+                || TicketRecord::in_line(&node),
+                |slot| TicketRecord::of_slot(&node, slot, None),
+            );
             assert_eq!(ticket.to_json(), format!(r#"{{"node":"{node}","slot":{told}}}"#));
             assert_eq!(TicketRecord::read(ticket.to_json().as_bytes()).unwrap().slot, slot);
         }
-        let ticket = TicketRecord { node: node.clone(), slot: Some(3), after: Some((5, 7)) };
+        let ticket = TicketRecord::of_slot(&node, 3, Some((5, 7)));
         assert_eq!(ticket.to_json(), format!(r#"{{"node":"{node}","slot":3,"after":[5,7]}}"#));
+        let ticket = TicketRecord::of_arrival(&taken.holder);
+        assert_eq!(
+            ticket.to_json(),
+            format!(r#"{{"node":"{node}","slot":null,"unsettled":{}}}"#, taken.to_json())
+        );
     }
 }

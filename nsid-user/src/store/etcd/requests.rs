@@ -32,9 +32,10 @@ impl Keys {
         let all_agreements = || TxnOp::get(self.agreements(), Some(GetOptions::new().with_prefix()));
         let arrive = [
             TxnOp::put(self.arrivals(), who.nonce.to_string(), Some(PutOptions::new().with_prev_key())),
-            self.put_ticket(who.nonce, ticket_json(&who.node, None, None), lease),
+            self.put_ticket(who.nonce, &TicketRecord::of_arrival(who), lease),
             TxnOp::get(self.takes(), Some(GetOptions::new().with_keys_only())),
             TxnOp::get(self.whole(), None),
+            TxnOp::get(self.somebody_left(), None),
             all_agreements(),
         ];
         let make = Txn::new()
@@ -121,8 +122,8 @@ impl Keys {
         let Holder { nonce, node, .. } = &who.holder;
         let puts = [
             TxnOp::put(self.slot(slot), who.to_json(), Some(PutOptions::new().with_prev_key())),
-            self.put_ticket(*nonce, ticket_json(node, Some(slot), after), ticket.to),
-            TxnOp::put(self.takes(), nonce.to_string(), None),
+            self.put_ticket(*nonce, &TicketRecord::of_slot(node, slot, after), ticket.to),
+            self.count_take(*nonce),
         ];
         let whole = whole.map(|whole| TxnOp::put(self.whole(), whole_json(Some(whole)), None));
         Txn::new()
@@ -131,8 +132,12 @@ impl Keys {
             .or_else([TxnOp::get(self.slot(slot), None)])
     }
 
-    fn put_ticket(&self, nonce: Nonce, ticket: String, lease: LeaseId) -> TxnOp {
-        TxnOp::put(self.ticket(nonce), ticket, Some(PutOptions::new().with_lease(lease)))
+    fn put_ticket(&self, nonce: Nonce, ticket: &TicketRecord, lease: LeaseId) -> TxnOp {
+        TxnOp::put(self.ticket(nonce), ticket.to_json(), Some(PutOptions::new().with_lease(lease)))
+    }
+
+    fn count_take(&self, nonce: Nonce) -> TxnOp {
+        TxnOp::put(self.takes(), nonce.to_string(), None)
     }
 
     fn is_with(&self, nonce: Nonce, lease: LeaseId) -> Compare {
@@ -146,23 +151,30 @@ impl Keys {
             TxnOp::put(self.slot(held.slot), record.given_back().to_json(), None),
             TxnOp::delete(self.ticket(record.holder.nonce), None),
         ];
-        Some(Txn::new().when(self.is_as_put(held)).and_then(leave))
+        Some(Txn::new().when(self.is_as_held(held, record.holder.nonce)).and_then(leave))
     }
 
-    /// Has the claimant's ticket put so, if the slot is still the claimant's; or reads both.
+    /// Has the claimant's ticket put so, and the slot's record if it is not yet, if the slot is still the claimant's; or reads
+    /// both.
     pub(super) fn live_on(&self, held: &Held, who: &Incarnation, ticket: Move) -> Txn {
-        let [revision, value] = self.is_as_put(held);
+        let put_ticket =
+            self.put_ticket(who.nonce, &TicketRecord::of_slot(&who.node, held.slot, None), ticket.to);
+        let put_record =
+            || [TxnOp::put(self.slot(held.slot), held.record.clone(), None), self.count_take(who.nonce)];
+        let put_record = (!held.is_put).then(put_record).into_iter().flatten();
+        let [as_held, still] = self.is_as_held(held, who.nonce);
         Txn::new()
-            .when([revision, value, self.is_with(who.nonce, ticket.from)])
-            .and_then([self.put_ticket(who.nonce, ticket_json(&who.node, Some(held.slot), None), ticket.to)])
+            .when([as_held, still, self.is_with(who.nonce, ticket.from)])
+            .and_then([put_ticket].into_iter().chain(put_record).collect::<Vec<_>>())
             .or_else(self.find_ops(held.slot, who.nonce))
     }
 
-    /// Has the ticket of who is in line put so; or reads it.
-    pub(super) fn stay(&self, nonce: Nonce, node: &NodeId, ticket: Move) -> Txn {
+    /// Has the ticket of who is in line put so, and that done with it; or reads it.
+    pub(super) fn stay(&self, nonce: Nonce, node: &NodeId, ticket: Move, also: Option<Txn>) -> Txn {
+        let put_ticket = self.put_ticket(nonce, &TicketRecord::in_line(node), ticket.to);
         Txn::new()
             .when([self.is_with(nonce, ticket.from)])
-            .and_then([self.put_ticket(nonce, ticket_json(node, None, None), ticket.to)])
+            .and_then([put_ticket].into_iter().chain(also.map(TxnOp::txn)).collect::<Vec<_>>())
             .or_else([TxnOp::get(self.ticket(nonce), None)])
     }
 
@@ -182,8 +194,14 @@ impl Keys {
         Txn::new().and_then([TxnOp::get(self.ticket(nonce), Some(before))])
     }
 
-    fn is_as_put(&self, held: &Held) -> [Compare; 2] {
+    fn is_as_held(&self, held: &Held, nonce: Nonce) -> [Compare; 2] {
         let key = self.slot(held.slot);
+        if !held.is_put {
+            return [
+                Compare::create_revision(key, CompareOp::Equal, 0),
+                Compare::create_revision(self.ticket(nonce), CompareOp::Equal, held.revision),
+            ];
+        }
         [
             Compare::mod_revision(key.as_str(), CompareOp::Equal, held.revision),
             // An etcd that was restored from a snapshot counts revisions again that it had counted already.
@@ -207,10 +225,16 @@ impl Keys {
             TxnOp::get(self.tickets(), all()),
             TxnOp::get(self.slots(), all()),
             TxnOp::get(self.agreement_key(), None),
+            TxnOp::get(self.somebody_left(), None),
+            TxnOp::get(self.arrivals(), Some(GetOptions::new().with_keys_only())),
         ])
     }
-}
 
-fn ticket_json(node: &NodeId, slot: Option<u32>, after: Option<(i64, i64)>) -> String {
-    TicketRecord { node: node.clone(), slot, after }.to_json()
+    /// Has nobody have a slot by its arrival from then on.
+    pub(super) fn leave(&self) -> Txn {
+        let left = self.somebody_left();
+        Txn::new()
+            .when([Compare::create_revision(left.as_str(), CompareOp::Equal, 0)])
+            .and_then([TxnOp::put(left, "", None)])
+    }
 }

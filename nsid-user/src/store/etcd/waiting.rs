@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use etcd_client::Txn;
+
 use super::departures::{Departure, Departures, FAR, Told};
 use super::failure::Failure;
 use super::keys::Keys;
@@ -68,8 +70,7 @@ impl Etcd {
         if self.session.heard() == Some(term) {
             return Ok(Some(grant));
         }
-        let held = self.held.clone().ok_or(Failure::Lost)?;
-        Ok(Some(Grant { lease: self.replace_lease(&held).await?, ..grant }))
+        Ok(Some(Grant { lease: self.replace_lease().await?, ..grant }))
     }
 
     /// Until the last of them, or until the pool has to be looked at; the ticket lives on meanwhile.
@@ -138,14 +139,14 @@ impl Etcd {
             Err(failure) => return Err(failure),
         }
         let (lease, leased) = self.session.grant(Urgency::Claim).await?;
-        self.move_in_line(leased).await?;
+        self.move_in_line(leased, None).await?;
         Ok(lease)
     }
 
-    /// Has the ticket put with that lease, which it never was with.
-    pub(super) async fn move_in_line(&mut self, leased: Leased) -> Result<(), Failure> {
+    /// Has the ticket put with that lease, and that done with it.
+    pub(super) async fn move_in_line(&mut self, leased: Leased, also: Option<Txn>) -> Result<(), Failure> {
         let Incarnation { nonce, node, .. } = &self.incarnation;
-        let stay = self.keys.stay(*nonce, node, self.session.moving_to(leased.id));
+        let stay = self.keys.stay(*nonce, node, self.session.moving_to(leased.id), also);
         let answer = self.session.transact(Urgency::Claim, stay).await?;
         if answer.succeeded() {
             self.session.moved(leased);

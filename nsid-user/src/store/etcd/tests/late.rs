@@ -72,7 +72,7 @@ async fn who_is_in_line_is_not_put_back_there_late_once_it_has_a_slot() {
     let who = Holder::new(&store.incarnation, EtcdPool::TTL);
     store.arrive(&who, &mut None).await.unwrap();
     let (_, leased) = store.session.grant(Urgency::Claim).await.unwrap();
-    let late = store.keys.stay(who.nonce, &who.node, store.session.moving_to(leased.id));
+    let late = store.keys.stay(who.nonce, &who.node, store.session.moving_to(leased.id), None);
     claim(&mut store).await;
     assert!(!carried_out(&pool, late).await);
     store.renew().await.unwrap();

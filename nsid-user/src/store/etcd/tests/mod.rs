@@ -3,6 +3,7 @@
 mod access;
 mod late;
 mod server;
+mod unsettled;
 
 use etcd_client::{Client, GetOptions};
 use futures_util::future::join_all;
@@ -32,7 +33,7 @@ impl Pool for EtcdPool {
     }
 
     fn agreement(&self) -> Agreement {
-        agreement(PATTERN, self.limit)
+        agreement(PATTERN, self.limit).kept_as(FORMAT)
     }
 
     fn claimant_of(&self, incarnation: Incarnation, agreement: Agreement) -> Etcd {
@@ -233,6 +234,8 @@ async fn a_line_that_is_longer_than_many_takes_the_slots_of_as_many_dead_one_eac
         };
         let mut holders: Vec<Etcd> = (0..CROWD).map(|_| claimant()).collect();
         join_all(holders.iter_mut().map(claim)).await;
+        // Has all records put.
+        join_all(holders.iter_mut().map(renewed)).await;
         if somebody_left {
             holders[0].release().await.unwrap();
             claim(&mut holders[0]).await;

@@ -1,0 +1,175 @@
+//! Slots that are had by arrival, while etcd is busy, and have no record yet.
+
+use super::*;
+
+/// A pool of claimants who always find etcd busy.
+struct BusyPool(EtcdPool);
+
+impl Pool for BusyPool {
+    type Claimant = Etcd;
+    const TTL: Duration = EtcdPool::TTL;
+    const HANDED_ON: (Duration, Duration) = EtcdPool::HANDED_ON;
+    type Outage<'a> = Frozen<'a>;
+
+    fn new(limit: u32) -> Self {
+        Self(EtcdPool::new(limit))
+    }
+
+    fn agreement(&self) -> Agreement {
+        self.0.agreement()
+    }
+
+    fn claimant_of(&self, incarnation: Incarnation, agreement: Agreement) -> Etcd {
+        Etcd { quiet: Duration::ZERO, ..self.0.claimant_of(incarnation, agreement) }
+    }
+
+    fn outage(&self) -> Frozen<'_> {
+        self.0.outage()
+    }
+}
+
+impl BusyPool {
+    fn newcomer(&self) -> Etcd {
+        self.claimant(Nonce::random().unwrap())
+    }
+
+    /// Who has a slot that it has not put a record of.
+    async fn holder(&self) -> (Etcd, Grant) {
+        let mut holder = self.newcomer();
+        let grant = claim(&mut holder).await;
+        assert!(!is_settled(&holder));
+        (holder, grant)
+    }
+}
+
+fn is_settled(store: &Etcd) -> bool {
+    store.held.as_ref().is_some_and(|held| held.is_put)
+}
+
+/// The slots that have holders, and under which tokens.
+async fn shown(store: &mut Etcd) -> Vec<(u32, u64)> {
+    store.names().await.unwrap().holders.iter().map(|entry| (entry.slot, entry.token)).collect()
+}
+
+// All but those by which somebody would wait for records that nobody puts, or finds what only a record tells.
+behaves_as_a_store! {
+    BusyPool:
+    a_crowd_that_starts_at_once_gets_the_lowest_slots_one_each,
+    a_newcomer_gets_the_lowest_slot_that_was_given_back,
+    a_successor_goes_on_under_the_same_token,
+    who_resumes_and_gives_back_before_the_first_answer_has_given_back,
+    tokens_grow_from_grant_to_grant,
+    a_released_slot_goes_to_who_waits_in_line_at_once,
+    a_dead_holders_slot_is_handed_on_when_its_lease_is_over_and_no_sooner,
+    a_slot_that_is_renewed_is_not_handed_on,
+    who_lost_its_slot_is_told_so_and_cannot_release_it,
+    a_long_line_is_served_to_its_end,
+    who_left_the_line_is_given_nothing,
+    an_outage_that_is_shorter_than_the_lease_takes_nothing_away,
+}
+
+#[tokio::test]
+async fn the_record_is_put_with_the_first_renewal_under_the_token_of_the_arrival() {
+    let pool = BusyPool::new(3);
+    let (mut holder, grant) = pool.holder().await;
+    assert_eq!(pool.0.count("slots/").await, 0);
+    assert_eq!(shown(&mut holder).await, [(0, grant.token)]);
+    holder.renew().await.unwrap();
+    assert!(is_settled(&holder));
+    let lease = holder.session.lease();
+    holder.renew().await.unwrap();
+    assert_eq!(holder.session.lease(), lease, "kept alive");
+    assert_eq!(shown(&mut holder).await, [(0, grant.token)]);
+    let inherited = Inherited { slot: 0, token: grant.token, until: grant.lease.deadline() };
+    pool.claimant(holder.incarnation.nonce).resume(inherited).await.unwrap();
+}
+
+#[tokio::test]
+async fn nobody_takes_what_somebody_may_have_by_its_arrival() {
+    let pool = BusyPool::new(5);
+    let (mut holder, _) = pool.holder().await;
+    let (mut leaver, grant) = pool.holder().await;
+    assert_eq!(grant.slot, 1);
+    leaver.release().await.unwrap();
+    // A slot that was given back is free for certain.
+    assert_eq!(claim(&mut pool.newcomer()).await.slot, 1);
+    let (line, _status) = claiming(pool.newcomer());
+    tokio::time::sleep(EtcdPool::TTL / 4).await;
+    assert!(!line.is_finished());
+    holder.renew().await.unwrap();
+    assert_eq!(timeout(EtcdPool::TTL, line).await.expect("claimed").unwrap().slot, 2);
+    // From now on, the pool is looked at.
+    let mut next = pool.newcomer();
+    assert_eq!(claim(&mut next).await.slot, 3);
+    assert!(is_settled(&next));
+}
+
+#[tokio::test]
+async fn of_two_who_look_before_they_are_in_line_each_gets_a_slot() {
+    let pool = BusyPool::new(5);
+    let (mut first, mut second) = (pool.newcomer(), pool.newcomer());
+    for store in [&mut first, &mut second] {
+        // They have arrived, and know no more of it.
+        let who = Holder::new(&store.incarnation, EtcdPool::TTL);
+        store.arrive(&who, &mut None).await.unwrap();
+    }
+    pool.0.client().await.put("/nsid/other", "", None).await.unwrap();
+    let both = join_all([claim(&mut first), claim(&mut second)]);
+    let both = timeout(EtcdPool::TTL, both).await.expect("claimed");
+    assert_eq!(both.iter().map(|grant| grant.slot).collect::<Vec<_>>(), [0, 1]);
+}
+
+#[tokio::test]
+async fn a_count_of_arrivals_that_begins_anew_gives_no_slot_twice() {
+    let pool = BusyPool::new(5);
+    let (mut holder, _) = pool.holder().await;
+    pool.0.client().await.delete(format!("/nsid/{PATTERN}/arrivals"), None).await.unwrap();
+    let (line, _status) = claiming(pool.newcomer());
+    tokio::time::sleep(EtcdPool::TTL / 4).await;
+    holder.renew().await.unwrap();
+    assert_eq!(timeout(EtcdPool::TTL, line).await.expect("claimed").unwrap().slot, 1);
+    holder.renew().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_record_whose_answer_is_lost_is_found_again() {
+    let mut polls = 0;
+    loop {
+        let pool = BusyPool::new(3);
+        let (mut holder, grant) = pool.holder().await;
+        let whole = dropped_after(polls, holder.renew()).await.is_some();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        holder.renew().await.unwrap();
+        assert!(is_settled(&holder), "dropped after {polls} polls");
+        assert!(holder.held.as_ref().is_some_and(|held| held.slot == grant.slot));
+        if whole {
+            break;
+        }
+        polls += 1;
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_is_put_late_is_not_once_the_slot_was_given_back() {
+    let pool = BusyPool::new(3);
+    let (mut holder, _) = pool.holder().await;
+    let held = holder.held.clone().unwrap();
+    let (_, leased) = holder.session.grant(Urgency::Renewal).await.unwrap();
+    let late = holder.keys.live_on(&held, &holder.incarnation, holder.session.moving_to(leased.id));
+    holder.release().await.unwrap();
+    assert!(!pool.0.client().await.txn(late).await.unwrap().succeeded());
+    assert_eq!(claim(&mut pool.newcomer()).await.slot, 0);
+}
+
+#[tokio::test]
+async fn a_lease_that_is_revoked_before_the_record_is_put_is_told_before_the_next_holder_speaks() {
+    let pool = BusyPool::new(3);
+    let (mut holder, _) = pool.holder().await;
+    assert!(timeout(EtcdPool::TTL / 10, holder.lost()).await.is_err());
+    pool.0.client().await.lease_revoke(holder.session.lease().unwrap()).await.unwrap();
+    let (next, _status) = claiming(pool.newcomer());
+    timeout(NOTICE / 2, holder.lost()).await.expect("told at once");
+    assert!(!next.is_finished());
+    assert_eq!(timeout(EtcdPool::TTL, next).await.expect("claimed").unwrap().slot, 0);
+    assert!(matches!(holder.renew().await, Err(RenewError::Lost)));
+}

@@ -108,7 +108,7 @@ fn pool(bytes: &[u8]) {
             }
             Turn::Wait { departures } => assert!((1..=view.tickets.len()).contains(&departures)),
             Turn::Unsettled => {
-                assert!(!somebody_left || view.tickets.iter().any(|ticket| ticket.is_unsettled))
+                assert!(!somebody_left || view.tickets.iter().any(|ticket| ticket.is_unsettled));
             }
             Turn::Absent => assert!(!view.is_present(nonce)),
         }

@@ -4,7 +4,7 @@ use etcd_client::{GetResponse, KeyValue, TxnOpResponse, TxnResponse};
 
 use super::keys::Keys;
 use super::order::{Record, Ticket, View};
-use super::record::{SlotRecord, TicketRecord, Whole, read_whole};
+use super::record::{LONG_AGO, SlotRecord, TicketRecord, Whole, read_whole};
 use super::session::{LeaseId, incomplete};
 use crate::store::{Disagreement, Holder, Nonce, Unreachable};
 
@@ -59,20 +59,16 @@ pub(super) enum Arrived {
         lease: LeaseId,
         /// Since that revision.
         since: i64,
+        /// It may have a slot by its arrival.
+        is_unsettled: bool,
     },
 }
 
-impl Arrived {
-    /// Whether it is known to all as one that has no slot by its arrival.
-    pub(super) fn is_in_line(&self) -> bool {
-        matches!(self, Self::Now { all_stayed: Some(false), .. })
-    }
-}
-
-/// A pool that nobody has left.
+/// A pool whose tickets were counted.
 #[derive(Debug)]
 pub(super) struct Counted {
-    pub(super) whole: Whole,
+    /// If nobody has left.
+    pub(super) whole: Option<Whole>,
     /// How many had come before the one that did then, if that was asked.
     pub(super) before: Option<i64>,
 }
@@ -99,9 +95,11 @@ impl Keys {
                 let all_stayed = if left.kvs().is_empty() { is_whole.then_some(true) } else { Some(false) };
                 (Arrived::Now { before, revision, all_stayed }, pools)
             }
-            [Get(ticket), Get(pools)] => {
+            [Get(ticket), Get(left), Get(pools)] => {
                 let ticket = ticket.kvs().first()?;
-                (Arrived::Before { lease: ticket.lease(), since: ticket.create_revision() }, pools)
+                let (lease, since) = (ticket.lease(), ticket.create_revision());
+                let is_unsettled = is_unsettled(ticket, left);
+                (Arrived::Before { lease, since, is_unsettled }, pools)
             }
             [Put(_), Put(_)] => return Some(Arrival::Made),
             [Get(pools)] => return self.differs(pools).map(Arrival::Refused),
@@ -134,7 +132,7 @@ impl Keys {
         })
     }
 
-    /// Of an answer to [`count`](Keys::count); nothing if somebody has left.
+    /// Of an answer to [`count`](Keys::count).
     pub(super) fn counted(answer: &TxnResponse) -> Option<Counted> {
         let answers = answer.op_responses();
         let [TxnOpResponse::Get(arrivals), TxnOpResponse::Get(tickets), TxnOpResponse::Get(takes), then @ ..] =
@@ -149,7 +147,7 @@ impl Keys {
             _ => None,
         };
         let whole = Whole { revision, changes: came + version(takes) };
-        (tickets.count() == came).then_some(Counted { whole, before })
+        Some(Counted { whole: (tickets.count() == came).then_some(whole), before })
     }
 
     /// Who [had arrived last](Keys::arrivals_at), and how many before it.
@@ -243,17 +241,17 @@ impl Keys {
     pub(super) fn view(&self, answer: &TxnResponse) -> Option<View> {
         use TxnOpResponse::Get;
         let [Get(tickets), Get(slots), _, Get(left), _] = &answer.op_responses()[..] else { return None };
-        let left = left.kvs().first().map(KeyValue::create_revision);
         let mut tickets: Vec<_> = tickets.kvs().iter().collect();
         tickets.sort_by_key(|ticket| ticket.create_revision());
         let present = |ticket: &KeyValue| {
-            let is_later = left.is_some_and(|left| ticket.create_revision() > left);
             let present = self.present(ticket.key(), ticket.value())?;
-            Some(Ticket { is_unsettled: present.is_unsettled && !is_later, ..present })
+            Some(Ticket { is_unsettled: is_unsettled(ticket, left), ..present })
         };
+        let left = left.kvs().first();
         Some(View {
             revision: answer.header()?.revision(),
             somebody_left: left.is_some(),
+            long_ago: left.is_some_and(|left| left.value() == LONG_AGO.as_bytes()),
             tickets: tickets.into_iter().filter_map(present).collect(),
             slots: slots
                 .kvs()
@@ -306,6 +304,12 @@ fn held_by(slot: u32, record: &KeyValue) -> Held {
 /// Whether a claimant that arrived then has put that record.
 fn is_of_arrival(record: &KeyValue, nonce: Nonce, arrival: i64) -> bool {
     SlotRecord::read(record.value()).is_some_and(|it| it.is_taken_by(nonce) && it.arrival == Some(arrival))
+}
+
+/// Whether the claimant with that ticket may have a slot by its arrival, by the key that says that somebody left.
+fn is_unsettled(ticket: &KeyValue, left: &GetResponse) -> bool {
+    let is_later = left.kvs().first().is_some_and(|left| ticket.create_revision() > left.create_revision());
+    !is_later && TicketRecord::read(ticket.value()).is_some_and(|ticket| ticket.unsettled.is_some())
 }
 
 /// Whether that is still the ticket with which its claimant arrived then.

@@ -2,15 +2,20 @@
 
 use std::time::{Duration, Instant};
 
+use etcd_client::WatchOptions;
+
 use super::answers::{Arrival, Arrived, Counted, Held};
 use super::departures::{Ahead, FAR};
 use super::failure::Failure;
 use super::keys::Keys;
 use super::members::Urgency;
+use super::order::View;
 use super::record::{SlotRecord, Whole};
-use super::session::{Leased, incomplete};
-use super::{Etcd, Taken};
-use crate::store::{Grant, Holder, Lease};
+use super::session::{Leased, events, incomplete};
+use super::{Etcd, RENEWALS, Taken};
+use crate::clock::BootTime;
+use crate::pace::{jittered, within};
+use crate::store::{Grant, Holder, Lease, Nonce};
 
 /// A claim that took longer so far was made while etcd is busy with a crowd.
 pub(super) const QUIET: Duration = Duration::from_millis(50);
@@ -18,12 +23,12 @@ pub(super) const QUIET: Duration = Duration::from_millis(50);
 /// How long who has a slot by its arrival leaves it at that: so many times what its claim took, from its beginning.
 const BUSY: u32 = 3;
 
-/// What there is for who has arrived in a pool that nobody has left.
+/// What there is for who has arrived, by the number of that.
 pub(super) enum ByArrival {
     /// That slot, which it has since that revision.
     Had(u32, i64),
-    /// That slot, if nobody has it; and when it was found that nobody had left.
-    Slot(u32, Whole),
+    /// That slot, if nobody has it; and when it was found that nobody had left, if it was.
+    Slot(u32, Option<Whole>),
     /// A place in line, until there were so many departures after that revision.
     InLine { since: i64, departures: usize, ahead: Option<Ahead> },
 }
@@ -51,46 +56,74 @@ impl Etcd {
             }
         };
         match arrived {
-            Arrived::Now { .. } => self.session.seen_with(lease),
-            Arrived::Before { lease: seen, .. } => {
-                // It may say that it has a slot, whose record is gone.
+            Arrived::Now { all_stayed, .. } => {
+                self.session.seen_with(lease);
+                self.unsettled = all_stayed != Some(false);
+            }
+            Arrived::Before { lease: seen, is_unsettled, .. } => {
                 self.session.seen_with(seen);
-                let (_, leased) = self.fresh_lease(fresh).await?;
-                self.move_in_line(leased, None).await?;
+                self.unsettled = is_unsettled;
+                // An unsettled one keeps others from a slot that the kernel may still say. Another one may say that it has a
+                // slot, whose record is gone.
+                if !is_unsettled {
+                    let (_, leased) = self.fresh_lease(fresh).await?;
+                    self.move_in_line(leased, None).await?;
+                }
             }
         }
         Ok(arrived)
     }
 
-    /// What there is for who has arrived, if that can be told without a look at the pool: nobody who ever came has left.
-    pub(super) async fn by_arrival(&mut self, arrived: Arrived) -> Option<ByArrival> {
+    /// What there is for who has arrived, if that can be told without a look at the pool.
+    pub(super) async fn by_arrival(
+        &mut self,
+        arrived: Arrived,
+        fresh: &mut Option<(Lease, Leased)>,
+    ) -> Result<Option<ByArrival>, Failure> {
         let (before, whole, since) = match arrived {
-            Arrived::Now { all_stayed: Some(false), .. } => return None,
-            Arrived::Now { before, revision, all_stayed: Some(true) } => (before, None, revision),
+            Arrived::Now { all_stayed: Some(false), .. } => return Ok(None),
+            Arrived::Now { before, revision, all_stayed: Some(true) } => {
+                let slot = u32::try_from(before).ok().filter(|slot| *slot < self.keys.limit());
+                if let Some(slot) = slot {
+                    return Ok(Some(ByArrival::Had(slot, revision)));
+                }
+                (before, None, revision)
+            }
             Arrived::Now { before, all_stayed: None, .. } => {
-                let whole = self.count(None).await?.whole;
+                let Some(whole) = self.count(None).await?.whole else {
+                    self.line_up(fresh).await?;
+                    return Ok(None);
+                };
                 (before, Some(whole), whole.revision)
             }
-            Arrived::Before { since, .. } => {
-                let Counted { whole, before } = self.count(Some(since)).await?;
-                (before?, Some(whole), whole.revision)
-            }
+            Arrived::Before { since, is_unsettled, .. } => match self.count(Some(since)).await {
+                Ok(Counted { whole: Some(whole), before: Some(before) }) => {
+                    (before, Some(whole), whole.revision)
+                }
+                // Its number is nobody else's, whoever has left.
+                Ok(Counted { whole: None, before: Some(before) }) if is_unsettled => {
+                    let slot = u32::try_from(before).ok().filter(|slot| *slot < self.keys.limit());
+                    return Ok(slot.map(|slot| ByArrival::Slot(slot, None)));
+                }
+                // That was compacted. If it has a slot, it has no more once its lease is over.
+                Err(failure) if is_unsettled => return Err(failure),
+                Ok(_) | Err(_) => return Ok(None),
+            },
         };
-        let slot = u32::try_from(before).ok()?;
-        Some(match slot.checked_sub(self.keys.limit()) {
-            None => whole.map_or(ByArrival::Had(slot, since), |whole| ByArrival::Slot(slot, whole)),
+        let Ok(slot) = u32::try_from(before) else { return Ok(None) };
+        Ok(Some(match slot.checked_sub(self.keys.limit()) {
+            None => ByArrival::Slot(slot, whole),
             Some(in_line) => ByArrival::InLine {
                 since,
                 departures: in_line as usize + 1,
                 ahead: self.ahead(since, before).await,
             },
-        })
+        }))
     }
 
-    /// Nothing: somebody has left, or it cannot be told, etcd having been compacted since then, say.
-    async fn count(&mut self, then: Option<i64>) -> Option<Counted> {
-        let answer = self.session.transact(Urgency::Claim, self.keys.count(then)).await.ok()?;
-        Keys::counted(&answer)
+    async fn count(&mut self, then: Option<i64>) -> Result<Counted, Failure> {
+        let answer = self.session.transact(Urgency::Claim, self.keys.count(then)).await?;
+        Ok(Keys::counted(&answer).ok_or_else(incomplete)?)
     }
 
     /// What the claimant has by its arrival with that lease, in a claim that began then; nothing if there is time to take it at
@@ -111,10 +144,27 @@ impl Etcd {
         Some(Grant { slot, token: revision.unsigned_abs(), lease })
     }
 
-    /// Has nobody have a slot by its arrival from then on, nor this claimant, whose ticket is put in line: it looks for one.
-    pub(super) async fn line_up(&mut self, fresh: &mut Option<(Lease, Leased)>) -> Result<(), Failure> {
+    /// Puts the ticket in line, and has nobody come to have a slot by its arrival from then on.
+    async fn line_up(&mut self, fresh: &mut Option<(Lease, Leased)>) -> Result<(), Failure> {
         let (_, leased) = self.fresh_lease(fresh).await?;
         self.move_in_line(leased, Some(self.keys.leave())).await
+    }
+
+    /// Sees to it that it is known who has which slot, for the next look: nobody comes to have one by its arrival any more, or
+    /// those who do have put their records.
+    pub(super) async fn settle_pool(&mut self, view: &View, own: Nonce) -> Result<(), Failure> {
+        let Some(last) = view.unsettled(own).filter(|_| view.somebody_left) else {
+            self.session.transact(Urgency::Claim, self.keys.leave()).await?;
+            return Ok(());
+        };
+        let options = WatchOptions::new().with_start_revision(view.revision + 1);
+        let (_, mut stream) =
+            self.session.open_watch(Urgency::Claim, &self.keys.ticket(last), &options).await?;
+        let due = BootTime::now().saturating_add(jittered(self.ttl / RENEWALS));
+        // Whatever it tells, the pool is looked at again.
+        let _told = within(due, events(&mut stream)).await;
+        self.stay().await?;
+        Ok(())
     }
 
     /// Takes the slot that is this claimant's while nobody leaves, or has taken it before. Nothing: it is another one's.

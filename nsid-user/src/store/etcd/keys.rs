@@ -10,7 +10,7 @@
 //! | `POOL/slots/SLOT` | who took it last; its revision is the fencing token | none |
 //! | `POOL/takes` | the nonce of the last to take a slot; its version is how often one was taken | none |
 //! | `POOL/whole` | the last revision at which somebody found that nobody had left; arrivals and takes by then | none |
-//! | `POOL/left` | nothing; there once somebody found that somebody may have left | none |
+//! | `POOL/left` | there once somebody may have left; `long ago` once that concerns nobody any more | none |
 //!
 //! A slot is its last taker's as long as that one's ticket is there. Whoever takes it next compares both.
 //!
@@ -23,7 +23,8 @@
 //!
 //! While etcd is busy with a crowd, who is told so by its arrival has its slot by that, and puts the record later: until then
 //! its ticket says that it may have a slot, and not which. So nobody takes a slot without a record but whose number it is, or
-//! who sees in one look that `left` is there and no such ticket of before; with `left`, nobody has a slot by its arrival.
+//! who sees in one look that `left` is there and no such ticket of before; with `left`, nobody comes to have a slot so. Neither
+//! `arrivals` nor `left` may be deleted while agents live.
 
 use std::str::FromStr;
 

@@ -32,7 +32,8 @@
 //! While etcd is busy with a crowd, who arrives has its slot by that, and puts the record with its first renewal
 //! ([`arriving`]). The slot is the arrival's number, which no other one has. In that revision nobody who had come had left: so
 //! nobody had taken a slot but by its own number. Before anybody takes one otherwise that has no record, it has `left` put,
-//! after which nobody has a slot by its arrival, and then sees, in one look, no ticket of before that is unsettled.
+//! after which nobody comes to have a slot so, and then sees, in one look, no ticket of before that is unsettled. The next
+//! process of who had a slot so takes it by its number before its ticket says anything else.
 //!
 //! Who was told of a departure ([`waiting`]) reads the last ticket of who left, which says which slot that one had: nobody
 //! could take the slot before the ticket went, so it is free if its record has not changed after that.
@@ -97,7 +98,7 @@ use super::{
     RenewError, Roll, Store, Unreachable,
 };
 use crate::clock::BootTime;
-use crate::pace::{Backoff, jittered, until};
+use crate::pace::{Backoff, until, within};
 
 /// So many tries at a renewal fit into a lease.
 const RENEWALS: u32 = 3;
@@ -112,9 +113,6 @@ const NOTICE: Duration = Duration::from_millis(250);
 /// is renewed.
 const LEADERLESS: Duration = Duration::from_millis(4300);
 
-/// How soon who finds that all free slots may be somebody's by its arrival looks again.
-const UNSETTLED: Duration = Duration::from_millis(250);
-
 /// How often a lease is renewed in its length at most, however little is left: each time costs etcd two requests.
 const OFTEN: u32 = 8;
 
@@ -128,7 +126,9 @@ pub struct Etcd {
     incarnation: Incarnation,
     ttl: Duration,
     held: Option<Held>,
-    /// How long it takes the record of a slot that is had by arrival, from the claim's beginning.
+    /// Whether its ticket says that it may have a slot by its arrival.
+    unsettled: bool,
+    /// How long after the claim's beginning the record of a slot is put that is had so.
     settled_in: Duration,
     /// A claim that takes longer is had by arrival for a while.
     quiet: Duration,
@@ -162,6 +162,7 @@ impl Etcd {
             incarnation,
             ttl,
             held: None,
+            unsettled: false,
             settled_in: Duration::ZERO,
             quiet: QUIET,
             resuming: None,
@@ -177,9 +178,8 @@ impl Etcd {
         // How long an earlier lease still lasts, nobody knows.
         let mut fresh = None;
         let arrived = self.arrive(&who.holder, &mut fresh).await?;
-        let mut is_in_line = arrived.is_in_line();
         progress.claiming();
-        let by_arrival = self.by_arrival(arrived).await;
+        let by_arrival = self.by_arrival(arrived, &mut fresh).await?;
         #[cfg(feature = "without-transaction")]
         if let Some(grant) = self.get_then_put(&who, progress).await? {
             return Ok(grant);
@@ -197,7 +197,7 @@ impl Etcd {
                 None
             }
             Some(ByArrival::Slot(slot, whole)) => {
-                if let Some(grant) = self.take_by_arrival(slot, Some(whole), &who, &mut fresh).await? {
+                if let Some(grant) = self.take_by_arrival(slot, whole, &who, &mut fresh).await? {
                     return Ok(grant);
                 }
                 None
@@ -215,8 +215,9 @@ impl Etcd {
                 // It may have been replaced meanwhile.
                 fresh = None;
             }
-            if !mem::replace(&mut is_in_line, true) {
-                self.line_up(&mut fresh).await?;
+            if self.unsettled {
+                let (_, leased) = self.fresh_lease(&mut fresh).await?;
+                self.move_in_line(leased, None).await?;
             }
             let answer = self.session.transact(Urgency::Claim, self.keys.look()).await?;
             let view = self.keys.view(&answer).ok_or_else(incomplete)?;
@@ -245,17 +246,19 @@ impl Etcd {
                     continue;
                 }
                 Turn::Unsettled => {
-                    until(BootTime::now().saturating_add(jittered(UNSETTLED))).await;
-                    // Its ticket lives on meanwhile.
-                    is_in_line = false;
+                    self.settle_pool(&view, who.holder.nonce).await?;
+                    fresh = None;
                     continue;
                 }
                 Turn::Absent => return Err(Failure::Lost),
             };
             if let Taken::Granted(grant) = self.take(slot, take, &who, fresh).await? {
-                if view.record(slot).is_none() {
+                if view.record(slot).is_none() && !view.long_ago {
                     // Somebody may have had it by its arrival.
                     until(BootTime::now().saturating_add(NOTICE)).await;
+                    let long_ago = self.session.transact(Urgency::Claim, self.keys.left_long_ago());
+                    // Or the next one says it.
+                    let _said = within(BootTime::now().saturating_add(NOTICE), long_ago).await;
                 }
                 return Ok(grant);
             }
@@ -297,6 +300,7 @@ impl Etcd {
             return Ok(before.map_or(Taken::NotAsSeen, |revision| Taken::ByOurselves { revision }));
         }
         self.session.moved(leased);
+        self.unsettled = false;
         self.held = Some(Held { slot, revision, record: who.to_json().into_bytes(), is_put: true });
         let last = Keys::taken_after(&answer);
         if last.is_some_and(|last| left_without_a_word(&last, who.holder.nonce)) {

@@ -32,6 +32,8 @@ pub struct View {
     pub slots: Vec<Record>,
     /// Whether it is known that somebody may have left: from then on, nobody has a slot by its arrival.
     pub somebody_left: bool,
+    /// And that nobody has one any more who got it so before.
+    pub long_ago: bool,
 }
 
 /// A claimant that lives.
@@ -93,21 +95,21 @@ impl View {
         if let Some(Record { slot, revision, .. }) = own.max_by_key(|record| record.revision) {
             return Turn::Keep { slot: *slot, revision: *revision };
         }
-        let is_unsettled = |ticket: &Ticket| ticket.is_unsettled && ticket.nonce != nonce;
-        let settled = self.somebody_left && !self.tickets.iter().any(is_unsettled);
-        let mut line = self.in_line(nonce, &held);
+        let recorded = self.slots.iter().map(|record| record.slot).filter(|slot| *slot < limit);
+        let recorded: HashSet<u32> = recorded.collect();
+        // Who is unsettled waits as well, if all slots have records.
+        let full = recorded.len() == limit as usize;
+        let settled = full || self.somebody_left && self.unsettled(nonce).is_none();
+        let mut line = self.in_line(nonce, &held, full);
         let Some(before) = line.iter().position(|ticket| ticket.nonce == nonce) else { return Turn::Absent };
 
         let unknown = self.slots.iter().filter(|record| record.holder.is_none()).map(|record| record.slot);
-        let recorded = self.slots.iter().map(|record| record.slot).filter(|slot| *slot < limit);
-        let recorded: HashSet<u32> = recorded.collect();
         let unrecorded = (0..limit).filter(|slot| !settled && !recorded.contains(slot));
         let taken: HashSet<u32> =
             held.values().copied().chain(unknown).chain(unrecorded).filter(|slot| *slot < limit).collect();
         let free = limit as usize - taken.len();
         if before >= free {
-            let full = settled || recorded.len() == limit as usize;
-            return if full { Turn::Wait { departures: before + 1 - free } } else { Turn::Unsettled };
+            return if settled { Turn::Wait { departures: before + 1 - free } } else { Turn::Unsettled };
         }
         line.truncate(free);
         let back = self.back_in_their_own(&line, limit, &taken);
@@ -122,9 +124,16 @@ impl View {
 
     /// Who is so many places before that claimant in line.
     pub fn ahead(&self, nonce: Nonce, places: usize) -> Option<Nonce> {
-        let line = self.in_line(nonce, &self.held());
+        let line = self.in_line(nonce, &self.held(), true);
         let own = line.iter().position(|ticket| ticket.nonce == nonce)?;
         Some(line[own.checked_sub(places)?].nonce)
+    }
+
+    /// The last to come of the others who may have slots by their arrivals.
+    pub fn unsettled(&self, nonce: Nonce) -> Option<Nonce> {
+        let unsettled =
+            self.tickets.iter().rev().find(|ticket| ticket.is_unsettled && ticket.nonce != nonce)?;
+        Some(unsettled.nonce)
     }
 
     /// What stands in a slot.
@@ -146,9 +155,10 @@ impl View {
         })
     }
 
-    /// Who has a ticket and no slot, as far as anybody knows; and that claimant.
-    fn in_line(&self, nonce: Nonce, held: &HashMap<Nonce, u32>) -> Vec<&Ticket> {
-        let has_none = |ticket: &Ticket| !ticket.is_unsettled && !held.contains_key(&ticket.nonce);
+    /// Who has a ticket and no slot, with or without those who may have one by their arrivals; and that claimant.
+    fn in_line(&self, nonce: Nonce, held: &HashMap<Nonce, u32>, with_unsettled: bool) -> Vec<&Ticket> {
+        let counts = |ticket: &Ticket| with_unsettled || !ticket.is_unsettled;
+        let has_none = |ticket: &Ticket| counts(ticket) && !held.contains_key(&ticket.nonce);
         let in_line = |ticket: &&Ticket| ticket.nonce == nonce || has_none(ticket);
         self.tickets.iter().filter(in_line).collect()
     }

@@ -7,6 +7,10 @@ use crate::store::{Holder, NodeId, Nonce};
 /// The version of how a pool is kept in etcd: which keys there are, and what is in them.
 pub(super) const FORMAT: u32 = 2;
 
+/// What stands in the key that says that somebody may have left, once all who had a slot by their arrivals have put their
+/// records, or have been told since that they have it no more.
+pub(super) const LONG_AGO: &str = "long ago";
+
 /// What stands in a slot: who took it last.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub(super) struct SlotRecord {

@@ -6,7 +6,7 @@ use super::answers::Held;
 use super::departures::Departure;
 use super::keys::Keys;
 use super::order::View;
-use super::record::{SlotRecord, TicketRecord, Whole, whole_json};
+use super::record::{LONG_AGO, SlotRecord, TicketRecord, Whole, whole_json};
 use super::session::{LeaseId, Move};
 use crate::store::{Holder, Incarnation, NodeId, Nonce};
 
@@ -48,7 +48,11 @@ impl Keys {
             .or_else([all_agreements()]);
         let again = Txn::new()
             .when([agreed()])
-            .and_then([TxnOp::get(ticket.as_str(), None), all_agreements()])
+            .and_then([
+                TxnOp::get(ticket.as_str(), None),
+                TxnOp::get(self.somebody_left(), None),
+                all_agreements(),
+            ])
             .or_else([TxnOp::txn(make)]);
         Txn::new()
             .when([agreed(), Compare::create_revision(ticket.as_str(), CompareOp::Equal, 0)])
@@ -151,7 +155,13 @@ impl Keys {
             TxnOp::put(self.slot(held.slot), record.given_back().to_json(), None),
             TxnOp::delete(self.ticket(record.holder.nonce), None),
         ];
-        Some(Txn::new().when(self.is_as_held(held, record.holder.nonce)).and_then(leave))
+        let release = Txn::new().when(self.is_as_held(held, record.holder.nonce)).and_then(leave.clone());
+        if held.is_put {
+            return Some(release);
+        }
+        // A request to put the record was not answered.
+        let is_put = Compare::value(self.slot(held.slot), CompareOp::Equal, held.record.clone());
+        Some(release.or_else([TxnOp::txn(Txn::new().when([is_put]).and_then(leave))]))
     }
 
     /// Has the claimant's ticket put so, and the slot's record if it is not yet, if the slot is still the claimant's; or reads
@@ -230,11 +240,19 @@ impl Keys {
         ])
     }
 
-    /// Has nobody have a slot by its arrival from then on.
+    /// Nobody comes to have a slot by its arrival from then on.
     pub(super) fn leave(&self) -> Txn {
         let left = self.somebody_left();
         Txn::new()
             .when([Compare::create_revision(left.as_str(), CompareOp::Equal, 0)])
             .and_then([TxnOp::put(left, "", None)])
+    }
+
+    /// Says that nobody has one any more who got it so before.
+    pub(super) fn left_long_ago(&self) -> Txn {
+        let left = self.somebody_left();
+        Txn::new()
+            .when([Compare::create_revision(left.as_str(), CompareOp::Greater, 0)])
+            .and_then([TxnOp::put(left, LONG_AGO, None)])
     }
 }

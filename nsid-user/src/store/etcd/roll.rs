@@ -21,22 +21,23 @@ impl Keys {
         });
         let came = arrivals.kvs().first().map_or(0, KeyValue::version);
         let nobody_left = !view.somebody_left && usize::try_from(came) == Ok(view.tickets.len());
-        let by_arrival = if nobody_left { by_arrival(tickets.kvs()) } else { Vec::new() };
+        let by_arrival = if nobody_left { self.by_arrival(tickets.kvs()) } else { Vec::new() };
         let mut holders: Vec<_> = recorded.chain(by_arrival).collect();
         holders.sort_by_key(|entry| entry.slot);
         holders.retain(|entry| entry.slot < self.limit());
         let agreement = agreement.kvs().first().and_then(|kv| serde_json::from_slice(kv.value()).ok());
         Some(Roll { waiting: view.tickets.len().saturating_sub(holders.len()), holders, agreement })
     }
-}
 
-/// Who has a slot by its arrival, and has put no record yet, if these are the tickets of all who ever came.
-fn by_arrival(tickets: &[KeyValue]) -> Vec<Entry> {
-    let mut tickets: Vec<_> = tickets.iter().collect();
-    tickets.sort_by_key(|ticket| ticket.create_revision());
-    let entry = |(slot, ticket): (u32, &KeyValue)| {
-        let holder = TicketRecord::read(ticket.value())?.unsettled?;
-        Some(Entry { slot, token: ticket.create_revision().unsigned_abs(), holder })
-    };
-    (0..).zip(tickets).filter_map(entry).collect()
+    /// Who has a slot by its arrival, and has put no record yet, if these are the tickets of all who ever came.
+    fn by_arrival(&self, tickets: &[KeyValue]) -> Vec<Entry> {
+        let mut tickets: Vec<_> =
+            tickets.iter().filter(|ticket| self.nonce_of(ticket.key()).is_some()).collect();
+        tickets.sort_by_key(|ticket| ticket.create_revision());
+        let entry = |(slot, ticket): (u32, &KeyValue)| {
+            let holder = TicketRecord::read(ticket.value())?.unsettled?;
+            Some(Entry { slot, token: ticket.create_revision().unsigned_abs(), holder })
+        };
+        (0..).zip(tickets).filter_map(entry).collect()
+    }
 }

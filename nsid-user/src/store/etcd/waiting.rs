@@ -117,8 +117,9 @@ impl Etcd {
 
     /// More time in line, which counts if something is put with the lease in its term; by another lease, if the one that
     /// there is may be of an earlier term.
-    async fn stay(&mut self) -> Result<Lease, Failure> {
-        let certain = self.session.certain();
+    pub(super) async fn stay(&mut self) -> Result<Lease, Failure> {
+        // An unsettled one is put in line, for those who look.
+        let certain = self.session.certain().filter(|_| !self.unsettled);
         let kept = Lease::ask(self.ttl, |_| async {
             let KeptAlive::For(granted, then) = self.session.keep_alive().await? else {
                 return Ok((Duration::ZERO, false));
@@ -150,6 +151,7 @@ impl Etcd {
         let answer = self.session.transact(Urgency::Claim, stay).await?;
         if answer.succeeded() {
             self.session.moved(leased);
+            self.unsettled = false;
             return Ok(());
         }
         let seen = Keys::ticket_lease(&answer).ok_or(Failure::Lost)?;

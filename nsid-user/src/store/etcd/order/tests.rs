@@ -51,7 +51,7 @@ prop_compose! {
             true => Some(record(slot, slot, slot)),
             false => had(slot),
         });
-        View { revision: 7, slots: slots.collect(), tickets, somebody_left: true }
+        View { revision: 7, slots: slots.collect(), tickets, somebody_left: true, long_ago: true }
     }
 }
 
@@ -183,8 +183,13 @@ fn a_node_that_is_back_gets_its_own_slot_if_it_is_free_and_is_not_far_out() {
     // Nodes 1, 3 and 4 have left, and 3 is back under another nonce.
     let slots = (0..5).map(|slot| record(slot, slot, slot)).collect();
     let back = Ticket { node: Some(node(3)), ..ticket(300) };
-    let mut pool =
-        View { revision: 7, tickets: vec![ticket(0), ticket(2), back.clone()], slots, somebody_left: true };
+    let mut pool = View {
+        revision: 7,
+        tickets: vec![ticket(0), ticket(2), back.clone()],
+        slots,
+        somebody_left: true,
+        long_ago: true,
+    };
     // Of three claimants, none has slot 3.
     assert_eq!(pool.turn(back.nonce, 8), Turn::Take(1));
     pool.tickets.push(ticket(4));
@@ -201,7 +206,13 @@ fn a_node_that_is_back_gets_its_own_slot_if_it_is_free_and_is_not_far_out() {
 #[test]
 fn a_slot_whose_record_was_deleted_is_its_holders_as_long_as_that_lives() {
     let held = Ticket { slot: Some(0), ..ticket(0) };
-    let mut pool = View { revision: 7, tickets: vec![held, ticket(1)], slots: vec![], somebody_left: true };
+    let mut pool = View {
+        revision: 7,
+        tickets: vec![held, ticket(1)],
+        slots: vec![],
+        somebody_left: true,
+        long_ago: true,
+    };
     assert_eq!(pool.turn(nonce(1), 8), Turn::Take(1));
     assert_eq!(pool.turn(nonce(1), 1), Turn::Wait { departures: 1 });
     // It is in line itself when it has noticed.
@@ -218,6 +229,7 @@ fn of_two_slots_that_a_claimant_took_the_later_is_its_own_and_the_other_free() {
         tickets: vec![ticket(5), ticket(6)],
         slots: vec![earlier, later],
         somebody_left: true,
+        long_ago: true,
     };
     assert_eq!(pool.turn(nonce(5), 8), Turn::Keep { slot: 2, revision: 9 });
     assert_eq!(pool.turn(nonce(6), 8), Turn::Take(0));
@@ -226,7 +238,8 @@ fn of_two_slots_that_a_claimant_took_the_later_is_its_own_and_the_other_free() {
 #[test]
 fn a_slot_beyond_the_limit_is_neither_kept_nor_counted() {
     let slots = vec![record(7, 1, 1), record(0, 2, 2)];
-    let pool = View { revision: 7, tickets: vec![ticket(1), ticket(2)], slots, somebody_left: true };
+    let pool =
+        View { revision: 7, tickets: vec![ticket(1), ticket(2)], slots, somebody_left: true, long_ago: true };
     assert_eq!(pool.turn(nonce(1), 8), Turn::Keep { slot: 7, revision: 8 });
     assert_eq!(pool.turn(nonce(1), 7), Turn::Take(1));
     assert_eq!(pool.turn(nonce(1), 1), Turn::Wait { departures: 1 });
@@ -238,7 +251,7 @@ fn a_slot_without_a_record_is_free_once_nobody_can_have_it_by_its_arrival() {
     let unsettled = Ticket { is_unsettled: true, ..ticket(0) };
     let slots = vec![record(1, 7, 7)];
     let tickets = vec![unsettled, ticket(1), ticket(2)];
-    let mut pool = View { revision: 7, tickets, slots, somebody_left: false };
+    let mut pool = View { revision: 7, tickets, slots, somebody_left: false, long_ago: false };
     for _ in 0..2 {
         // One that has a record is.
         assert_eq!([1, 2].map(|number| pool.turn(nonce(number), 8)), [Turn::Take(1), Turn::Unsettled]);

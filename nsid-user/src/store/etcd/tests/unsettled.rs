@@ -56,6 +56,7 @@ behaves_as_a_store! {
     BusyPool:
     a_crowd_that_starts_at_once_gets_the_lowest_slots_one_each,
     a_newcomer_gets_the_lowest_slot_that_was_given_back,
+    who_comes_back_within_its_lease_gets_its_own_slot_and_a_greater_token,
     a_successor_goes_on_under_the_same_token,
     who_resumes_and_gives_back_before_the_first_answer_has_given_back,
     tokens_grow_from_grant_to_grant,
@@ -172,4 +173,66 @@ async fn a_lease_that_is_revoked_before_the_record_is_put_is_told_before_the_nex
     assert!(!next.is_finished());
     assert_eq!(timeout(EtcdPool::TTL, next).await.expect("claimed").unwrap().slot, 0);
     assert!(matches!(holder.renew().await, Err(RenewError::Lost)));
+}
+
+#[tokio::test]
+async fn what_the_kernel_still_says_for_a_dead_process_is_left_to_its_next_one() {
+    let pool = BusyPool::new(5);
+    let (mut leaver, _) = pool.holder().await;
+    let (dead, grant) = pool.holder().await;
+    leaver.release().await.unwrap();
+    // The next process comes, asks, and hangs.
+    let mut next = pool.claimant(dead.incarnation.nonce);
+    let who = Holder::new(&next.incarnation, EtcdPool::TTL);
+    let arrived = next.arrive(&who, &mut None).await.unwrap();
+    next.by_arrival(arrived, &mut None).await.unwrap();
+    assert_eq!(claim(&mut pool.newcomer()).await.slot, 0);
+    let (other, _status) = claiming(pool.newcomer());
+    tokio::time::sleep(EtcdPool::TTL / 4).await;
+    assert!(!other.is_finished());
+    let again = claim(&mut next).await;
+    assert!(again.slot == grant.slot && again.token > grant.token);
+    assert_eq!(timeout(EtcdPool::TTL, other).await.expect("claimed").unwrap().slot, 2);
+}
+
+#[tokio::test]
+async fn who_waits_in_line_is_soon_known_to() {
+    let pool = BusyPool::new(1);
+    let (mut holder, _) = pool.holder().await;
+    let (mut first, mut second) = (pool.newcomer(), pool.newcomer());
+    // Its first lease is known to be of the term that there is.
+    second.names().await.unwrap();
+    for spare in [&mut first, &mut second] {
+        let _waiting = timeout(EtcdPool::TTL / 2, claim(spare)).await.expect_err("the pool is full");
+        holder.renew().await.unwrap();
+    }
+    let answer = holder.session.transact(Urgency::Claim, holder.keys.look()).await.unwrap();
+    let view = holder.keys.view(&answer).unwrap();
+    assert_eq!((view.tickets.len(), view.unsettled(holder.incarnation.nonce)), (3, None));
+}
+
+#[tokio::test]
+async fn a_slot_whose_record_was_put_without_an_answer_is_given_back_like_any_other() {
+    let pool = BusyPool::new(3);
+    let (mut holder, _) = pool.holder().await;
+    let held = holder.held.clone().unwrap();
+    let (_, leased) = holder.session.grant(Urgency::Renewal).await.unwrap();
+    let put = holder.keys.live_on(&held, &holder.incarnation, holder.session.moving_to(leased.id));
+    assert!(pool.0.client().await.txn(put).await.unwrap().succeeded());
+    holder.release().await.unwrap();
+    let slot = pool.0.client().await.get(format!("/nsid/{PATTERN}/slots/0"), None).await.unwrap();
+    assert!(SlotRecord::read(slot.kvs()[0].value()).is_some_and(|record| record.released));
+}
+
+#[tokio::test]
+async fn who_dies_before_its_record_is_put_holds_others_up_no_longer_than_its_lease() {
+    let pool = BusyPool::new(5);
+    let (_dead, _) = pool.holder().await;
+    let (mut leaver, _) = pool.holder().await;
+    leaver.release().await.unwrap();
+    let newcomers = join_all((0..3).map(|_| claiming(pool.newcomer()).0));
+    let (granted, over) = BusyPool::HANDED_ON;
+    let granted = timeout(EtcdPool::TTL + over + granted, newcomers).await.expect("claimed");
+    // The slot that was given back is had at once, and may be had again when that one is over as well.
+    assert!(granted.into_iter().any(|grant| grant.unwrap().slot == 0));
 }

@@ -57,6 +57,13 @@ const MACHINE: [&str; 10] = [
     "-Dzookeeper.cnxTimeout=500",
 ];
 
+/// What a member of an ensemble wants besides. Who joins a leader that has proposed something meanwhile answers that and,
+/// from another thread, that it has joined; the leader takes whichever comes first for the latter (`LearnerHandler.run` of
+/// 3.8.0, ZOOKEEPER-4685). Where all followers join anew, as after all members stood still, the proposal so never has a
+/// majority, and nothing is committed until another member leads. In memory a proposal is often written before the other
+/// thread has answered; with this, its answer comes some milliseconds later (`SyncRequestProcessor`).
+const JOINS_FIRST: &str = "-Dzookeeper.flushDelay=20";
+
 /// What its log, and a snapshot or two, may take.
 const ROOM: u64 = 64 << 20;
 
@@ -65,6 +72,7 @@ const ROOM: u64 = 64 << 20;
 pub struct ZooKeeper {
     process: Option<Process>,
     endpoint: SocketAddr,
+    is_member: bool,
     directory: TempDir,
 }
 
@@ -147,7 +155,8 @@ impl ZooKeeper {
             }
         }
         fs::write(directory.path().join("zoo.cfg"), configuration).expect("room for its configuration");
-        Self { process: None, endpoint: SocketAddr::new(address, CLIENT_PORT), directory }
+        let (endpoint, is_member) = (SocketAddr::new(address, CLIENT_PORT), !ensemble.is_empty());
+        Self { process: None, endpoint, is_member, directory }
     }
 
     /// Where clients reach it.
@@ -186,6 +195,9 @@ impl ZooKeeper {
     pub fn run(&mut self, namespace: &Namespace) {
         self.kill();
         let mut command = java(namespace);
+        if self.is_member {
+            command.arg(JOINS_FIRST);
+        }
         command.arg("org.apache.zookeeper.server.quorum.QuorumPeerMain");
         command.arg(self.directory.path().join("zoo.cfg"));
         self.process = Some(Process::start("zookeeper", &mut command, self.directory.path()));

@@ -69,7 +69,7 @@ pub(super) enum Arrived {
 pub(super) struct Counted {
     /// If nobody has left.
     pub(super) whole: Option<Whole>,
-    /// How many had come before the one that did then, if that was asked.
+    /// How many had come before the one that did then, if that was asked and arrivals are not counted anew.
     pub(super) before: Option<i64>,
 }
 
@@ -147,6 +147,7 @@ impl Keys {
             _ => None,
         };
         let whole = Whole { revision, changes: came + version(takes) };
+        let before = before.filter(|_| tickets.count() <= came);
         Some(Counted { whole: (tickets.count() == came).then_some(whole), before })
     }
 
@@ -204,7 +205,7 @@ impl Keys {
             {
                 ticket.map_or(Found::Lost, |ticket| Found::Had(held.clone(), ticket.lease()))
             }
-            (None, Some(ticket)) if !held.is_put && is_unsettled_since(&ticket, held.revision) => {
+            (None, Some(ticket)) if !held.is_put && unsettled_since(&ticket, held.revision).is_some() => {
                 Found::Had(held.clone(), ticket.lease())
             }
             (Some(record), Some(ticket)) if !held.is_put && is_of_arrival(&record, nonce, held.revision) => {
@@ -221,18 +222,18 @@ impl Keys {
         answer: &TxnResponse,
         slot: u32,
         revision: i64,
-        who: Holder,
+        nonce: Nonce,
     ) -> Result<Option<(Held, LeaseId)>, Unreachable> {
         let (record, ticket) = record_and_ticket(answer).ok_or_else(incomplete)?;
         let Some(ticket) = ticket else { return Ok(None) };
         let is_its = |record: &KeyValue| {
-            is_of_arrival(record, who.nonce, revision)
+            is_of_arrival(record, nonce, revision)
                 || record.mod_revision() == revision
-                    && SlotRecord::read(record.value()).is_some_and(|it| it.holder.nonce == who.nonce)
+                    && SlotRecord::read(record.value()).is_some_and(|it| it.holder.nonce == nonce)
         };
         let held = match record {
             Some(record) => is_its(&record).then(|| held_by(slot, &record)),
-            None => is_unsettled_since(&ticket, revision).then(|| Held::by_arrival(slot, revision, who)),
+            None => unsettled_since(&ticket, revision).map(|who| Held::by_arrival(slot, revision, who)),
         };
         Ok(held.map(|held| (held, ticket.lease())))
     }
@@ -312,10 +313,9 @@ fn is_unsettled(ticket: &KeyValue, left: &GetResponse) -> bool {
     !is_later && TicketRecord::read(ticket.value()).is_some_and(|ticket| ticket.unsettled.is_some())
 }
 
-/// Whether that is still the ticket with which its claimant arrived then.
-fn is_unsettled_since(ticket: &KeyValue, arrival: i64) -> bool {
-    ticket.create_revision() == arrival
-        && TicketRecord::read(ticket.value()).is_some_and(|ticket| ticket.unsettled.is_some())
+/// Who arrived then, if that is still the ticket of that.
+fn unsettled_since(ticket: &KeyValue, arrival: i64) -> Option<Holder> {
+    TicketRecord::read(ticket.value())?.unsettled.filter(|_| ticket.create_revision() == arrival)
 }
 
 impl Held {

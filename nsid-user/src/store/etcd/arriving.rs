@@ -13,9 +13,8 @@ use super::order::View;
 use super::record::{SlotRecord, Whole};
 use super::session::{Leased, events, incomplete};
 use super::{Etcd, RENEWALS, Taken};
-use crate::clock::BootTime;
 use crate::pace::{jittered, within};
-use crate::store::{Grant, Holder, Lease, Nonce};
+use crate::store::{Grant, Holder, Lease, Nonce, Unreachable};
 
 /// A claim that took longer so far was made while etcd is busy with a crowd.
 pub(super) const QUIET: Duration = Duration::from_millis(50);
@@ -105,12 +104,23 @@ impl Etcd {
                     let slot = u32::try_from(before).ok().filter(|slot| *slot < self.keys.limit());
                     return Ok(slot.map(|slot| ByArrival::Slot(slot, None)));
                 }
-                // That was compacted. If it has a slot, it has no more once its lease is over.
+                // It cannot be told: that was compacted, or arrivals are counted anew. If it has a slot, it has none any more once
+                // its lease is over.
                 Err(failure) if is_unsettled => return Err(failure),
+                Ok(_) if is_unsettled => {
+                    return Err(
+                        Unreachable::new("the number of an earlier arrival is not known any more").into()
+                    );
+                }
                 Ok(_) | Err(_) => return Ok(None),
             },
         };
         let Ok(slot) = u32::try_from(before) else { return Ok(None) };
+        if slot >= self.keys.limit() && self.session.lease() != Some(self.session.ticket()) {
+            // With the lease of an earlier process, which may be over soon.
+            let (_, leased) = self.fresh_lease(fresh).await?;
+            self.move_in_line(leased, None).await?;
+        }
         Ok(Some(match slot.checked_sub(self.keys.limit()) {
             None => ByArrival::Slot(slot, whole),
             Some(in_line) => ByArrival::InLine {
@@ -157,13 +167,14 @@ impl Etcd {
             self.session.transact(Urgency::Claim, self.keys.leave()).await?;
             return Ok(());
         };
+        let due = self.stay().await?.sent().saturating_add(jittered(self.ttl / RENEWALS));
         let options = WatchOptions::new().with_start_revision(view.revision + 1);
         let (_, mut stream) =
             self.session.open_watch(Urgency::Claim, &self.keys.ticket(last), &options).await?;
-        let due = BootTime::now().saturating_add(jittered(self.ttl / RENEWALS));
-        // Whatever it tells, the pool is looked at again.
-        let _told = within(due, events(&mut stream)).await;
-        self.stay().await?;
+        if let Some(Err(reason)) = within(due, events(&mut stream)).await {
+            self.session.turn();
+            return Err(reason.into());
+        }
         Ok(())
     }
 

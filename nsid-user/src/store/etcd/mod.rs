@@ -311,9 +311,9 @@ impl Etcd {
 
     /// Goes on with what an earlier process of this claimant was granted at that revision.
     async fn take_over(&mut self, slot: u32, revision: i64) -> Result<Held, Failure> {
-        let who = Holder::new(&self.incarnation, self.ttl);
-        let answer = self.session.transact(Urgency::Renewal, self.keys.find(slot, who.nonce)).await?;
-        let inherited = Keys::inherited(&answer, slot, revision, who)?;
+        let nonce = self.incarnation.nonce;
+        let answer = self.session.transact(Urgency::Renewal, self.keys.find(slot, nonce)).await?;
+        let inherited = Keys::inherited(&answer, slot, revision, nonce)?;
         self.resuming = None;
         let (held, lease) = inherited.ok_or(Failure::Lost)?;
         self.session.take_over(lease);

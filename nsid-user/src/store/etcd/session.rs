@@ -101,6 +101,11 @@ impl Session {
         self.lease.map(|lease| lease.id)
     }
 
+    /// The lease that the ticket was last seen with, or put.
+    pub(super) fn ticket(&self) -> LeaseId {
+        self.ticket
+    }
+
     /// The lease that there is and the term in which it was granted, if that is certain, and if the ticket is with it and
     /// stays so.
     pub(super) fn certain(&self) -> Option<(Leased, Term)> {

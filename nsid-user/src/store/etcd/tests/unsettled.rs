@@ -133,6 +133,37 @@ async fn a_count_of_arrivals_that_begins_anew_gives_no_slot_twice() {
 }
 
 #[tokio::test]
+async fn whose_number_is_counted_anew_gets_no_slot_by_it() {
+    let pool = BusyPool::new(5);
+    let (holder, _) = pool.holder().await;
+    pool.0.client().await.delete(format!("/nsid/{PATTERN}/arrivals"), None).await.unwrap();
+    // Its first process has ended before it could count.
+    let mut earlier = pool.newcomer();
+    let who = Holder::new(&earlier.incarnation, EtcdPool::TTL);
+    earlier.arrive(&who, &mut None).await.unwrap();
+    let mut next = pool.claimant(earlier.incarnation.nonce);
+    let arrived = next.arrive(&who, &mut None).await.unwrap();
+    assert!(matches!(next.by_arrival(arrived, &mut None).await, Err(Failure::Unreachable(_))));
+    drop(holder);
+}
+
+#[tokio::test]
+async fn a_spare_that_comes_again_keeps_its_place() {
+    let pool = BusyPool::new(1);
+    let (mut holder, _) = pool.holder().await;
+    let mut earlier = pool.newcomer();
+    let who = Holder::new(&earlier.incarnation, EtcdPool::TTL);
+    earlier.arrive(&who, &mut None).await.unwrap();
+    let mut next = pool.claimant(earlier.incarnation.nonce);
+    let arrived = next.arrive(&who, &mut None).await.unwrap();
+    assert!(matches!(next.by_arrival(arrived, &mut None).await, Ok(Some(ByArrival::InLine { .. }))));
+    // What the ticket was with ends, and takes nothing along.
+    pool.0.client().await.lease_revoke(earlier.session.lease().unwrap()).await.unwrap();
+    assert_eq!(pool.0.count("tickets/").await, 2);
+    holder.renew().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_record_whose_answer_is_lost_is_found_again() {
     let mut polls = 0;
     loop {

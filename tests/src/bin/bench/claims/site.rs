@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use nsid_tests::{netns::Namespace, unique::Prefix};
 use nsid_user::{
     name::Pattern,
-    store::{Agreement, Incarnation, Kind, NodeId, Nonce, Progress, Store},
+    store::{Agreement, Incarnation, Kind, NodeId, Nonce, Progress, RenewError, Store},
 };
 use serde_json::Value;
 use tokio::{
@@ -26,6 +26,9 @@ use crate::{progress::progress, table::Line};
 
 /// Longer than all rounds of a crowd.
 pub(super) const LONG: Duration = Duration::from_mins(5);
+
+/// How soon who could not renew its claim tries again, about as agents do.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// In the order in which it is taken down.
 pub(super) struct Site<S> {
@@ -153,8 +156,11 @@ async fn claim<S: Store + 'static>(store: S, ttl: Duration) -> Result<(u32, Join
     keeping.spawn(async move {
         loop {
             sleep(store.rhythm(ttl)).await;
-            if store.renew().await.is_err() {
-                return;
+            while let Err(error) = store.renew().await {
+                match error {
+                    RenewError::Lost => return,
+                    RenewError::Unreachable(_) => sleep(AGAIN).await,
+                }
             }
         }
     });

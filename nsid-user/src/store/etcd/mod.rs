@@ -30,10 +30,11 @@
 //! that were answered in the term of the grant. No word of etcd's on how long a lease lasts counts otherwise.
 //!
 //! While etcd is busy with a crowd, who arrives has its slot by that, and puts the record with its first renewal
-//! ([`arriving`]). The slot is the arrival's number, which no other one has. In that revision nobody who had come had left: so
-//! nobody had taken a slot but by its own number. Before anybody takes one otherwise that has no record, it has `left` put,
-//! after which nobody comes to have a slot so, and then sees, in one look, no ticket of before that is unsettled. The next
-//! process of who had a slot so takes it by its number before its ticket says anything else.
+//! ([`arriving`]). The slot is the arrival's number, which no other one has, and the key `left` was not there in that revision:
+//! so nobody had taken a slot without a record but by its own number. (That nobody had left either only keeps slots dense.)
+//! Before anybody takes one otherwise, it has `left` put, after which nobody comes to have a slot by its arrival, and then
+//! sees, in one look, no ticket of before that is unsettled. The next process of who had a slot so takes it by its number
+//! before its ticket says anything else.
 //!
 //! Who was told of a departure ([`waiting`]) reads the last ticket of who left, which says which slot that one had: nobody
 //! could take the slot before the ticket went, so it is free if its record has not changed after that.

@@ -98,7 +98,9 @@ impl Keys {
             [Get(ticket), Get(left), Get(pools)] => {
                 let ticket = ticket.kvs().first()?;
                 let (lease, since) = (ticket.lease(), ticket.create_revision());
-                let is_unsettled = is_unsettled(ticket, left);
+                let record = TicketRecord::read(ticket.value());
+                let is_unsettled =
+                    record.is_some_and(|record| record.unsettled.is_some()) && !came_after(ticket, left);
                 (Arrived::Before { lease, since, is_unsettled }, pools)
             }
             [Put(_), Put(_)] => return Some(Arrival::Made),
@@ -246,7 +248,8 @@ impl Keys {
         tickets.sort_by_key(|ticket| ticket.create_revision());
         let present = |ticket: &KeyValue| {
             let present = self.present(ticket.key(), ticket.value())?;
-            Some(Ticket { is_unsettled: is_unsettled(ticket, left), ..present })
+            let is_unsettled = present.is_unsettled && !came_after(ticket, left);
+            Some(Ticket { is_unsettled, ..present })
         };
         let left = left.kvs().first();
         Some(View {
@@ -307,10 +310,9 @@ fn is_of_arrival(record: &KeyValue, nonce: Nonce, arrival: i64) -> bool {
     SlotRecord::read(record.value()).is_some_and(|it| it.is_taken_by(nonce) && it.arrival == Some(arrival))
 }
 
-/// Whether the claimant with that ticket may have a slot by its arrival, by the key that says that somebody left.
-fn is_unsettled(ticket: &KeyValue, left: &GetResponse) -> bool {
-    let is_later = left.kvs().first().is_some_and(|left| ticket.create_revision() > left.create_revision());
-    !is_later && TicketRecord::read(ticket.value()).is_some_and(|ticket| ticket.unsettled.is_some())
+/// Whether the claimant with that ticket came when nobody came to have a slot by its arrival any more.
+fn came_after(ticket: &KeyValue, left: &GetResponse) -> bool {
+    left.kvs().first().is_some_and(|left| ticket.create_revision() > left.create_revision())
 }
 
 /// Who arrived then, if that is still the ticket of that.

@@ -82,8 +82,7 @@ impl Etcd {
         let (before, whole, since) = match arrived {
             Arrived::Now { all_stayed: Some(false), .. } => return Ok(None),
             Arrived::Now { before, revision, all_stayed: Some(true) } => {
-                let slot = u32::try_from(before).ok().filter(|slot| *slot < self.keys.limit());
-                if let Some(slot) = slot {
+                if let Some(slot) = self.slot_numbered(before) {
                     return Ok(Some(ByArrival::Had(slot, revision)));
                 }
                 (before, None, revision)
@@ -101,8 +100,7 @@ impl Etcd {
                 }
                 // Its number is nobody else's, whoever has left.
                 Ok(Counted { whole: None, before: Some(before) }) if is_unsettled => {
-                    let slot = u32::try_from(before).ok().filter(|slot| *slot < self.keys.limit());
-                    return Ok(slot.map(|slot| ByArrival::Slot(slot, None)));
+                    return Ok(self.slot_numbered(before).map(|slot| ByArrival::Slot(slot, None)));
                 }
                 // It cannot be told: that was compacted, or arrivals are counted anew. If it has a slot, it has none any more once
                 // its lease is over.
@@ -129,6 +127,11 @@ impl Etcd {
                 ahead: self.ahead(since, before).await,
             },
         }))
+    }
+
+    /// The slot of that number, if there is one.
+    fn slot_numbered(&self, before: i64) -> Option<u32> {
+        u32::try_from(before).ok().filter(|slot| *slot < self.keys.limit())
     }
 
     async fn count(&mut self, then: Option<i64>) -> Result<Counted, Failure> {

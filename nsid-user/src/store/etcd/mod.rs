@@ -185,29 +185,26 @@ impl Etcd {
         if let Some(grant) = self.get_then_put(&who, progress).await? {
             return Ok(grant);
         }
-        let mut in_line = match by_arrival {
+        let (number, mut in_line) = match by_arrival {
             Some(ByArrival::Had(slot, since)) => {
                 let had =
                     fresh.and_then(|lease| self.hold_by_arrival((slot, since), &who.holder, lease, began));
                 if let Some(grant) = had {
                     return Ok(grant);
                 }
-                if let Some(grant) = self.take_by_arrival(slot, None, &who, &mut fresh).await? {
-                    return Ok(grant);
-                }
-                None
+                (Some((slot, None)), None)
             }
-            Some(ByArrival::Slot(slot, whole)) => {
-                if let Some(grant) = self.take_by_arrival(slot, whole, &who, &mut fresh).await? {
-                    return Ok(grant);
-                }
-                None
-            }
+            Some(ByArrival::Slot(slot, whole)) => (Some((slot, whole)), None),
             Some(ByArrival::InLine { since, departures, ahead }) => {
-                Some(Departures::after(since, departures, who.holder.nonce, ahead))
+                (None, Some(Departures::after(since, departures, who.holder.nonce, ahead)))
             }
-            None => None,
+            None => (None, None),
         };
+        if let Some((slot, whole)) = number
+            && let Some(grant) = self.take_by_arrival(slot, whole, &who, &mut fresh).await?
+        {
+            return Ok(grant);
+        }
         loop {
             if let Some(departures) = in_line.take() {
                 if let Some(grant) = self.take_after(departures, &who, progress).await? {

@@ -12,6 +12,7 @@ pub mod links;
 pub mod lock;
 pub mod namespaces;
 pub mod process;
+pub mod replace;
 pub mod signals;
 pub mod state;
 pub mod succession;

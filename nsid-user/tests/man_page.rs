@@ -6,7 +6,7 @@ use clap::{Command, CommandFactory};
 use clap_mangen::Man;
 use nsid_user::{
     cli::Cli,
-    store::{PASSWORD_VARIABLE, zookeeper},
+    store::{etcd, zookeeper},
 };
 
 /// In the environment, has the page written anew.
@@ -47,7 +47,7 @@ const FILES: &[(&str, &str)] = &[
 
 fn environment() -> [(&'static str, &'static str); 3] {
     [
-        (PASSWORD_VARIABLE, "The password of the user that etcd://USER@HOST:PORT names."),
+        (etcd::PASSWORD_VARIABLE, "The password of the user that etcd://USER@HOST:PORT names."),
         (zookeeper::PASSWORD_VARIABLE, "The password of the user that zk://USER@HOST:PORT names."),
         ("NO_COLOR", "If it is set, the log has no colours."),
     ]

@@ -66,28 +66,34 @@ impl Etcd {
 
     /// Starts one in each place, and waits until all are healthy.
     pub fn start_cluster(places: &[(&Namespace, IpAddr)]) -> Vec<Self> {
-        let addresses: Vec<IpAddr> = places.iter().map(|(_, address)| *address).collect();
-        let mut members: Vec<Self> =
-            places.iter().map(|(namespace, address)| Self::new(namespace, *address, &addresses)).collect();
-        for (member, (namespace, _)) in members.iter_mut().zip(places) {
-            member.run(namespace);
-        }
+        let mut members = Self::begin_cluster(places);
         for (member, (namespace, _)) in members.iter_mut().zip(places) {
             member.until_it_is_healthy(namespace);
         }
         members
     }
 
+    /// Starts one in each place, and does not wait.
+    pub(crate) fn begin_cluster(places: &[(&Namespace, IpAddr)]) -> Vec<Self> {
+        let addresses: Vec<IpAddr> = places.iter().map(|(_, address)| *address).collect();
+        let member = |(namespace, address): &(&Namespace, IpAddr)| {
+            let mut member = Self::new(namespace, *address, &addresses);
+            member.run(namespace);
+            member
+        };
+        places.iter().map(member).collect()
+    }
+
     /// One that does not run yet.
-    fn new(namespace: &Namespace, address: IpAddr, cluster: &[IpAddr]) -> Self {
+    fn new(namespace: &Namespace, address: IpAddr, addresses: &[IpAddr]) -> Self {
         let member = |address: &IpAddr| format!("{address}=http://{}", SocketAddr::new(*address, PEER_PORT));
-        let cluster: Vec<String> = cluster.iter().map(member).collect();
+        let cluster: Vec<String> = addresses.iter().map(member).collect();
         Self {
             process: None,
             endpoint: SocketAddr::new(address, CLIENT_PORT),
             cluster: cluster.join(","),
             tls: None,
-            directory: scratch(namespace),
+            directory: scratch(namespace, addresses.len()),
         }
     }
 
@@ -118,7 +124,8 @@ impl Etcd {
         self.until_it_is_healthy(namespace);
     }
 
-    fn run(&mut self, namespace: &Namespace) {
+    /// Kills it if it runs, starts it on the data it had, and does not wait.
+    pub(crate) fn run(&mut self, namespace: &Namespace) {
         self.kill();
         self.process = Some(Process::start("etcd", &mut self.command(namespace), self.directory.path()));
     }
@@ -181,9 +188,10 @@ impl Etcd {
     }
 }
 
-/// In memory, if there is room: etcd waits for the disk at each change.
-fn scratch(namespace: &Namespace) -> TempDir {
-    let has_room = statvfs(MEMORY).is_ok_and(|memory| memory.f_bavail * memory.f_frsize >= ROOM);
+/// In memory, if there is room for all of a cluster of so many: etcd waits for the disk at each change.
+fn scratch(namespace: &Namespace, members: usize) -> TempDir {
+    let room = ROOM * members as u64;
+    let has_room = statvfs(MEMORY).is_ok_and(|memory| memory.f_bavail * memory.f_frsize >= room);
     if has_room { namespace.scratch_in(Path::new(MEMORY)) } else { namespace.scratch() }
 }
 

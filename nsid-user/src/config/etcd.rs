@@ -3,7 +3,8 @@
 use std::str::FromStr;
 
 use super::endpoint::endpoint;
-use crate::store::{Cluster, PASSWORD_VARIABLE};
+use crate::store::Cluster;
+use crate::store::etcd::PASSWORD_VARIABLE;
 
 /// etcd's port for clients.
 const PORT: u16 = 2379;

@@ -19,8 +19,8 @@ use super::{
 use crate::host::text_file;
 use crate::name::{NodeName, Pattern};
 use crate::store::{
-    Agreement, AnyStore, Cluster, ClusterKey, Credentials, Ensemble, Incarnation, PASSWORD_VARIABLE,
-    Password, Place, Quorum, Tls, TlsError, peers::is_near, zookeeper,
+    Agreement, AnyStore, Cluster, ClusterKey, Credentials, Ensemble, Incarnation, Password, Place, Quorum,
+    Tls, TlsError, etcd, peers::is_near, zookeeper,
 };
 
 /// A DNS service that gets a name.
@@ -226,7 +226,8 @@ impl Layers<'_> {
         tls: Option<Tls>,
     ) -> Result<StoreConfig, ConfigError> {
         let EtcdAddress { endpoints, user, prefix } = address;
-        let credentials = self.credentials(user, PASSWORD_VARIABLE, "a user (etcd://USER@HOST:PORT)")?;
+        let variable = etcd::PASSWORD_VARIABLE;
+        let credentials = self.credentials(user, variable, "a user (etcd://USER@HOST:PORT)")?;
         self.pool(Place::Etcd(Cluster { endpoints, prefix, credentials, tls }), store)
     }
 

@@ -66,11 +66,6 @@ impl Instance {
         self.run_dir.join("state.json")
     }
 
-    /// A state that is being written.
-    pub(super) fn new_state_path(&self) -> PathBuf {
-        self.run_dir.join("state.json.new")
-    }
-
     pub(super) fn below(run_root: &Path, pin_root: &Path, name: &str) -> Self {
         Self { name: name.to_owned(), run_dir: run_root.join(name), pin_dir: pin_root.join(name) }
     }

@@ -139,20 +139,17 @@ impl InstanceLock {
 
     /// Removes the instance's files, then lets go. Pins are not touched.
     pub fn remove_files(self) -> io::Result<()> {
-        let instance = &self.instance;
-        // The lock last: as long as it has its name, nobody else can take it.
-        let files = [
-            instance.control_path(),
-            instance.state_path(),
-            instance.new_state_path(),
-            instance.nonce_path(),
-            instance.lock_path(),
-        ];
-        for path in files {
-            not_found_is_fine(fs::remove_file(path))?;
+        let (directory, lock) = (self.instance.run_dir(), self.instance.lock_path());
+        for entry in fs::read_dir(directory)? {
+            let entry = entry?;
+            if entry.path() != lock && !entry.file_type()?.is_dir() {
+                not_found_is_fine(fs::remove_file(entry.path()))?;
+            }
         }
-        match fs::remove_dir(instance.run_dir()) {
-            // The slots of the local store are in the directory of an instance that is itself called `local`.
+        // Last: as long as it has its name, nobody else can take it.
+        not_found_is_fine(fs::remove_file(lock))?;
+        match fs::remove_dir(directory) {
+            // The pools of the local store are in the directory of an instance that is itself called `local`.
             Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
             result => not_found_is_fine(result),
         }
@@ -234,10 +231,12 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let instance = instance(&root);
         let lock = InstanceLock::acquire(&instance).unwrap();
-        for path in
-            [instance.nonce_path(), instance.state_path(), instance.new_state_path(), instance.control_path()]
-        {
+        for path in [instance.nonce_path(), instance.state_path(), instance.control_path()] {
             fs::write(path, "").unwrap();
+        }
+        // Of an agent that was killed, a session in ZooKeeper, say, and what it was about to write.
+        for name in ["session-0", "state.json.new"] {
+            fs::write(instance.run_dir().join(name), "").unwrap();
         }
         lock.remove_files().unwrap();
         assert!(!instance.run_dir().exists());

@@ -5,7 +5,7 @@ use std::{fs, io};
 use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
-use super::{instance::Instance, lock::InstanceLock};
+use super::{instance::Instance, lock::InstanceLock, replace::replace};
 
 /// Why a dead agent's state is of no use.
 #[derive(Debug, Error)]
@@ -32,11 +32,9 @@ pub enum StateError {
     },
 }
 
-/// Replaces the state as a whole: a reader sees the old or the new one, also if we die half-way.
+/// Replaces the state as a whole.
 pub fn write<T: Serialize>(lock: &InstanceLock, state: &T) -> io::Result<()> {
-    let (path, new) = (lock.instance().state_path(), lock.instance().new_state_path());
-    fs::write(&new, serde_json::to_vec_pretty(state)?)?;
-    fs::rename(new, path)
+    replace(&lock.instance().state_path(), 0o644, &serde_json::to_vec_pretty(state)?)
 }
 
 /// The state last written; `None` if there is none.

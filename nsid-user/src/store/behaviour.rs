@@ -52,13 +52,24 @@ pub(crate) trait Pool: Sync {
 
 macro_rules! behaves_as_a_store {
     ($pool:ty) => {
+        behaves_as_a_store! { $pool, whether slots have records or not }
+        behaves_as_a_store! {
+            $pool:
+            nothing_is_resumed_that_is_no_longer_held_under_that_token,
+            who_differs_in_pattern_or_limit_is_refused_with_both_values_and_changes_nothing,
+            of_two_pools_that_make_the_same_name_the_younger_is_refused,
+            a_node_that_is_back_gets_its_last_slot_if_it_is_free_and_takes_it_from_nobody,
+            the_directory_shows_who_has_which_slot_and_how_many_wait,
+        }
+    };
+    // Nobody waits for a record here, and nothing is found that only a record tells.
+    ($pool:ty, whether slots have records or not) => {
         behaves_as_a_store! {
             $pool:
             a_crowd_that_starts_at_once_gets_the_lowest_slots_one_each,
             a_newcomer_gets_the_lowest_slot_that_was_given_back,
             who_comes_back_within_its_lease_gets_its_own_slot_and_a_greater_token,
             a_successor_goes_on_under_the_same_token,
-            nothing_is_resumed_that_is_no_longer_held_under_that_token,
             who_resumes_and_gives_back_before_the_first_answer_has_given_back,
             tokens_grow_from_grant_to_grant,
             a_released_slot_goes_to_who_waits_in_line_at_once,
@@ -68,10 +79,6 @@ macro_rules! behaves_as_a_store {
             a_long_line_is_served_to_its_end,
             who_left_the_line_is_given_nothing,
             an_outage_that_is_shorter_than_the_lease_takes_nothing_away,
-            who_differs_in_pattern_or_limit_is_refused_with_both_values_and_changes_nothing,
-            of_two_pools_that_make_the_same_name_the_younger_is_refused,
-            a_node_that_is_back_gets_its_last_slot_if_it_is_free_and_takes_it_from_nobody,
-            the_directory_shows_who_has_which_slot_and_how_many_wait,
         }
     };
     ($pool:ty: $($rule:ident),* $(,)?) => {

@@ -15,6 +15,7 @@ mod authority;
 #[cfg(test)]
 #[macro_use]
 mod behaviour;
+mod credentials;
 mod directory;
 pub mod etcd;
 mod holder;
@@ -37,8 +38,9 @@ use std::time::Duration;
 
 pub use agreement::{Agreement, Disagreement};
 pub use any::{AnyStore, Place};
+pub use credentials::{Credentials, Password};
 pub use directory::{Directory, Entry, Roll};
-pub use etcd::{Cluster, Credentials, Etcd, PASSWORD_VARIABLE, Password};
+pub use etcd::{Cluster, Etcd};
 pub use holder::Holder;
 pub use incarnation::{Incarnation, NodeId};
 pub use lease::Lease;
@@ -152,7 +154,8 @@ pub enum ClaimError {
     /// etcd does not let this claimant do what a claim takes.
     #[error(
         "etcd refuses the claim ({reason}); name a user that may read and write below {prefix} (etcd://USER@HOST:PORT), \
-         and give the right password, by --password-file or in the environment as {PASSWORD_VARIABLE}"
+         and give the right password, by --password-file or in the environment as {variable}",
+        variable = etcd::PASSWORD_VARIABLE
     )]
     EtcdRefused {
         /// Before the pool's keys.

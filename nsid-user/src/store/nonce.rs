@@ -1,13 +1,14 @@
 //! Who a claimant is: a random number that outlives its process.
 
 use std::fmt;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+use crate::host::replace::replace;
 
 /// 128 random bits, 32 hex digits in writing.
 ///
@@ -65,7 +66,8 @@ impl Nonce {
 
     /// Is what [`load_or_create`](Nonce::load_or_create) returns from now on.
     pub(super) fn keep_in(self, path: &Path) -> Result<(), NonceError> {
-        self.keep(path).map_err(|source| NonceError::File { path: path.to_owned(), source })
+        let kept = replace(path, 0o600, format!("{self}\n").as_bytes());
+        kept.map_err(|source| NonceError::File { path: path.to_owned(), source })
     }
 
     /// As it is sent.
@@ -87,14 +89,6 @@ impl Nonce {
     /// A number below `over`, as good as drawn by chance for each claimant, and always the same for this one.
     pub(super) fn spread(self, over: usize) -> usize {
         usize::try_from(self.0 % over as u128).unwrap_or(0)
-    }
-
-    /// Renamed into place: a crash leaves the whole nonce or none.
-    fn keep(self, path: &Path) -> io::Result<()> {
-        let new = path.with_added_extension("new");
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-        writeln!(file, "{self}")?;
-        fs::rename(new, path)
     }
 }
 

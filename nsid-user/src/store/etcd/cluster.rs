@@ -1,11 +1,9 @@
 //! Which etcd, and who we are to it.
 
-use std::fmt;
-
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 
-use crate::store::Tls;
 use crate::store::tls::Pem;
+use crate::store::{Credentials, Tls};
 
 /// The environment variable that has the user's password.
 pub const PASSWORD_VARIABLE: &str = "NSID_ETCD_PASSWORD";
@@ -45,46 +43,5 @@ impl Cluster {
             tls = tls.identity(Identity::from_pem(certificate, key));
         }
         Endpoint::from_shared(format!("https://{member}"))?.tls_config(tls.domain_name(host))
-    }
-}
-
-/// A user of an etcd with access control.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Credentials {
-    /// The user.
-    pub user: String,
-    /// The user's password.
-    pub password: Password,
-}
-
-/// A password, which is not shown.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Password(String);
-
-impl Password {
-    /// Of that text.
-    pub fn new(password: String) -> Self {
-        Self(password)
-    }
-
-    pub(in crate::store) fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Password {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Password")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_password_is_not_shown() {
-        let credentials = Credentials { user: "nsid".into(), password: Password::new("secret".into()) };
-        assert!(!format!("{credentials:?}").contains("secret"));
     }
 }

@@ -8,8 +8,9 @@ use etcd_client::{Channel, Client, ConnectOptions, Error};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::cluster::{Cluster, Credentials};
+use super::cluster::Cluster;
 use super::failure::{Meaning, meaning};
+use crate::store::Credentials;
 
 /// How soon the kernel looks whether a connection that rests is still one: firewalls forget them.
 const REST: Duration = Duration::from_secs(30);

@@ -84,7 +84,7 @@ use etcd_client::{Txn, TxnResponse};
 
 use self::answers::{Found, Held};
 use self::arriving::{ByArrival, QUIET};
-pub use self::cluster::{Cluster, Credentials, PASSWORD_VARIABLE, Password};
+pub use self::cluster::{Cluster, PASSWORD_VARIABLE};
 use self::departures::{Ahead, Departures, FAR};
 use self::failure::Failure;
 pub use self::keys::Keys;

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::clock::BootTime;
+use crate::host::replace::replace;
 use crate::store::{Holder, NodeId, Nonce};
 
 /// Around the slot's number in the files' names: before it, and after it in the lock's.
@@ -132,12 +133,8 @@ impl LockedSlot<'_> {
         self.slot.read()
     }
 
-    /// Replaces the record: a crash leaves the old one or the new one. A host that crashes needs neither, hence no
-    /// fsync.
+    /// Replaces the record. A host that crashes needs none.
     pub(super) fn write(&self, record: &Record) -> io::Result<()> {
-        let new = self.slot.record.with_extension("new");
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-        file.write_all(&serde_json::to_vec(record)?)?;
-        fs::rename(new, &self.slot.record)
+        replace(&self.slot.record, 0o600, &serde_json::to_vec(record)?)
     }
 }

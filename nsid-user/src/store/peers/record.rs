@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::BootTime;
 use crate::host::instance::RUN_ROOT;
+use crate::host::replace::replace;
 
 /// The files of the witnesses at one address: each instance's agent has its own, since hosts of several network namespaces
 /// have one address many times.
@@ -82,9 +83,7 @@ impl Records {
             ended,
         };
         fs::create_dir_all(&self.directory)?;
-        let new = self.own.with_added_extension("new");
-        fs::write(&new, serde_json::to_vec(&kept)?)?;
-        fs::rename(new, &self.own)
+        replace(&self.own, 0o644, &serde_json::to_vec(&kept)?)
     }
 
     /// Where it is, for people.

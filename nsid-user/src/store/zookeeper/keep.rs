@@ -1,13 +1,13 @@
 //! Where a claimant keeps its session, so that its next process can go on with it.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use super::connection::Session;
+use crate::host::replace::replace;
 use crate::store::Nonce;
 
 /// A file for the session of one claimant.
@@ -53,13 +53,9 @@ impl Keep {
         }
     }
 
-    /// Renamed into place: a crash leaves the whole of it or none.
     fn write(&self, session: &Session) -> io::Result<()> {
         let kept = Kept { nonce: self.nonce, id: session.id, password: session.password };
-        let new = self.path.with_added_extension("new");
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-        file.write_all(&serde_json::to_vec(&kept)?)?;
-        fs::rename(new, &self.path)
+        replace(&self.path, 0o600, &serde_json::to_vec(&kept)?)
     }
 }
 

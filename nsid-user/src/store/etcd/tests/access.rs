@@ -4,6 +4,7 @@ use etcd_client::{ConnectOptions, Permission, PermissionType, RoleRevokePermissi
 
 use super::*;
 use crate::store::authority::Authority;
+use crate::store::{Credentials, Password};
 
 /// Has etcd ask for credentials: `nsid` may use the pool's keys, `stranger` may not.
 async fn protect(pool: &EtcdPool) -> Client {

@@ -51,23 +51,7 @@ async fn shown(store: &mut Etcd) -> Vec<(u32, u64)> {
     store.names().await.unwrap().holders.iter().map(|entry| (entry.slot, entry.token)).collect()
 }
 
-// All but those by which somebody would wait for records that nobody puts, or finds what only a record tells.
-behaves_as_a_store! {
-    BusyPool:
-    a_crowd_that_starts_at_once_gets_the_lowest_slots_one_each,
-    a_newcomer_gets_the_lowest_slot_that_was_given_back,
-    who_comes_back_within_its_lease_gets_its_own_slot_and_a_greater_token,
-    a_successor_goes_on_under_the_same_token,
-    who_resumes_and_gives_back_before_the_first_answer_has_given_back,
-    tokens_grow_from_grant_to_grant,
-    a_released_slot_goes_to_who_waits_in_line_at_once,
-    a_dead_holders_slot_is_handed_on_when_its_lease_is_over_and_no_sooner,
-    a_slot_that_is_renewed_is_not_handed_on,
-    who_lost_its_slot_is_told_so_and_cannot_release_it,
-    a_long_line_is_served_to_its_end,
-    who_left_the_line_is_given_nothing,
-    an_outage_that_is_shorter_than_the_lease_takes_nothing_away,
-}
+behaves_as_a_store! { BusyPool, whether slots have records or not }
 
 #[tokio::test]
 async fn the_record_is_put_with_the_first_renewal_under_the_token_of_the_arrival() {

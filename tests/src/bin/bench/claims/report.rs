@@ -18,9 +18,9 @@ write on an open session, as a *renewal* is. *Get-then-Put* looks for a slot tha
 
 *Cores* are those that the server, or that agent, works on, for leases of 10 s; *bytes a second* are of all IP packets
 between a holder and the three witnesses, in both directions. Beside holders of names in etcd are leases that are *kept
-alive* three times in their length, without a look whether what they are for is there. The dead of the last rows leave their leases behind, and
-others wait in line already. A row that *failed* did not come to its end: a claim failed, or a name was lost meanwhile. Rows
-may be of several runs.
+alive* three times in their length, without a look whether what they are for is there. The dead of the last rows leave
+their leases behind, and others wait in line already. A row that *failed* did not come to its end: a claim failed, or a
+name was lost meanwhile. Rows may be of several runs.
 ";
 
 /// Of all these rows: those that were measured, and the others as an earlier report has them.

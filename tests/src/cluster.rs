@@ -48,21 +48,32 @@ const LEASE: Duration = Duration::from_secs(5);
 /// How long they may take to begin.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+const NOBODY: &str = "no server and no witness of its own keeps the pool";
+
 /// A pool, and the namespaces of its nodes, in which agents are started one by one. Agents must be dropped before it.
 #[derive(Debug)]
 pub struct Cluster {
     /// What is started as the agent.
     pub binary: PathBuf,
     _servers: Vec<Server>,
-    etcd: Option<Etcd>,
-    zookeeper: Option<ZooKeeper>,
-    witnesses: Vec<Witness>,
-    /// For `--store`, where the store is no server.
-    serverless: String,
+    keeper: Keeper,
     /// The names.
     pub pool: Pool,
     /// The namespaces.
     pub star: Star,
+}
+
+/// Who keeps the pool.
+#[derive(Debug)]
+enum Keeper {
+    /// This host.
+    Local,
+    Etcd(Etcd),
+    ZooKeeper(ZooKeeper),
+    /// The nodes whose agents are the witnesses of that list.
+    Peers(String),
+    /// The same of a list of others.
+    Witnesses(String, Vec<Witness>),
 }
 
 impl Cluster {
@@ -71,27 +82,23 @@ impl Cluster {
         let beside = if store == Store::Witnesses { WITNESSES } else { 0 };
         let star = Star::new(Prefix::Test, nodes + beside);
         let (own, beside) = star.nodes.split_at(nodes.into());
-        let serverless = match store {
-            Store::Peers if nodes < WITNESSES => among_peers(&star, &own[..1]),
-            Store::Peers => among_peers(&star, &own[..WITNESSES.into()]),
-            Store::Witnesses => among_peers(&star, beside),
-            Store::Local | Store::Etcd | Store::ZooKeeper => "local".to_owned(),
-        };
-        let witnesses = Witness::start_at(beside, &serverless, &binary(), LEASE);
-        until(PATIENCE, "the witnesses to grant names", || witnesses.iter().all(Witness::serves));
         let address = star.addresses.v4.into();
-        let etcd = (store == Store::Etcd).then(|| Etcd::start(&star.hub, address));
-        let zookeeper = (store == Store::ZooKeeper).then(|| ZooKeeper::start(&star.hub, address));
-        Self {
-            binary: binary(),
-            _servers: Vec::new(),
-            etcd,
-            zookeeper,
-            witnesses,
-            serverless,
-            pool: Pool::new(Prefix::Test),
-            star,
-        }
+        let keeper = match store {
+            Store::Local => Keeper::Local,
+            Store::Etcd => Keeper::Etcd(Etcd::start(&star.hub, address)),
+            Store::ZooKeeper => Keeper::ZooKeeper(ZooKeeper::start(&star.hub, address)),
+            Store::Peers => {
+                let witnesses = if nodes < WITNESSES { 1 } else { WITNESSES };
+                Keeper::Peers(let_reach_each_other(&star, &own[..witnesses.into()]))
+            }
+            Store::Witnesses => {
+                let list = let_reach_each_other(&star, beside);
+                let witnesses = Witness::start_at(beside, &format!("peers://{list}"), &binary(), LEASE);
+                until(PATIENCE, "the witnesses to grant names", || witnesses.iter().all(Witness::serves));
+                Keeper::Witnesses(list, witnesses)
+            }
+        };
+        Self { binary: binary(), _servers: Vec::new(), keeper, pool: Pool::new(Prefix::Test), star }
     }
 
     /// With so many nodes, at each of which NSD runs.
@@ -104,54 +111,58 @@ impl Cluster {
 
     /// Its etcd.
     pub fn etcd(&self) -> &Etcd {
-        self.etcd.as_ref().expect("the pool is in etcd")
+        let Keeper::Etcd(etcd) = &self.keeper else { panic!("the pool is not in etcd") };
+        etcd
     }
 
     /// Its ZooKeeper.
     pub fn zookeeper(&self) -> &ZooKeeper {
-        self.zookeeper.as_ref().expect("the pool is in ZooKeeper")
+        let Keeper::ZooKeeper(zookeeper) = &self.keeper else { panic!("the pool is not in ZooKeeper") };
+        zookeeper
     }
 
     /// `SIGKILL` to all that the store is.
     pub fn kill_store(&mut self) {
-        match (&mut self.etcd, &mut self.zookeeper) {
-            (Some(etcd), _) => etcd.kill(),
-            (None, Some(zookeeper)) => zookeeper.kill(),
-            (None, None) => self.witnesses.iter_mut().for_each(Witness::kill),
+        match &mut self.keeper {
+            Keeper::Etcd(etcd) => etcd.kill(),
+            Keeper::ZooKeeper(zookeeper) => zookeeper.kill(),
+            Keeper::Witnesses(_, witnesses) => witnesses.iter_mut().for_each(Witness::kill),
+            Keeper::Local | Keeper::Peers(_) => panic!("{NOBODY}"),
         }
     }
 
     /// Starts it again, with the data it had: witnesses have none.
     pub fn restart_store(&mut self) {
-        match (&mut self.etcd, &mut self.zookeeper) {
-            (Some(etcd), _) => etcd.restart(&self.star.hub),
-            (None, Some(zookeeper)) => zookeeper.restart(&self.star.hub),
-            (None, None) => {
-                let first = self.star.nodes.len() - self.witnesses.len();
-                let nodes = &self.star.nodes[first..];
-                self.witnesses
-                    .iter_mut()
-                    .zip(nodes)
-                    .for_each(|(witness, node)| witness.start(&node.namespace));
+        match &mut self.keeper {
+            Keeper::Etcd(etcd) => etcd.restart(&self.star.hub),
+            Keeper::ZooKeeper(zookeeper) => zookeeper.restart(&self.star.hub),
+            Keeper::Witnesses(_, witnesses) => {
+                let first = self.star.nodes.len() - witnesses.len();
+                for (witness, node) in witnesses.iter_mut().zip(&self.star.nodes[first..]) {
+                    witness.start(&node.namespace);
+                }
             }
+            Keeper::Local | Keeper::Peers(_) => panic!("{NOBODY}"),
         }
     }
 
     /// `SIGSTOP` to all that the store is.
     pub fn freeze_store(&self) {
-        match (&self.etcd, &self.zookeeper) {
-            (Some(etcd), _) => etcd.freeze(),
-            (None, Some(zookeeper)) => zookeeper.freeze(),
-            (None, None) => self.witnesses.iter().for_each(Witness::freeze),
+        match &self.keeper {
+            Keeper::Etcd(etcd) => etcd.freeze(),
+            Keeper::ZooKeeper(zookeeper) => zookeeper.freeze(),
+            Keeper::Witnesses(_, witnesses) => witnesses.iter().for_each(Witness::freeze),
+            Keeper::Local | Keeper::Peers(_) => panic!("{NOBODY}"),
         }
     }
 
     /// `SIGCONT`.
     pub fn thaw_store(&self) {
-        match (&self.etcd, &self.zookeeper) {
-            (Some(etcd), _) => etcd.thaw(),
-            (None, Some(zookeeper)) => zookeeper.thaw(),
-            (None, None) => self.witnesses.iter().for_each(Witness::thaw),
+        match &self.keeper {
+            Keeper::Etcd(etcd) => etcd.thaw(),
+            Keeper::ZooKeeper(zookeeper) => zookeeper.thaw(),
+            Keeper::Witnesses(_, witnesses) => witnesses.iter().for_each(Witness::thaw),
+            Keeper::Local | Keeper::Peers(_) => panic!("{NOBODY}"),
         }
     }
 
@@ -162,10 +173,11 @@ impl Cluster {
 
     /// For `--store`, as somebody (`USER@`; nothing: as nobody).
     fn store_as(&self, user_at: &str) -> String {
-        match (&self.etcd, &self.zookeeper) {
-            (Some(etcd), _) => format!("etcd://{user_at}{}", etcd.endpoint()),
-            (None, Some(zookeeper)) => format!("zk://{user_at}{}", zookeeper.endpoint()),
-            (None, None) => self.serverless.clone(),
+        match &self.keeper {
+            Keeper::Local => "local".to_owned(),
+            Keeper::Etcd(etcd) => format!("etcd://{user_at}{}", etcd.endpoint()),
+            Keeper::ZooKeeper(zookeeper) => format!("zk://{user_at}{}", zookeeper.endpoint()),
+            Keeper::Peers(list) | Keeper::Witnesses(list, _) => format!("peers://{list}"),
         }
     }
 
@@ -191,7 +203,10 @@ impl Cluster {
     pub fn spawn_as_user(&self, user_at: &str, password: Option<&str>) -> Agent {
         let instance = Instance::new(Prefix::Test);
         let mut command = self.command(&instance, 0, user_at, &["--verbose"]);
-        let variable = if self.etcd.is_some() { "NSID_ETCD_PASSWORD" } else { "NSID_ZOOKEEPER_PASSWORD" };
+        let variable = match self.keeper {
+            Keeper::ZooKeeper(_) => "NSID_ZOOKEEPER_PASSWORD",
+            _ => "NSID_ETCD_PASSWORD",
+        };
         command.envs(password.map(|password| (variable, password)));
         Agent::spawn_command(instance, &self.star.nodes[0].namespace, command)
     }
@@ -220,9 +235,9 @@ impl Cluster {
     }
 }
 
-/// The store of nodes that reach each other through the hub; these are witnesses.
-fn among_peers(star: &Star, witnesses: &[Node]) -> String {
+/// Has the hub forward between nodes, and lists these, which are witnesses.
+fn let_reach_each_other(star: &Star, witnesses: &[Node]) -> String {
     star.hub.sysctl("net/ipv4/ip_forward", "1");
     let addresses = witnesses.iter().map(|node| node.addresses.v4.to_string());
-    format!("peers://{}", addresses.collect::<Vec<_>>().join(","))
+    addresses.collect::<Vec<_>>().join(",")
 }

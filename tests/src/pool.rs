@@ -1,4 +1,4 @@
-//! A pool of names of the `local` store, that no other test uses.
+//! A pool of names that no other test uses.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use crate::unique::{Prefix, Unique};
 
 const LOCAL_STORE: &str = "/run/nsid/local";
 
-/// A pool; its slots are removed on Drop.
+/// A pool, in whichever store; what it has in that of the host is removed on Drop.
 #[derive(Debug)]
 pub struct Pool(Unique);
 

@@ -1,11 +1,14 @@
 //! What etcd answers about a pool.
 
+use std::time::Duration;
+
 use etcd_client::{GetResponse, KeyValue, TxnOpResponse, TxnResponse};
 
 use super::keys::Keys;
 use super::order::{Record, Ticket, View};
 use super::record::{LONG_AGO, SlotRecord, TicketRecord, Whole, read_whole};
-use super::session::{LeaseId, incomplete};
+use super::session::incomplete;
+use super::ticket::LeaseId;
 use crate::store::{Disagreement, Holder, Nonce, Unreachable};
 
 /// A slot that this claimant has.
@@ -16,7 +19,8 @@ pub(super) struct Held {
     pub(super) revision: i64,
     /// What was put there, or is to be.
     pub(super) record: Vec<u8>,
-    pub(super) is_put: bool,
+    /// How long after the claim's beginning it is to be put, if it is not yet.
+    pub(super) due: Option<Duration>,
 }
 
 /// How a slot that this claimant has is found.
@@ -160,22 +164,22 @@ impl Keys {
         Some((str::from_utf8(last.value()).ok()?.parse().ok()?, last.version() - 1))
     }
 
-    /// The slot of who has departed, by its [last ticket](Keys::left); nothing if it was in line.
+    /// The slot of who has departed, by its [last ticket](Keys::last_ticket); nothing if it was in line.
     pub(super) fn slot_left(&self, answer: &TxnResponse) -> Option<u32> {
         let [TxnOpResponse::Get(ticket)] = &answer.op_responses()[..] else { return None };
         let slot = TicketRecord::read(ticket.kvs().first()?.value())?.slot;
         slot.filter(|slot| *slot < self.limit())
     }
 
-    /// Who had the slot before that was taken now, if anybody, and we can read it.
-    pub(super) fn taken_after(answer: &TxnResponse) -> Option<SlotRecord> {
+    /// Who had taken the slot before that was taken now; nothing if nobody had, or it cannot be read.
+    pub(super) fn previous_taker(answer: &TxnResponse) -> Option<SlotRecord> {
         let answers = answer.op_responses();
         let Some(TxnOpResponse::Put(slot)) = answers.first() else { return None };
         SlotRecord::read(slot.prev_key()?.value())
     }
 
-    /// When this claimant took the slot that it could not take now.
-    pub(super) fn taken_before(answer: &TxnResponse, nonce: Nonce) -> Option<i64> {
+    /// When this claimant took the slot itself that it could not take now; nothing if it did not.
+    pub(super) fn own_take(answer: &TxnResponse, nonce: Nonce) -> Option<i64> {
         let [TxnOpResponse::Get(slot)] = &answer.op_responses()[..] else { return None };
         let slot = slot.kvs().first()?;
         let is_ours = SlotRecord::read(slot.value()).is_some_and(|record| record.is_taken_by(nonce));
@@ -203,14 +207,18 @@ impl Keys {
             |record: &KeyValue| SlotRecord::read(record.value()).is_some_and(|it| it.is_taken_by(nonce));
         Some(match (record, ticket) {
             (Some(record), ticket)
-                if held.is_put && record.mod_revision() == held.revision && record.value() == held.record =>
+                if held.is_put()
+                    && record.mod_revision() == held.revision
+                    && record.value() == held.record =>
             {
                 ticket.map_or(Found::Lost, |ticket| Found::Had(held.clone(), ticket.lease()))
             }
-            (None, Some(ticket)) if !held.is_put && unsettled_since(&ticket, held.revision).is_some() => {
+            (None, Some(ticket)) if !held.is_put() && unsettled_since(&ticket, held.revision).is_some() => {
                 Found::Had(held.clone(), ticket.lease())
             }
-            (Some(record), Some(ticket)) if !held.is_put && is_of_arrival(&record, nonce, held.revision) => {
+            (Some(record), Some(ticket))
+                if !held.is_put() && is_of_arrival(&record, nonce, held.revision) =>
+            {
                 Found::Had(held_by(held.slot, &record), ticket.lease())
             }
             (Some(record), _) if is_ours(&record) => Found::Twin,
@@ -235,7 +243,8 @@ impl Keys {
         };
         let held = match record {
             Some(record) => is_its(&record).then(|| held_by(slot, &record)),
-            None => unsettled_since(&ticket, revision).map(|who| Held::by_arrival(slot, revision, who)),
+            None => unsettled_since(&ticket, revision)
+                .map(|who| Held::by_arrival(slot, revision, who, Duration::ZERO)),
         };
         Ok(held.map(|held| (held, ticket.lease())))
     }
@@ -302,7 +311,7 @@ fn when_whole(key: &KeyValue) -> Option<Whole> {
 
 /// The slot of that record.
 fn held_by(slot: u32, record: &KeyValue) -> Held {
-    Held { slot, revision: record.mod_revision(), record: record.value().to_vec(), is_put: true }
+    Held { slot, revision: record.mod_revision(), record: record.value().to_vec(), due: None }
 }
 
 /// Whether a claimant that arrived then has put that record.
@@ -321,9 +330,19 @@ fn unsettled_since(ticket: &KeyValue, arrival: i64) -> Option<Holder> {
 }
 
 impl Held {
-    /// What who arrived then has by that.
-    pub(super) fn by_arrival(slot: u32, revision: i64, who: Holder) -> Self {
+    /// What who has taken a slot in that revision has by that.
+    pub(super) fn by_taking(slot: u32, revision: i64, who: &SlotRecord) -> Self {
+        Self { slot, revision, record: who.to_json().into_bytes(), due: None }
+    }
+
+    /// What who arrived then has by that, with a record that is due so long after the claim's beginning.
+    pub(super) fn by_arrival(slot: u32, revision: i64, who: Holder, due: Duration) -> Self {
         let record = SlotRecord::had_since(who, revision).to_json().into_bytes();
-        Self { slot, revision, record, is_put: false }
+        Self { slot, revision, record, due: Some(due) }
+    }
+
+    /// Whether its record is put.
+    pub(super) fn is_put(&self) -> bool {
+        self.due.is_none()
     }
 }

@@ -11,16 +11,16 @@ use super::keys::Keys;
 use super::members::Urgency;
 use super::order::View;
 use super::record::{SlotRecord, Whole};
-use super::session::{Leased, events, incomplete};
+use super::session::{events, incomplete};
 use super::{Etcd, RENEWALS, Taken};
 use crate::pace::{jittered, within};
-use crate::store::{Grant, Holder, Lease, Nonce, Unreachable};
+use crate::store::{Grant, Holder, Nonce, Unreachable};
 
-/// A claim that took longer so far was made while etcd is busy with a crowd.
-pub(super) const QUIET: Duration = Duration::from_millis(50);
+/// etcd is busy with a crowd if a claim has taken so long by then.
+pub(super) const BUSY_FROM: Duration = Duration::from_millis(50);
 
-/// How long who has a slot by its arrival leaves it at that: so many times what its claim took, from its beginning.
-const BUSY: u32 = 3;
+/// When who has a slot by its arrival puts the record of it: so many times what its claim took, from its beginning.
+const RECORD_AFTER: u32 = 3;
 
 /// What there is for who has arrived, by the number of that.
 pub(super) enum ByArrival {
@@ -34,15 +34,11 @@ pub(super) enum ByArrival {
 
 impl Etcd {
     /// Takes a ticket; one that is there already is put in line, with a lease that has just begun.
-    pub(super) async fn arrive(
-        &mut self,
-        who: &Holder,
-        fresh: &mut Option<(Lease, Leased)>,
-    ) -> Result<Arrived, Failure> {
+    pub(super) async fn arrive(&mut self, who: &Holder) -> Result<Arrived, Failure> {
         let lease = if let Some(lease) = self.session.lease() {
             lease
         } else {
-            let (_, leased) = self.fresh_lease(fresh).await?;
+            let (_, leased) = self.fresh_lease().await?;
             self.session.adopt(leased);
             leased.id
         };
@@ -65,7 +61,7 @@ impl Etcd {
                 // An unsettled one keeps others from a slot that the kernel may still say. Another one may say that it has a
                 // slot, whose record is gone.
                 if !is_unsettled {
-                    let (_, leased) = self.fresh_lease(fresh).await?;
+                    let (_, leased) = self.fresh_lease().await?;
                     self.move_in_line(leased, None).await?;
                 }
             }
@@ -74,11 +70,7 @@ impl Etcd {
     }
 
     /// What there is for who has arrived, if that can be told without a look at the pool.
-    pub(super) async fn by_arrival(
-        &mut self,
-        arrived: Arrived,
-        fresh: &mut Option<(Lease, Leased)>,
-    ) -> Result<Option<ByArrival>, Failure> {
+    pub(super) async fn by_arrival(&mut self, arrived: Arrived) -> Result<Option<ByArrival>, Failure> {
         let (before, whole, since) = match arrived {
             Arrived::Now { all_stayed: Some(false), .. } => return Ok(None),
             Arrived::Now { before, revision, all_stayed: Some(true) } => {
@@ -89,7 +81,7 @@ impl Etcd {
             }
             Arrived::Now { before, all_stayed: None, .. } => {
                 let Some(whole) = self.count(None).await?.whole else {
-                    self.line_up(fresh).await?;
+                    self.line_up().await?;
                     return Ok(None);
                 };
                 (before, Some(whole), whole.revision)
@@ -114,9 +106,9 @@ impl Etcd {
             },
         };
         let Ok(slot) = u32::try_from(before) else { return Ok(None) };
-        if slot >= self.keys.limit() && self.session.lease() != Some(self.session.ticket()) {
+        if slot >= self.keys.limit() && self.session.lease() != self.session.ticket().lease() {
             // With the lease of an earlier process, which may be over soon.
-            let (_, leased) = self.fresh_lease(fresh).await?;
+            let (_, leased) = self.fresh_lease().await?;
             self.move_in_line(leased, None).await?;
         }
         Ok(Some(match slot.checked_sub(self.keys.limit()) {
@@ -139,35 +131,34 @@ impl Etcd {
         Ok(Keys::counted(&answer).ok_or_else(incomplete)?)
     }
 
-    /// What the claimant has by its arrival with that lease, in a claim that began then; nothing if there is time to take it at
-    /// once.
+    /// What the claimant has by its arrival, in a claim that began then; nothing if there is time to take it at once.
     pub(super) fn hold_by_arrival(
         &mut self,
         (slot, revision): (u32, i64),
         who: &Holder,
-        (lease, leased): (Lease, Leased),
         began: Instant,
     ) -> Option<Grant> {
+        let (lease, leased) = self.fresh?;
         let took = began.elapsed();
-        if took < self.quiet || self.session.lease() != Some(leased.id) {
+        if took < self.busy_from || self.session.lease() != Some(leased.id) {
             return None;
         }
-        self.settled_in = took.saturating_mul(BUSY);
-        self.held = Some(Held::by_arrival(slot, revision, who.clone()));
+        let due = took.saturating_mul(RECORD_AFTER);
+        self.held = Some(Held::by_arrival(slot, revision, who.clone(), due));
         Some(Grant { slot, token: revision.unsigned_abs(), lease })
     }
 
     /// Puts the ticket in line, and has nobody come to have a slot by its arrival from then on.
-    async fn line_up(&mut self, fresh: &mut Option<(Lease, Leased)>) -> Result<(), Failure> {
-        let (_, leased) = self.fresh_lease(fresh).await?;
-        self.move_in_line(leased, Some(self.keys.leave())).await
+    async fn line_up(&mut self) -> Result<(), Failure> {
+        let (_, leased) = self.fresh_lease().await?;
+        self.move_in_line(leased, Some(self.keys.end_arrivals())).await
     }
 
     /// Sees to it that it is known who has which slot, for the next look: nobody comes to have one by its arrival any more, or
     /// those who do have put their records.
     pub(super) async fn settle_pool(&mut self, view: &View, own: Nonce) -> Result<(), Failure> {
         let Some(last) = view.unsettled(own).filter(|_| view.somebody_left) else {
-            self.session.transact(Urgency::Claim, self.keys.leave()).await?;
+            self.session.transact(Urgency::Claim, self.keys.end_arrivals()).await?;
             return Ok(());
         };
         let due = self.stay().await?.sent().saturating_add(jittered(self.ttl / RENEWALS));
@@ -187,9 +178,8 @@ impl Etcd {
         slot: u32,
         whole: Option<Whole>,
         who: &SlotRecord,
-        fresh: &mut Option<(Lease, Leased)>,
     ) -> Result<Option<Grant>, Failure> {
-        let lease = self.fresh_lease(fresh).await?;
+        let lease = self.fresh_lease().await?;
         let ticket = self.session.moving_to(lease.1.id);
         let take = self.keys.take_first(slot, who, whole, ticket);
         let revision = match self.take(slot, take, who, lease).await? {

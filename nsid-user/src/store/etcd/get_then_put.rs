@@ -17,8 +17,8 @@ use crate::clock::BootTime;
 use crate::pace::until;
 use crate::store::Progress;
 
-/// How long a node may be busy with something else between the two, which no node can rule out.
-const BUSY: Duration = Duration::from_millis(50);
+/// How long a node may do something else between the two, which no node can rule out.
+const BETWEEN: Duration = Duration::from_millis(50);
 
 impl Etcd {
     /// Nothing: it has waited for long.
@@ -39,14 +39,14 @@ impl Etcd {
                 }
                 continue;
             };
-            until(BootTime::now().saturating_add(BUSY)).await;
+            until(BootTime::now().saturating_add(BETWEEN)).await;
             let (lease, leased) = self.session.grant(Urgency::Claim).await?;
             let ticket = self.session.moving_to(leased.id);
             let put = self.keys.put(slot, who, [], ticket, Beside::default());
             let answer = self.session.transact(Urgency::Claim, put).await?;
             let revision = answer.header().ok_or_else(incomplete)?.revision();
             self.session.moved(leased);
-            self.held = Some(Held { slot, revision, record: who.to_json().into_bytes(), is_put: true });
+            self.held = Some(Held::by_taking(slot, revision, who));
             return Ok(Some(Grant { slot, token: revision.unsigned_abs(), lease }));
         }
     }

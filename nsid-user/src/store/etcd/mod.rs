@@ -60,6 +60,7 @@ mod connection;
 mod failure;
 mod members;
 mod session;
+mod ticket;
 
 mod answers;
 mod arriving;
@@ -83,7 +84,7 @@ use std::time::{Duration, Instant};
 use etcd_client::{Txn, TxnResponse};
 
 use self::answers::{Found, Held};
-use self::arriving::{ByArrival, QUIET};
+use self::arriving::{BUSY_FROM, ByArrival};
 pub use self::cluster::{Cluster, PASSWORD_VARIABLE};
 use self::departures::{Ahead, Departures, FAR};
 use self::failure::Failure;
@@ -91,9 +92,10 @@ pub use self::keys::Keys;
 use self::members::{Members, Urgency};
 use self::order::{Turn, View};
 use self::record::{FORMAT, SlotRecord};
+use self::session::{KeptAlive, Leased, Session, incomplete};
+use self::ticket::LeaseId;
 #[cfg(doc)]
-use self::session::Move;
-use self::session::{KeptAlive, LeaseId, Leased, Session, incomplete};
+use self::ticket::Move;
 use super::{
     Agreement, ClaimError, Directory, Grant, Holder, Incarnation, Inherited, Lease, Nonce, Progress,
     RenewError, Roll, Store, Unreachable,
@@ -127,12 +129,12 @@ pub struct Etcd {
     incarnation: Incarnation,
     ttl: Duration,
     held: Option<Held>,
+    /// A lease that was granted in this claim, and that the ticket has not moved on from.
+    fresh: Option<(Lease, Leased)>,
     /// Whether its ticket says that it may have a slot by its arrival.
     unsettled: bool,
-    /// How long after the claim's beginning the record of a slot is put that is had so.
-    settled_in: Duration,
-    /// A claim that takes longer is had by arrival for a while.
-    quiet: Duration,
+    /// [`BUSY_FROM`].
+    busy_from: Duration,
     /// The slot that an earlier process was granted at that revision, while that is looked for.
     resuming: Option<(u32, i64)>,
     /// Its ticket was once found with a lease that is none of its own.
@@ -163,9 +165,9 @@ impl Etcd {
             incarnation,
             ttl,
             held: None,
+            fresh: None,
             unsettled: false,
-            settled_in: Duration::ZERO,
-            quiet: QUIET,
+            busy_from: BUSY_FROM,
             resuming: None,
             met_stranger: false,
             told_of_unreadable: false,
@@ -176,20 +178,18 @@ impl Etcd {
     async fn try_to_claim(&mut self, progress: &Progress) -> Result<Grant, Failure> {
         let began = Instant::now();
         let who = SlotRecord::taken(Holder::new(&self.incarnation, self.ttl));
-        // How long an earlier lease still lasts, nobody knows.
-        let mut fresh = None;
-        let arrived = self.arrive(&who.holder, &mut fresh).await?;
+        // How long an earlier one still lasts, nobody knows.
+        self.fresh = None;
+        let arrived = self.arrive(&who.holder).await?;
         progress.claiming();
-        let by_arrival = self.by_arrival(arrived, &mut fresh).await?;
+        let by_arrival = self.by_arrival(arrived).await?;
         #[cfg(feature = "without-transaction")]
         if let Some(grant) = self.get_then_put(&who, progress).await? {
             return Ok(grant);
         }
         let (number, mut in_line) = match by_arrival {
             Some(ByArrival::Had(slot, since)) => {
-                let had =
-                    fresh.and_then(|lease| self.hold_by_arrival((slot, since), &who.holder, lease, began));
-                if let Some(grant) = had {
+                if let Some(grant) = self.hold_by_arrival((slot, since), &who.holder, began) {
                     return Ok(grant);
                 }
                 (Some((slot, None)), None)
@@ -201,7 +201,7 @@ impl Etcd {
             None => (None, None),
         };
         if let Some((slot, whole)) = number
-            && let Some(grant) = self.take_by_arrival(slot, whole, &who, &mut fresh).await?
+            && let Some(grant) = self.take_by_arrival(slot, whole, &who).await?
         {
             return Ok(grant);
         }
@@ -211,10 +211,10 @@ impl Etcd {
                     return Ok(grant);
                 }
                 // It may have been replaced meanwhile.
-                fresh = None;
+                self.fresh = None;
             }
             if self.unsettled {
-                let (_, leased) = self.fresh_lease(&mut fresh).await?;
+                let (_, leased) = self.fresh_lease().await?;
                 self.move_in_line(leased, None).await?;
             }
             let answer = self.session.transact(Urgency::Claim, self.keys.look()).await?;
@@ -223,18 +223,18 @@ impl Etcd {
             if let Some(lease) = self.keys.ticket_lease_in(&answer, who.holder.nonce) {
                 self.session.seen_with(lease);
                 // It was with the other one before.
-                fresh = fresh.filter(|_| self.session.lease() == Some(lease));
+                self.fresh = self.fresh.filter(|_| self.session.lease() == Some(lease));
             }
-            let (slot, fresh, take) = match view.turn(who.holder.nonce, self.keys.limit()) {
+            let (slot, lease, take) = match view.turn(who.holder.nonce, self.keys.limit()) {
                 Turn::Keep { slot, revision } => {
-                    let fresh = self.fresh_lease(&mut fresh).await?;
-                    let ticket = self.session.moving_to(fresh.1.id);
-                    (slot, fresh, self.keys.keep(slot, revision, &who, ticket))
+                    let lease = self.fresh_lease().await?;
+                    let ticket = self.session.moving_to(lease.1.id);
+                    (slot, lease, self.keys.keep(slot, revision, &who, ticket))
                 }
                 Turn::Take(slot) => {
-                    let fresh = self.fresh_lease(&mut fresh).await?;
-                    let ticket = self.session.moving_to(fresh.1.id);
-                    (slot, fresh, self.keys.take(slot, &who, &view, ticket))
+                    let lease = self.fresh_lease().await?;
+                    let ticket = self.session.moving_to(lease.1.id);
+                    (slot, lease, self.keys.take(slot, &who, &view, ticket))
                 }
                 Turn::Wait { departures } => {
                     let (revision, own) = (view.revision, who.holder.nonce);
@@ -245,16 +245,16 @@ impl Etcd {
                 }
                 Turn::Unsettled => {
                     self.settle_pool(&view, who.holder.nonce).await?;
-                    fresh = None;
+                    self.fresh = None;
                     continue;
                 }
                 Turn::Absent => return Err(Failure::Lost),
             };
-            if let Taken::Granted(grant) = self.take(slot, take, &who, fresh).await? {
+            if let Taken::Granted(grant) = self.take(slot, take, &who, lease).await? {
                 if view.record(slot).is_none() && !view.long_ago {
                     // Somebody may have had it by its arrival.
                     until(BootTime::now().saturating_add(NOTICE)).await;
-                    let long_ago = self.session.transact(Urgency::Claim, self.keys.left_long_ago());
+                    let long_ago = self.session.transact(Urgency::Claim, self.keys.put_long_ago());
                     // Or the next one says it.
                     let _said = within(BootTime::now().saturating_add(NOTICE), long_ago).await;
                 }
@@ -275,13 +275,13 @@ impl Etcd {
     }
 
     /// A lease whose time has just begun.
-    async fn fresh_lease(&mut self, fresh: &mut Option<(Lease, Leased)>) -> Result<(Lease, Leased), Failure> {
+    async fn fresh_lease(&mut self) -> Result<(Lease, Leased), Failure> {
         let is_fresh =
-            |(lease, _): &&(Lease, Leased)| !lease.sent().saturating_add(self.ttl / RENEWALS).passed();
-        if let Some(fresh) = fresh.as_ref().filter(is_fresh) {
-            return Ok(*fresh);
+            |(lease, _): &(Lease, Leased)| !lease.sent().saturating_add(self.ttl / RENEWALS).passed();
+        if let Some(fresh) = self.fresh.filter(is_fresh) {
+            return Ok(fresh);
         }
-        Ok(*fresh.insert(self.session.grant(Urgency::Claim).await?))
+        Ok(*self.fresh.insert(self.session.grant(Urgency::Claim).await?))
     }
 
     async fn take(
@@ -294,14 +294,14 @@ impl Etcd {
         let answer = self.session.transact(Urgency::Claim, take).await?;
         let revision = answer.header().ok_or_else(incomplete)?.revision();
         if !answer.succeeded() {
-            let before = Keys::taken_before(&answer, who.holder.nonce);
-            return Ok(before.map_or(Taken::NotAsSeen, |revision| Taken::ByOurselves { revision }));
+            let own = Keys::own_take(&answer, who.holder.nonce);
+            return Ok(own.map_or(Taken::NotAsSeen, |revision| Taken::ByOurselves { revision }));
         }
         self.session.moved(leased);
         self.unsettled = false;
-        self.held = Some(Held { slot, revision, record: who.to_json().into_bytes(), is_put: true });
-        let last = Keys::taken_after(&answer);
-        if last.is_some_and(|last| left_without_a_word(&last, who.holder.nonce)) {
+        self.held = Some(Held::by_taking(slot, revision, who));
+        let previous = Keys::previous_taker(&answer);
+        if previous.is_some_and(|previous| left_without_a_word(&previous, who.holder.nonce)) {
             until(BootTime::now().saturating_add(NOTICE)).await;
         }
         Ok(Taken::Granted(Grant { slot, token: revision.unsigned_abs(), lease }))
@@ -329,7 +329,7 @@ impl Etcd {
 
     /// More time by the lease that there is. Nothing: it may be of an earlier term, or over.
     async fn keep_alive(&mut self, held: &Held) -> Result<Option<Lease>, Failure> {
-        let certain = self.session.certain().filter(|_| held.is_put);
+        let certain = self.session.certain().filter(|_| held.is_put());
         let Some((_, term)) = certain else { return Ok(None) };
         let (lease, counts) = Lease::ask(self.ttl, |_| async {
             let KeptAlive::For(granted, then) = self.session.keep_alive().await? else {
@@ -356,8 +356,8 @@ impl Etcd {
             let answer = self.session.transact(Urgency::Renewal, live_on).await?;
             let revision = answer.header().ok_or_else(incomplete)?.revision();
             let seen = if answer.succeeded() {
-                let revision = if held.is_put { held.revision } else { revision };
-                self.held = Some(Held { revision, is_put: true, ..held });
+                let revision = if held.is_put() { held.revision } else { revision };
+                self.held = Some(Held { revision, due: None, ..held });
                 leased.id
             } else {
                 // Another member may have done it before the one that answered.
@@ -405,8 +405,8 @@ impl Taken {
     }
 }
 
-fn left_without_a_word(last: &SlotRecord, nonce: Nonce) -> bool {
-    !last.released && last.holder.nonce != nonce
+fn left_without_a_word(previous: &SlotRecord, nonce: Nonce) -> bool {
+    !previous.released && previous.holder.nonce != nonce
 }
 
 impl Store for Etcd {
@@ -417,8 +417,8 @@ impl Store for Etcd {
     fn rhythm(&self, ttl: Duration) -> Duration {
         // Less an eighth, for the jitter and for the fence's margin.
         let renewed = (ttl.saturating_sub(LEADERLESS) * 7 / 8).clamp(ttl / OFTEN, ttl / SELDOM);
-        let is_settled = self.held.as_ref().is_none_or(|held| held.is_put);
-        if is_settled { renewed } else { renewed.min(self.settled_in) }
+        let record_due = self.held.as_ref().and_then(|held| held.due);
+        record_due.map_or(renewed, |due| renewed.min(due))
     }
 
     async fn claim(&mut self, progress: &Progress) -> Result<Grant, ClaimError> {

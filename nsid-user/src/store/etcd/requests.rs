@@ -7,7 +7,7 @@ use super::departures::Departure;
 use super::keys::Keys;
 use super::order::View;
 use super::record::{LONG_AGO, SlotRecord, TicketRecord, Whole, whole_json};
-use super::session::{LeaseId, Move};
+use super::ticket::{LeaseId, Move};
 use crate::store::{Holder, Incarnation, NodeId, Nonce};
 
 /// What is put beside a slot that is taken.
@@ -156,7 +156,7 @@ impl Keys {
             TxnOp::delete(self.ticket(record.holder.nonce), None),
         ];
         let release = Txn::new().when(self.is_as_held(held, record.holder.nonce)).and_then(leave.clone());
-        if held.is_put {
+        if held.is_put() {
             return Some(release);
         }
         // A request to put the record was not answered.
@@ -171,7 +171,7 @@ impl Keys {
             self.put_ticket(who.nonce, &TicketRecord::of_slot(&who.node, held.slot, None), ticket.to);
         let put_record =
             || [TxnOp::put(self.slot(held.slot), held.record.clone(), None), self.count_take(who.nonce)];
-        let put_record = (!held.is_put).then(put_record).into_iter().flatten();
+        let put_record = (!held.is_put()).then(put_record).into_iter().flatten();
         let [as_held, still] = self.is_as_held(held, who.nonce);
         Txn::new()
             .when([as_held, still, self.is_with(who.nonce, ticket.from)])
@@ -199,14 +199,14 @@ impl Keys {
     }
 
     /// Reads the ticket of who departed then, as it was last.
-    pub(super) fn left(&self, Departure { nonce, revision, .. }: Departure) -> Txn {
+    pub(super) fn last_ticket(&self, Departure { nonce, revision, .. }: Departure) -> Txn {
         let before = GetOptions::new().with_revision(revision - 1);
         Txn::new().and_then([TxnOp::get(self.ticket(nonce), Some(before))])
     }
 
     fn is_as_held(&self, held: &Held, nonce: Nonce) -> [Compare; 2] {
         let key = self.slot(held.slot);
-        if !held.is_put {
+        if !held.is_put() {
             return [
                 Compare::create_revision(key, CompareOp::Equal, 0),
                 Compare::create_revision(self.ticket(nonce), CompareOp::Equal, held.revision),
@@ -240,16 +240,16 @@ impl Keys {
         ])
     }
 
-    /// Nobody comes to have a slot by its arrival from then on.
-    pub(super) fn leave(&self) -> Txn {
+    /// Has nobody come to have a slot by its arrival from then on.
+    pub(super) fn end_arrivals(&self) -> Txn {
         let left = self.somebody_left();
         Txn::new()
             .when([Compare::create_revision(left.as_str(), CompareOp::Equal, 0)])
             .and_then([TxnOp::put(left, "", None)])
     }
 
-    /// Says that nobody has one any more who got it so before.
-    pub(super) fn left_long_ago(&self) -> Txn {
+    /// Says that nobody has one any more who came to have it so before that.
+    pub(super) fn put_long_ago(&self) -> Txn {
         let left = self.somebody_left();
         Txn::new()
             .when([Compare::create_revision(left.as_str(), CompareOp::Greater, 0)])

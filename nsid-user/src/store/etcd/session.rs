@@ -1,4 +1,4 @@
-//! A claimant's dealings with etcd. All that it has there goes with its lease.
+//! A claimant's dealings with etcd. Its ticket there goes with its lease.
 
 use std::num::NonZeroU64;
 use std::sync::{Mutex, PoisonError};
@@ -12,6 +12,7 @@ use etcd_client::{
 use super::connection::{Connection, ConnectionNumber};
 use super::failure::Failure;
 use super::members::{Members, Urgency};
+use super::ticket::{LeaseId, Move, TicketAt};
 use crate::store::{Lease, Unreachable};
 
 /// Bytes that an answer may have: a look at a pool of 100,000 claimants. The client's own limit is a tenth of that.
@@ -23,12 +24,7 @@ pub(super) struct Session {
     ttl: Duration,
     /// The lease. It may be over.
     lease: Option<Leased>,
-    /// The lease that the ticket was last seen with, or put.
-    ticket: LeaseId,
-    /// Leases that the ticket was to be put with since, by requests that were not answered.
-    others: Vec<LeaseId>,
-    /// There was a request to put it with another, which may be carried out at any time while the ticket is with that lease.
-    moving: bool,
+    ticket: TicketAt,
     /// Open while keepalives succeed: the answer to an earlier one must not be taken for that to a later one.
     keep_alive: Option<KeepAlive>,
     /// What the last answer told.
@@ -46,24 +42,12 @@ struct KeepAlive {
     answers: LeaseKeepAliveStream,
 }
 
-/// The number that etcd knows a lease by.
-pub(super) type LeaseId = i64;
-
 /// A lease that was granted.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Leased {
     pub(super) id: LeaseId,
     /// In which term, if that is certain.
     term: Option<Term>,
-}
-
-/// How the ticket is to be put: with another lease, or again with the same. That is done if it is with the first of them:
-/// so whatever was to be done to it there and is carried out later, if only by a member that was frozen, comes to nothing.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Move {
-    pub(super) from: LeaseId,
-    /// A lease that the ticket never was with, or `from`.
-    pub(super) to: LeaseId,
 }
 
 /// What a keepalive says.
@@ -86,9 +70,7 @@ impl Session {
             members,
             ttl,
             lease: None,
-            ticket: 0,
-            others: Vec::new(),
-            moving: false,
+            ticket: TicketAt::default(),
             keep_alive: None,
             heard: None,
             revision: 0,
@@ -101,15 +83,15 @@ impl Session {
         self.lease.map(|lease| lease.id)
     }
 
-    /// The lease that the ticket was last seen with, or put.
-    pub(super) fn ticket(&self) -> LeaseId {
-        self.ticket
+    /// Where the ticket is.
+    pub(super) fn ticket(&self) -> &TicketAt {
+        &self.ticket
     }
 
     /// The lease that there is and the term in which it was granted, if that is certain, and if the ticket is with it and
     /// stays so.
     pub(super) fn certain(&self) -> Option<(Leased, Term)> {
-        let lease = self.lease.filter(|lease| lease.id == self.ticket && !self.moving)?;
+        let lease = self.lease.filter(|lease| self.ticket.stays_with(lease.id))?;
         Some((lease, lease.term?))
     }
 
@@ -121,8 +103,7 @@ impl Session {
     /// Goes on without a lease and a ticket: what was put with the last one stays until that is over.
     pub(super) fn forget(&mut self) {
         self.lose();
-        (self.ticket, self.moving) = (0, false);
-        self.others.clear();
+        self.ticket = TicketAt::default();
     }
 
     /// Goes on without the lease, which is over.
@@ -143,38 +124,26 @@ impl Session {
         }
     }
 
-    /// The ticket is to be put with that lease, which is new, or the one that it is with. Until there is an answer, it may
-    /// have been, and may still be.
+    /// The ticket is to be put with that lease: [`TicketAt::moving_to`].
     pub(super) fn moving_to(&mut self, to: LeaseId) -> Move {
-        self.moving = true;
-        if !self.others.contains(&to) {
-            self.others.push(to);
-        }
-        Move { from: self.ticket, to }
+        self.ticket.moving_to(to)
     }
 
-    /// It was. What was to be done to it before never will be.
+    /// It was, and this goes on with that lease.
     pub(super) fn moved(&mut self, lease: Leased) {
         self.adopt(lease);
-        (self.ticket, self.moving, self.deletion) = (lease.id, false, None);
-        self.others.clear();
+        self.ticket.moved(lease.id);
+        self.deletion = None;
     }
 
-    /// The ticket was found with that lease. What was to be done to it where it was before never will be.
+    /// The ticket was found with that lease.
     pub(super) fn seen_with(&mut self, lease: LeaseId) {
-        if self.ticket != lease {
-            (self.ticket, self.moving) = (lease, false);
-        }
-    }
-
-    /// Whether a request may put the ticket with another lease than it was seen with.
-    pub(super) fn is_moving(&self) -> bool {
-        self.moving
+        self.ticket.seen_with(lease);
     }
 
     /// Whether that lease is this claimant's.
     pub(super) fn knows(&self, lease: LeaseId) -> bool {
-        self.lease() == Some(lease) || self.others.contains(&lease)
+        self.lease() == Some(lease) || self.ticket.may_be_with(lease)
     }
 
     /// Asks for a new lease, beside the one that there is. If the answer gets lost it ends by itself, and nothing with it.
@@ -231,14 +200,13 @@ impl Session {
     /// Ends the lease, and with it all that was put with it; and every other one that the ticket is with, or may be put with.
     pub(super) async fn revoke(&mut self) -> Result<(), Unreachable> {
         // Without an answer, it may be revoked later: it is not gone on with.
-        self.others.extend(self.lease());
-        self.lose();
-        if self.ticket != 0 && !self.others.contains(&self.ticket) {
-            self.others.push(self.ticket);
+        if let Some(lease) = self.lease() {
+            self.ticket.or_with(lease);
         }
-        while let Some(lease) = self.others.last() {
-            self.revoke_one(*lease).await?;
-            self.others.pop();
+        self.lose();
+        for lease in self.ticket.leases() {
+            self.revoke_one(lease).await?;
+            self.ticket.not_with(lease);
         }
         self.forget();
         Ok(())

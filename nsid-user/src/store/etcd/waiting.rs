@@ -39,7 +39,7 @@ impl Etcd {
         else {
             return Ok(None);
         };
-        let left = self.session.transact(Urgency::Claim, self.keys.left(departure)).await.ok();
+        let left = self.session.transact(Urgency::Claim, self.keys.last_ticket(departure)).await.ok();
         let Some(slot) = left.and_then(|left| self.keys.slot_left(&left)) else { return Ok(None) };
         if self.session.certain().is_some() {
             let lease = self.stay().await?;
@@ -79,7 +79,7 @@ impl Etcd {
         mut departures: Departures,
         progress: &Progress,
     ) -> Result<Option<Departure>, Failure> {
-        if self.session.is_moving() {
+        if self.session.ticket().is_moving() {
             // It may have a slot by now, of which it was not told.
             self.stay().await?;
             return Ok(None);

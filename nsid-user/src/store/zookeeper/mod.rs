@@ -57,8 +57,8 @@ use super::{
 use crate::clock::BootTime;
 use crate::pace::{Backoff, jittered, until};
 
-/// How often a lease is renewed in its length. It counts from the renewal before ([`heard`]), so one is due each eighth of
-/// the session's time; when one comes to nothing, six are left to elect a leader in.
+/// How often a lease is renewed in its length. It counts from the renewal before ([`heard`]) and so is seven eighths of the
+/// session's time, of each eighth of which one is due; when one comes to nothing, six are left to elect a leader in.
 const RENEWALS: u32 = 7;
 
 // With the jitter, not sooner than the leader has heard of the last one: else a lease would count from the one before that.

@@ -12,7 +12,7 @@ async fn a_slot_that_is_taken_late_after_a_crash_is_not_and_the_one_that_was_tak
     let pool = EtcdPool::new(3);
     let mut earlier = pool.newcomer();
     let who = SlotRecord::taken(Holder::new(&earlier.incarnation, EtcdPool::TTL));
-    earlier.arrive(&who.holder, &mut None).await.unwrap();
+    earlier.arrive(&who.holder).await.unwrap();
     let (_, leased) = earlier.session.grant(Urgency::Claim).await.unwrap();
     let late = earlier.keys.take(2, &who, &View::default(), earlier.session.moving_to(leased.id));
     let mut next = pool.claimant(earlier.incarnation.nonce);
@@ -70,7 +70,7 @@ async fn who_is_in_line_is_not_put_back_there_late_once_it_has_a_slot() {
     let pool = EtcdPool::new(1);
     let mut store = pool.newcomer();
     let who = Holder::new(&store.incarnation, EtcdPool::TTL);
-    store.arrive(&who, &mut None).await.unwrap();
+    store.arrive(&who).await.unwrap();
     let (_, leased) = store.session.grant(Urgency::Claim).await.unwrap();
     let late = store.keys.stay(who.nonce, &who.node, store.session.moving_to(leased.id), None);
     claim(&mut store).await;
@@ -98,7 +98,7 @@ async fn what_was_not_answered_stays_possible_when_a_later_request_comes_to_noth
     let (mut holder, mut store) = (pool.newcomer(), pool.newcomer());
     assert_eq!(claim(&mut holder).await.slot, 0);
     let who = SlotRecord::taken(Holder::new(&store.incarnation, EtcdPool::TTL));
-    store.arrive(&who.holder, &mut None).await.unwrap();
+    store.arrive(&who.holder).await.unwrap();
     let (_, unanswered) = store.session.grant(Urgency::Claim).await.unwrap();
     let _late = store.keys.take(2, &who, &View::default(), store.session.moving_to(unanswered.id));
     let fresh = store.session.grant(Urgency::Claim).await.unwrap();

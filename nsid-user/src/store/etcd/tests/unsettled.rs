@@ -20,7 +20,7 @@ impl Pool for BusyPool {
     }
 
     fn claimant_of(&self, incarnation: Incarnation, agreement: Agreement) -> Etcd {
-        Etcd { quiet: Duration::ZERO, ..self.0.claimant_of(incarnation, agreement) }
+        Etcd { busy_from: Duration::ZERO, ..self.0.claimant_of(incarnation, agreement) }
     }
 
     fn outage(&self) -> Frozen<'_> {
@@ -43,7 +43,7 @@ impl BusyPool {
 }
 
 fn is_settled(store: &Etcd) -> bool {
-    store.held.as_ref().is_some_and(|held| held.is_put)
+    store.held.as_ref().is_some_and(Held::is_put)
 }
 
 /// The slots that have holders, and under which tokens.
@@ -96,7 +96,7 @@ async fn of_two_who_look_before_they_are_in_line_each_gets_a_slot() {
     for store in [&mut first, &mut second] {
         // They have arrived, and know no more of it.
         let who = Holder::new(&store.incarnation, EtcdPool::TTL);
-        store.arrive(&who, &mut None).await.unwrap();
+        store.arrive(&who).await.unwrap();
     }
     pool.0.client().await.put("/nsid/other", "", None).await.unwrap();
     let both = join_all([claim(&mut first), claim(&mut second)]);
@@ -124,10 +124,10 @@ async fn whose_number_is_counted_anew_gets_no_slot_by_it() {
     // Its first process has ended before it could count.
     let mut earlier = pool.newcomer();
     let who = Holder::new(&earlier.incarnation, EtcdPool::TTL);
-    earlier.arrive(&who, &mut None).await.unwrap();
+    earlier.arrive(&who).await.unwrap();
     let mut next = pool.claimant(earlier.incarnation.nonce);
-    let arrived = next.arrive(&who, &mut None).await.unwrap();
-    assert!(matches!(next.by_arrival(arrived, &mut None).await, Err(Failure::Unreachable(_))));
+    let arrived = next.arrive(&who).await.unwrap();
+    assert!(matches!(next.by_arrival(arrived).await, Err(Failure::Unreachable(_))));
     drop(holder);
 }
 
@@ -137,10 +137,10 @@ async fn a_spare_that_comes_again_keeps_its_place() {
     let (mut holder, _) = pool.holder().await;
     let mut earlier = pool.newcomer();
     let who = Holder::new(&earlier.incarnation, EtcdPool::TTL);
-    earlier.arrive(&who, &mut None).await.unwrap();
+    earlier.arrive(&who).await.unwrap();
     let mut next = pool.claimant(earlier.incarnation.nonce);
-    let arrived = next.arrive(&who, &mut None).await.unwrap();
-    assert!(matches!(next.by_arrival(arrived, &mut None).await, Ok(Some(ByArrival::InLine { .. }))));
+    let arrived = next.arrive(&who).await.unwrap();
+    assert!(matches!(next.by_arrival(arrived).await, Ok(Some(ByArrival::InLine { .. }))));
     // What the ticket was with ends, and takes nothing along.
     pool.0.client().await.lease_revoke(earlier.session.lease().unwrap()).await.unwrap();
     assert_eq!(pool.0.count("tickets/").await, 2);
@@ -199,8 +199,8 @@ async fn what_the_kernel_still_says_for_a_dead_process_is_left_to_its_next_one()
     // The next process comes, asks, and hangs.
     let mut next = pool.claimant(dead.incarnation.nonce);
     let who = Holder::new(&next.incarnation, EtcdPool::TTL);
-    let arrived = next.arrive(&who, &mut None).await.unwrap();
-    next.by_arrival(arrived, &mut None).await.unwrap();
+    let arrived = next.arrive(&who).await.unwrap();
+    next.by_arrival(arrived).await.unwrap();
     assert_eq!(claim(&mut pool.newcomer()).await.slot, 0);
     let (other, _status) = claiming(pool.newcomer());
     tokio::time::sleep(EtcdPool::TTL / 4).await;

@@ -73,14 +73,14 @@ pub(super) fn rows(store: Kind) -> Vec<Row> {
         return crowds.into_iter().chain(holders).map(row).collect();
     }
     let within = |millis| Some(Target::Time(Duration::from_millis(millis)));
-    let second = |target| if store == Kind::Etcd { target } else { None };
+    let of_etcd = |target| if store == Kind::Etcd { target } else { None };
     let mut rows = Vec::new();
     let mut add = |count, way, rounds, target| rows.push(Row { store, count, way, rounds, target });
     let at_once = [
         (100, 5, None),
         (1000, 5, within(500)),
-        (5000, 3, second(within(2000))),
-        (10_000, 3, second(within(7000))),
+        (5000, 3, of_etcd(within(2000))),
+        (10_000, 3, of_etcd(within(7000))),
     ];
     let least = if store == Kind::Etcd { Way::Told } else { Way::Renew };
     for (count, rounds, target) in at_once {
@@ -99,8 +99,8 @@ pub(super) fn rows(store: Kind) -> Vec<Row> {
         }
         add(1000, Way::KeepAlive, 1, None);
     }
-    add(1000, Way::Hold, 1, second(Some(Target::Cores(0.15))));
-    add(1000, Way::Replace, 1, second(Some(Target::Time(TTL + AFTER_THE_LEASE))));
+    add(1000, Way::Hold, 1, of_etcd(Some(Target::Cores(0.15))));
+    add(1000, Way::Replace, 1, of_etcd(Some(Target::Time(TTL + AFTER_THE_LEASE))));
     rows
 }
 

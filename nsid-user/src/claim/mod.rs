@@ -12,6 +12,7 @@ mod fixed;
 mod tests;
 
 use std::convert::Infallible;
+use std::mem;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -180,15 +181,21 @@ impl<S: Store, V: Voice> Claimant<'_, S, V> {
             let end = self.go_on(inherited).await;
             self.lose(&end).await;
         }
-        let mut backoff = Backoff::new();
+        let (mut backoff, mut was_late) = (Backoff::new(), false);
         loop {
             let grant = self.store.claim(&self.report.progress).await?;
             if !self.say(&grant) {
-                // Granted too late to be of use, by a store that is slow or for a time that is too short.
+                // Granted too late to be of use, by a store that is slow or for a time that is too short. The second time in a
+                // row it goes to the next in line, who may be nearer to the store.
+                if mem::replace(&mut was_late, true)
+                    && let Err(reason) = self.give_back().await
+                {
+                    log::debug!("{}: the slot is not given back: {reason}", self.report.progress);
+                }
                 until(backoff.next()).await;
                 continue;
             }
-            backoff = Backoff::new();
+            (backoff, was_late) = (Backoff::new(), false);
             let end = self.keep(grant.lease).await;
             self.lose(&end).await;
         }

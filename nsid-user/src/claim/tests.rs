@@ -404,6 +404,17 @@ async fn a_grant_that_is_read_past_its_deadline_is_never_said() {
 }
 
 #[tokio::test]
+async fn a_slot_that_is_granted_too_late_again_and_again_is_given_back() {
+    let mut held = Held::script(&[Fate::Stopped(TTL); 2], &[], &[]);
+    held.expect("ready", "worker2.tf.local").await;
+    let acts = held.stop().await.acts();
+    let order: Vec<&Act> = acts.iter().map(|(_, act)| act).take(5).collect();
+    let [Act::Claimed, Act::Claimed, Act::Silenced, Act::ReleaseSent, Act::Claimed] = order[..] else {
+        panic!("{acts:#?}");
+    };
+}
+
+#[tokio::test]
 async fn a_name_given_by_hand_is_said_without_a_deadline_until_the_stop() {
     let diary = Diary::default();
     let (progress, status) = Progress::new(Kind::Static, "static");

@@ -55,16 +55,19 @@ pub(super) struct Hello<'a> {
     /// How long it is to outlive its last sign of life.
     pub(super) timeout: Duration,
     /// One that there is already.
-    pub(super) session: Option<&'a Session>,
+    pub(super) session: Option<&'a SessionKey>,
     pub(super) credentials: Option<&'a Credentials>,
 }
 
 /// The session that a connection speaks for.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Session {
+pub(super) struct SessionKey {
     pub(super) id: i64,
     /// Whoever has it may go on with the session.
     pub(super) password: [u8; PASSWORD],
+    /// How long it was made to outlive its last sign of life. Who takes over as leader counts with that, whatever was agreed
+    /// on since (`SessionTrackerImpl`).
+    pub(super) lasts: Duration,
 }
 
 /// A request that was sent.
@@ -96,7 +99,7 @@ impl Connection {
     pub(super) async fn open(
         stream: Box<dyn Stream>,
         hello: &Hello<'_>,
-    ) -> Result<(Self, Session, Duration), Error> {
+    ) -> Result<(Self, SessionKey, Duration), Error> {
         let (received, unsent) = (Vec::new(), Vec::new());
         let mut connection = Self {
             stream,
@@ -129,7 +132,8 @@ impl Connection {
             return Err(Error::Failed(Code::SessionExpired));
         }
         let granted = Duration::from_millis(granted.max(0).unsigned_abs().into());
-        Ok((connection, Session { id, password }, granted))
+        let lasts = hello.session.map_or(granted, |session| session.lasts);
+        Ok((connection, SessionKey { id, password, lasts }, granted))
     }
 
     /// The last change that the server told of.

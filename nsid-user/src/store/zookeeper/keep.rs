@@ -3,10 +3,11 @@
 use std::fs;
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::connection::Session;
+use super::connection::SessionKey;
 use crate::host::replace::replace;
 use crate::store::Nonce;
 
@@ -24,6 +25,7 @@ struct Kept {
     nonce: Nonce,
     id: i64,
     password: [u8; 16],
+    lasts_ms: u64,
 }
 
 impl Keep {
@@ -33,28 +35,34 @@ impl Keep {
     }
 
     /// The session that this claimant kept.
-    pub(super) fn load(&self) -> Option<Session> {
+    pub(super) fn load(&self) -> Option<SessionKey> {
         let text = fs::read(&self.path).ok()?;
         let kept = serde_json::from_slice(&text).ok().filter(|kept: &Kept| kept.nonce == self.nonce);
-        kept.map(|Kept { id, password, .. }| Session { id, password })
+        kept.map(|Kept { id, password, lasts_ms, .. }| SessionKey {
+            id,
+            password,
+            lasts: Duration::from_millis(lasts_ms),
+        })
     }
 
     /// Keeps a session. Without it, a crash costs the slot, and nothing else.
-    pub(super) fn store(&self, session: &Session) {
+    pub(super) fn store(&self, session: &SessionKey) {
         if let Err(error) = self.write(session) {
             log::warn!("cannot keep the session in {}: {error}", self.path.display());
         }
     }
 
     /// Keeps that session no longer.
-    pub(super) fn remove(&self, session: &Session) {
+    pub(super) fn remove(&self, session: &SessionKey) {
         if self.load().as_ref() == Some(session) {
             let _already_gone = fs::remove_file(&self.path);
         }
     }
 
-    fn write(&self, session: &Session) -> io::Result<()> {
-        let kept = Kept { nonce: self.nonce, id: session.id, password: session.password };
+    fn write(&self, session: &SessionKey) -> io::Result<()> {
+        let SessionKey { id, password, lasts } = *session;
+        let lasts_ms = lasts.as_millis().try_into().unwrap_or(u64::MAX);
+        let kept = Kept { nonce: self.nonce, id, password, lasts_ms };
         replace(&self.path, 0o600, &serde_json::to_vec(&kept)?)
     }
 }
@@ -72,9 +80,9 @@ mod tests {
         let nonce = Nonce::random().unwrap();
         let keep = Keep::new(path.clone(), nonce);
         assert!(keep.load().is_none());
-        let session = Session { id: -7, password: [9; 16] };
+        let session = SessionKey { id: -7, password: [9; 16], lasts: Duration::from_secs(10) };
         keep.store(&session);
-        keep.remove(&Session { id: 7, ..session.clone() });
+        keep.remove(&SessionKey { id: 7, ..session.clone() });
         assert!(keep.load().as_ref() == Some(&session));
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert!(Keep::new(path.clone(), Nonce::random().unwrap()).load().is_none());

@@ -72,12 +72,17 @@ impl View {
         self.line.len()
     }
 
+    /// The slots from 0 to `limit` - 1 that nobody has.
+    pub(super) fn free(&self, limit: u32) -> Vec<u32> {
+        (0..limit).filter(|slot| !self.taken.contains(slot)).collect()
+    }
+
     /// What the claimant `nonce` does next, in a pool of the slots 0 to `limit` - 1.
     pub(super) fn turn(&self, nonce: Nonce, limit: u32) -> Turn {
         let Some(place) = self.line.iter().position(|ticket| ticket.nonce == nonce) else {
             return Turn::Absent;
         };
-        let mut free: Vec<u32> = (0..limit).filter(|slot| !self.taken.contains(slot)).collect();
+        let mut free = self.free(limit);
         if place >= free.len() {
             return Turn::Wait;
         }

@@ -20,6 +20,7 @@ mod connection;
 mod ensemble;
 mod failure;
 mod heard;
+mod idle;
 mod jute;
 mod keep;
 mod line;
@@ -41,6 +42,7 @@ use std::time::Duration;
 use self::connection::{Connection, Error};
 pub use self::ensemble::{Ensemble, PASSWORD_VARIABLE};
 use self::failure::Failure;
+use self::idle::Idle;
 use self::jute::Malformed;
 pub use self::keep::Keep;
 use self::line::{Turn, View};
@@ -63,6 +65,9 @@ const RENEWALS: u32 = 7;
 
 // With the jitter, not sooner than the leader has heard of the last one: else a lease would count from the one before that.
 const _: () = assert!((RENEWALS + 1) * 10 < heard::PINGS * 9, "renewals are too frequent");
+
+/// How many leases a slot lies free before whoever is in line takes it, whose turn it is or not.
+const IDLE: u32 = 2;
 
 /// A claimant of a pool in ZooKeeper.
 pub struct ZooKeeper {
@@ -149,14 +154,32 @@ impl ZooKeeper {
         {
             return Ok(grant);
         }
+        let (mut idle, mut refused) = (Idle::default(), None);
         loop {
-            match self.look().await?.turn(self.incarnation.nonce, self.agreement.limit()) {
+            let view = self.look().await?;
+            let (limit, now) = (self.agreement.limit(), BootTime::now());
+            idle.see(&view.free(limit), now);
+            match view.turn(self.incarnation.nonce, limit) {
                 Turn::Take(slot) => {
                     if let Some(grant) = self.take(slot, &own).await? {
                         return Ok(grant);
                     }
+                    // By its answer the server knows of what stood in the way; if it shows that it does not, it is not as the leader.
+                    if refused.replace(slot) == Some(slot) {
+                        return Err(self.session.turn_away("a slot that it shows as free is refused, twice"));
+                    }
                 }
                 Turn::Wait => {
+                    if let Some(slot) = idle.for_long(self.ttl * IDLE, now) {
+                        log::warn!(
+                            "slot {slot} is free, and those in front of the line do not take it: taking it ({} shows whose \
+                             tickets stand there)",
+                            self.nodes.line
+                        );
+                        if let Some(grant) = self.take(slot, &own).await? {
+                            return Ok(grant);
+                        }
+                    }
                     progress.waiting();
                     self.wait(&own).await?;
                 }

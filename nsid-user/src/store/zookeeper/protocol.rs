@@ -312,7 +312,8 @@ impl Code {
             -102 => Self::NoAuth,
             -103 => Self::BadVersion,
             -110 => Self::NodeExists,
-            -112 => Self::SessionExpired,
+            // `UNKNOWNSESSION`, a server's word where it is alone (`SessionTrackerImpl.checkSession`).
+            -12 | -112 => Self::SessionExpired,
             -114 => Self::InvalidAcl,
             -115 => Self::AuthFailed,
             -118 => Self::SessionMoved,

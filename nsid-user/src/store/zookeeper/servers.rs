@@ -72,10 +72,15 @@ impl Servers {
         self.in_a_row = 0;
     }
 
-    /// It said that it cannot, or hung up: the next one's turn.
-    pub(super) fn refused(&mut self) {
+    /// It said that it has too much to do. It stays the one to ask, after a pause.
+    pub(super) fn busy(&mut self) {
         self.hung[self.current] = None;
         self.in_a_row = 0;
+    }
+
+    /// It said that it cannot, or hung up: the next one's turn.
+    pub(super) fn refused(&mut self) {
+        self.busy();
         self.turn(BootTime::now());
     }
 
@@ -104,9 +109,10 @@ impl Servers {
         ((self.slowest * SOON).clamp(least, usual) * self.growth()).min(most)
     }
 
-    /// How long where none is.
+    /// How long where none is: not longer than the session lasts, which is over then for want of an answer.
     pub(super) fn unhurried(&self) -> Duration {
-        PATIENCE.min(self.timeout / PATIENCE_PARTS) * UNHURRIED * self.growth()
+        let usual = PATIENCE.min(self.timeout / PATIENCE_PARTS) * UNHURRIED;
+        (usual * self.growth()).min(self.timeout)
     }
 
     fn growth(&self) -> u32 {
@@ -171,6 +177,16 @@ mod tests {
     }
 
     #[test]
+    fn who_is_told_that_a_server_is_busy_asks_it_again_after_a_pause() {
+        let mut servers = servers(3);
+        servers.hung();
+        assert!(servers.again().passed(), "that took long enough");
+        servers.busy();
+        assert!(!servers.again().passed());
+        assert_eq!(servers.current(), 1);
+    }
+
+    #[test]
     fn a_server_has_more_time_while_nobody_answers_and_where_answers_are_slow() {
         let mut servers = servers(3);
         assert_eq!(servers.patience(), PATIENCE / 2);
@@ -184,5 +200,7 @@ mod tests {
         (0..30).for_each(|_| servers.answered(Duration::ZERO));
         assert_eq!(servers.patience(), PATIENCE / 2);
         assert!(servers.unhurried() > servers.patience() * UNHURRIED);
+        (0..3).for_each(|_| servers.hung());
+        assert_eq!(servers.unhurried(), TIMEOUT);
     }
 }

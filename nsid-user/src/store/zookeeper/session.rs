@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use super::connection::{Connection, Error, Hello, Session as Key};
+use super::connection::{Connection, Error, Hello, SessionKey};
 use super::ensemble::Ensemble;
 use super::failure::{Failure, Meaning, meaning};
 use super::heard::Heard;
@@ -26,7 +26,7 @@ pub(super) struct Session {
     timeout: Duration,
     keep: Option<Keep>,
     /// The session. It may be over.
-    key: Option<Key>,
+    key: Option<SessionKey>,
     /// The last change that a server told of.
     zxid: i64,
     /// The number of the last request.
@@ -241,14 +241,20 @@ impl Session {
                 Failure::Lost
             }
             Meaning::Otherwise(code) => Failure::Otherwise(code),
-            Meaning::Busy(reason) => self.unreachable(&reason).into(),
-            Meaning::Useless(reason) => {
-                let failure = self.unreachable(&reason);
-                self.disconnect();
-                self.servers.refused();
-                failure.into()
+            Meaning::Busy(reason) => {
+                self.servers.busy();
+                self.unreachable(&reason).into()
             }
+            Meaning::Useless(reason) => self.turn_away(&reason),
         }
+    }
+
+    /// Has another server asked the next time, since that one is not as the others are.
+    pub(super) fn turn_away(&mut self, reason: &str) -> Failure {
+        let failure = self.unreachable(reason);
+        self.disconnect();
+        self.servers.refused();
+        failure.into()
     }
 
     fn unreachable(&self, reason: &str) -> Unreachable {
@@ -288,14 +294,15 @@ impl Session {
             session: self.key.as_ref(),
             credentials: self.ensemble.credentials.as_ref(),
         };
-        let (connection, key, timeout) = Connection::open(stream, &hello).await?;
+        let (connection, key, granted) = Connection::open(stream, &hello).await?;
+        let timeout = granted.min(key.lasts);
         if self.key.as_ref() != Some(&key) {
             if let Some(keep) = &self.keep {
                 keep.store(&key);
             }
             self.key = Some(key);
         }
-        self.tell_of(timeout);
+        self.tell_of(granted);
         Ok(Connected { connection, heard: Heard::by_connecting(now, timeout), timeout, watched: None })
     }
 

@@ -364,6 +364,36 @@ async fn a_session_that_is_shorter_than_was_asked_for_makes_shorter_leases() {
     assert!(lease.ttl() <= server::SESSION_MAX, "{lease:?}");
 }
 
+#[tokio::test]
+async fn a_session_that_an_earlier_process_made_for_less_makes_no_longer_leases() {
+    let pool = ZooKeeperPool::new(3);
+    let mut store = pool.newcomer();
+    let Grant { slot, token, lease } = claim(&mut store).await;
+    let mut next =
+        pool.keeping(pool.ensemble(), store.incarnation.clone(), pool.agreement(), server::SESSION_MAX);
+    let lease = next.resume(Inherited { slot, token, until: lease.deadline() }).await.unwrap();
+    assert!(lease.ttl() <= ZooKeeperPool::TTL, "{lease:?}");
+    // A server that has started counts so, which knows of nothing that was agreed on since.
+    next.release().await.unwrap();
+    let lease = claim(&mut next).await.lease;
+    assert!(lease.ttl() > ZooKeeperPool::TTL, "{lease:?}");
+}
+
+#[tokio::test]
+async fn a_slot_that_lies_idle_is_taken_by_who_waits_behind_a_ticket_of_nobody() {
+    let pool = ZooKeeperPool::new(1);
+    let mut holder = pool.newcomer();
+    claim(&mut holder).await;
+    pool.create(&format!("line/{}--0000000000", Nonce::random().unwrap())).await;
+    let (line, _status) = claiming(pool.newcomer());
+    tokio::time::sleep(ZooKeeperPool::TTL / 4).await;
+    holder.release().await.unwrap();
+    tokio::time::sleep(ZooKeeperPool::TTL).await;
+    assert!(!line.is_finished(), "those in front have their time");
+    let granted = timeout(ZooKeeperPool::TTL * IDLE, line).await.expect("claimed").unwrap();
+    assert_eq!(granted.slot, 0);
+}
+
 fn user(user: &str, password: &str) -> Credentials {
     Credentials { user: user.to_owned(), password: Password::new(password.to_owned()) }
 }

@@ -1,6 +1,9 @@
 //! `nsid detach`: takes everything of an instance off the host, whatever state it is in.
 
-use std::{os::fd::OwnedFd, time::Instant};
+use std::{
+    os::fd::OwnedFd,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result};
 use rustix::{
@@ -8,19 +11,23 @@ use rustix::{
     io::Errno,
     process::{Signal, pidfd_send_signal},
 };
+use serde::de::IgnoredAny;
 
 use crate::{
+    claim::RELEASE_LIMIT,
     config::InstanceName,
-    datapath::{Pins, Tc, remove_filters},
+    datapath::{Pins, remove_filters},
     host::{
-        control,
+        control::{self, Answer},
         instance::Instance,
         lock::InstanceLock,
-        namespaces::{self, NetNs},
         process, state as file,
     },
-    state::State,
+    state::{State, filtered},
 };
+
+/// How long an agent may take to leave: to give its names back, and then some.
+const LEAVE: Duration = RELEASE_LIMIT.saturating_add(Duration::from_secs(1));
 
 /// Ends the agent, first by asking it to; then removes links, maps and files.
 pub fn detach(instance: &InstanceName) -> Result<()> {
@@ -30,7 +37,7 @@ pub fn detach(instance: &InstanceName) -> Result<()> {
     let lock = InstanceLock::acquire(&instance)?;
     // One of another version is no hindrance: pins tell all but the filters of kernels without tcx.
     if let Ok(Some(state)) = file::read::<State>(&instance) {
-        remove_all_filters(&state)?;
+        remove_filters(state.netns, filtered(&state.interfaces)).context("cannot remove the filters")?;
     }
     pins.remove().context("cannot remove the pins")?;
     lock.remove_files().context("cannot remove the files")
@@ -38,7 +45,10 @@ pub fn detach(instance: &InstanceName) -> Result<()> {
 
 fn end(instance: &Instance) -> Result<()> {
     let Some(agent) = process::find(instance)? else { return Ok(()) };
-    for signal in [Signal::TERM, Signal::KILL] {
+    // One that is frozen leaves nothing in order, however long it has.
+    let lives = matches!(control::ask::<IgnoredAny>(instance, control::LIMIT), Ok(Answer::Running(_)));
+    let leave = if lives { LEAVE } else { control::LIMIT };
+    for (signal, limit) in [(Signal::TERM, leave), (Signal::KILL, control::LIMIT)] {
         match pidfd_send_signal(&agent, signal) {
             // It has ended in the meantime.
             Ok(()) | Err(Errno::SRCH) => {}
@@ -46,7 +56,7 @@ fn end(instance: &Instance) -> Result<()> {
                 return Err(error).with_context(|| format!("cannot end the agent of '{}'", instance.name()));
             }
         }
-        if has_ended(&agent).context("cannot wait for the agent's end")? {
+        if has_ended(&agent, limit).context("cannot wait for the agent's end")? {
             break;
         }
     }
@@ -55,8 +65,8 @@ fn end(instance: &Instance) -> Result<()> {
 
 /// Whether a process ends in time. It has then closed all that it held: links outlive the lock of their instance until
 /// that.
-fn has_ended(process: &OwnedFd) -> Result<bool, Errno> {
-    let until = Instant::now() + control::LIMIT;
+fn has_ended(process: &OwnedFd, limit: Duration) -> Result<bool, Errno> {
+    let until = Instant::now() + limit;
     loop {
         let left = until.saturating_duration_since(Instant::now());
         let left = Timespec::try_from(left).expect("a limit of seconds fits");
@@ -65,20 +75,4 @@ fn has_ended(process: &OwnedFd) -> Result<bool, Errno> {
             polled => return polled.map(|ready| ready > 0),
         }
     }
-}
-
-fn remove_all_filters(state: &State) -> Result<()> {
-    let filters = state.interfaces.iter().filter(|attached| attached.tc == Tc::Clsact);
-    let filters: Vec<_> = filters.collect();
-    if filters.is_empty() {
-        return Ok(());
-    }
-    if NetNs::current()? != state.netns && !namespaces::enter(state.netns)? {
-        // The namespace is gone, and with it its interfaces.
-        return Ok(());
-    }
-    for attached in filters {
-        remove_filters(&attached.name);
-    }
-    Ok(())
 }

@@ -157,10 +157,17 @@ pub struct Attached {
     pub bypass: Option<Bypass>,
 }
 
+/// Those of them that have filters of ours, which no pin tells of, by their names.
+pub fn filtered<'a>(interfaces: impl IntoIterator<Item = &'a Attached>) -> Vec<String> {
+    let filtered = interfaces.into_iter().filter(|attached| attached.tc == Tc::Clsact);
+    filtered.map(|attached| attached.name.clone()).collect()
+}
+
 /// A service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceState {
-    /// Where its name comes from ([`StoreConfig::source`](crate::config::StoreConfig::source)): by it, the next run knows whether the name on the wire is still wanted.
+    /// Where its name comes from ([`StoreConfig::source`](crate::config::StoreConfig::source)): by it, the next run knows
+    /// whether the name on the wire is still wanted.
     pub source: String,
     /// Where it listens.
     pub listen: Vec<String>,

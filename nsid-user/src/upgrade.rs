@@ -191,11 +191,10 @@ impl Seen {
     /// Whether this is a successor, and holds again what was held.
     fn goes_on_from(&self, before: &Self) -> bool {
         let held = |service: &SeenService| service.claim.store.state == State::Held;
-        let of = |source: &str| self.services.iter().find(|service| service.source == source);
         self.program.since > before.program.since
-            && before.services.iter().filter(|service| held(service)).all(|service| {
-                // What is not configured any more is not waited for.
-                of(&service.source).is_none_or(held)
+            && before.services.iter().enumerate().filter(|(_, service)| held(service)).all(|(index, was)| {
+                // What is configured elsewhere, or not any more, is not gone on with.
+                self.services.get(index).filter(|service| service.source == was.source).is_none_or(held)
             })
     }
 }

@@ -88,3 +88,15 @@ fn egress_is_by_tcx_or_a_filter_that_a_restart_replaces_and_the_end_removes() {
     instance.verb("detach");
     assert_eq!(filters(&namespace), "");
 }
+
+#[test]
+fn what_is_left_in_another_namespace_is_gone_once_the_instance_runs_again() {
+    let (old, new) = (Namespace::new(Prefix::Test, "old"), Namespace::new(Prefix::Test, "new"));
+    let agent = Agent::start(&old, &RUN);
+    is_attached(&old, &agent);
+    let mut agent = Agent::spawn_as(agent.kill(), &new, &RUN);
+    agent.ready();
+    until(PATIENCE, "the agent to run", || agent.status()["agent"] == json!("running"));
+    is_attached(&new, &agent);
+    assert_eq!(filters(&old), "");
+}

@@ -250,6 +250,17 @@ fn a_release_whose_answer_was_lost_gives_the_name_to_the_next_in_line_at_once() 
     assert_eq!(next.ready(), name);
 }
 
+#[test]
+fn detach_leaves_an_agent_the_time_that_giving_its_name_back_may_take() {
+    let cluster = Cluster::new(Store::Etcd, 1);
+    let mut agent = cluster.spawn(0, &["--ttl", "60s"]);
+    agent.ready();
+    cluster.star.deafen(&cluster.star.nodes[0]);
+    agent.instance().verb("detach");
+    let status = agent.wait();
+    assert!(status.success(), "{status}");
+}
+
 /// Three members, each on an address of its own behind the hub's.
 fn three_members(star: &Star) -> Vec<Etcd> {
     let addresses = ["10.77.250.1", "10.77.250.2", "10.77.250.3"];

@@ -99,8 +99,13 @@ async fn keep_all(services: Vec<Service>, claimant: Claimant, predecessor: State
         let (report, _status) = report(&service, events.clone());
         let voice = ServiceVoice::new(Rc::clone(&maps), index, Rc::clone(&form));
         let incarnation = claimant.of_service(index);
+        let maps = Rc::clone(&maps);
         kept.spawn_local(async move {
             until(BootTime::now().saturating_add(inherited.until.left() / NOT_SLOW)).await;
+            // The store may come to know of no longer time, and its answer be lost.
+            if let Some(pool) = service.store.pool() {
+                maps.say_no_longer_than(index, BootTime::now().saturating_add(pool.ttl));
+            }
             prolong(service, incarnation, voice, report, inherited).await;
         });
     }

@@ -48,7 +48,7 @@ use self::{
 use crate::{
     clock,
     config::{Config, Policies, Source},
-    datapath::{Datapath, Options, PacketLog, Pins, Rules, fits},
+    datapath::{Datapath, Options, PacketLog, Pins, Rules, fits, remove_filters},
     host::{
         addresses::Address,
         bpffs,
@@ -62,7 +62,7 @@ use crate::{
         watch::Watch,
     },
     lines,
-    state::{Program, State},
+    state::{Attached, Program, State, filtered},
     store::Nonce,
 };
 
@@ -230,6 +230,11 @@ impl Agent {
         interfaces.refresh(&mut datapath, &netlink).await?;
         let indices: Vec<_> = interfaces.attached().map(|attached| attached.index).collect();
         datapath.detach_all_but(netns, &indices).context("cannot remove the links of the last run")?;
+        if let Some(last) = &last {
+            let is_left = |attached: &&Attached| last.netns != netns || !indices.contains(&attached.index);
+            remove_filters(last.netns, filtered(last.interfaces.iter().filter(is_left)))
+                .context("cannot remove the filters of the last run")?;
+        }
         datapath.remove_other_maps().context("cannot remove the maps of another version")?;
 
         let packet_log = match datapath.packet_log() {

@@ -2,10 +2,12 @@
 
 use std::{fmt, str::FromStr};
 
+use crate::host::instance::WITNESSES;
+
 /// Bytes that the name of an instance may have.
 const INSTANCE_NAME_MAX: usize = 32;
 
-/// The name of an instance, fit for a component of a path: 1 to 32 of `a-z 0-9 _ -`.
+/// The name of an instance, fit for a component of a path: 1 to 32 of `a-z 0-9 _ -`, and not [`WITNESSES`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct InstanceName(String);
 
@@ -28,7 +30,8 @@ impl FromStr for InstanceName {
 
     fn from_str(text: &str) -> Result<Self, InstanceNameError> {
         let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-');
-        if (1..=INSTANCE_NAME_MAX).contains(&text.len()) && text.bytes().all(fits) {
+        let is_free = text != WITNESSES;
+        if (1..=INSTANCE_NAME_MAX).contains(&text.len()) && text.bytes().all(fits) && is_free {
             Ok(Self(text.to_owned()))
         } else {
             Err(InstanceNameError { name: text.to_owned() })
@@ -44,7 +47,10 @@ impl fmt::Display for InstanceName {
 
 /// A text that is no [`InstanceName`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{name:?} names no instance; use 1 to {INSTANCE_NAME_MAX} of the characters a-z, 0-9, '_' and '-'")]
+#[error(
+    "{name:?} names no instance; use 1 to {INSTANCE_NAME_MAX} of the characters a-z, 0-9, '_' and '-', and \
+     not {WITNESSES:?}, where the records of witnesses are"
+)]
 pub struct InstanceNameError {
     /// The text.
     pub name: String,
@@ -55,8 +61,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_cannot_lead_out_of_its_directory() {
-        for name in ["", ".", "..", "a/b", "a.b", "A", "ä", "a b", "a\n"] {
+    fn a_name_cannot_lead_out_of_its_directory_nor_into_that_of_witnesses() {
+        for name in ["", ".", "..", "a/b", "a.b", "A", "ä", "a b", "a\n", "witnesses"] {
             assert!(name.parse::<InstanceName>().is_err(), "{name:?}");
         }
     }

@@ -9,6 +9,8 @@ use std::{
 
 /// Files of every instance on this host; also the slots of the `local` store, in `local/`.
 pub const RUN_ROOT: &str = "/run/nsid";
+/// The directory there that has what witnesses leave behind, and is no instance's.
+pub const WITNESSES: &str = "witnesses";
 /// Pins of every instance on this host.
 pub const PIN_ROOT: &str = "/sys/fs/bpf/nsid";
 

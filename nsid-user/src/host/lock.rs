@@ -5,7 +5,7 @@
 
 use std::{
     fs::{self, DirBuilder, File, TryLockError},
-    io::{self, Write},
+    io::{self, Seek, Write},
     os::unix::fs::{DirBuilderExt, MetadataExt},
     thread,
     time::Duration,
@@ -189,6 +189,8 @@ fn try_lock(instance: &Instance, mut file: File) -> io::Result<Option<File>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     }
+    // One that was inherited stands where the predecessor wrote last.
+    file.rewind()?;
     file.set_len(0)?;
     writeln!(file, "{}", std::process::id())?;
     Ok(Some(file))
@@ -224,6 +226,18 @@ mod tests {
         drop(lock);
         assert_eq!(Holder::of(&instance).unwrap(), None, "its file is left, its lock is not");
         InstanceLock::acquire(&instance).unwrap();
+    }
+
+    #[test]
+    fn who_goes_on_with_an_open_file_is_told_of_as_well() {
+        let root = tempfile::tempdir().unwrap();
+        let instance = instance(&root);
+        let mut lock = InstanceLock::acquire(&instance).unwrap();
+        for _ in 0..2 {
+            // Over `execve`, it keeps its offset.
+            lock.file = try_lock(&instance, lock.file.try_clone().unwrap()).unwrap().unwrap();
+            assert_eq!(Holder::of(&instance).unwrap(), Some(Holder { pid: Some(std::process::id()) }));
+        }
     }
 
     #[test]

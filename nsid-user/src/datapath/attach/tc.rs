@@ -1,6 +1,6 @@
 //! The tc programs of an interface: by tcx links where the kernel has them, else as filters of its clsact qdisc.
 
-use std::fs;
+use std::{fs, io, thread};
 
 use aya::{
     programs::{
@@ -18,7 +18,10 @@ use crate::{
         load::{Datapath, Prog},
         pins::Place,
     },
-    host::{links::Link, namespaces::NetNs},
+    host::{
+        links::Link,
+        namespaces::{self, NetNs},
+    },
 };
 
 /// How a tc program is attached.
@@ -130,11 +133,24 @@ impl Chains {
     }
 }
 
-/// Takes our filters off an interface's clsact qdisc, those that are there.
-pub fn remove_filters(interface: &str) {
-    for (direction, _, handle) in Place::ALL.into_iter().filter_map(at_tc) {
-        remove_filter(interface, direction, handle);
+/// Takes our filters off the clsact qdiscs of these interfaces of a network namespace, those that are there.
+pub fn remove_filters(netns: NetNs, interfaces: Vec<String>) -> io::Result<()> {
+    if interfaces.is_empty() {
+        return Ok(());
     }
+    // In a thread, for the caller to stay where it is.
+    let remove = thread::spawn(move || -> io::Result<()> {
+        // A namespace that is gone has taken its interfaces with it.
+        if NetNs::current()? == netns || namespaces::enter(netns)? {
+            for interface in &interfaces {
+                for (direction, _, handle) in Place::ALL.into_iter().filter_map(at_tc) {
+                    remove_filter(interface, direction, handle);
+                }
+            }
+        }
+        Ok(())
+    });
+    remove.join().unwrap_or_else(|_| Err(io::Error::other("the thread that removes them has ended")))
 }
 
 fn remove_filter(interface: &str, direction: TcAttachType, handle: TcHandle) {

@@ -13,7 +13,7 @@ use nsid_peers::{List, Record, Rules};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::BootTime;
-use crate::host::instance::RUN_ROOT;
+use crate::host::instance::{RUN_ROOT, WITNESSES};
 use crate::host::replace::replace;
 
 /// The files of the witnesses at one address: each instance's agent has its own, since hosts of several network namespaces
@@ -42,7 +42,7 @@ impl Records {
     }
 
     pub(super) fn below(root: &Path, address: SocketAddr, instance: &str) -> Self {
-        let (directory, address) = (root.join("witnesses"), format!("{address}-"));
+        let (directory, address) = (root.join(WITNESSES), format!("{address}-"));
         let own = directory.join(format!("{address}{instance}.json"));
         Self { directory, address, own }
     }

@@ -11,11 +11,12 @@ use super::connection::SessionKey;
 use crate::host::replace::replace;
 use crate::store::Nonce;
 
-/// A file for the session of one claimant.
+/// A file for the session of one claimant of a pool.
 #[derive(Clone, Debug)]
-pub struct Keep {
+pub(super) struct Keep {
     path: PathBuf,
     nonce: Nonce,
+    pool: String,
 }
 
 /// What is in it.
@@ -23,21 +24,24 @@ pub struct Keep {
 struct Kept {
     /// Whose it is.
     nonce: Nonce,
+    /// The node that all is below which it was made for: what it has made elsewhere would live as long as what it makes here.
+    pool: String,
     id: i64,
     password: [u8; 16],
     lasts_ms: u64,
 }
 
 impl Keep {
-    /// At that path, for the claimant `nonce`. The directory is there.
-    pub fn new(path: PathBuf, nonce: Nonce) -> Self {
-        Self { path, nonce }
+    /// At that path, for the claimant `nonce` of the pool at that node. The directory is there.
+    pub(super) fn new(path: PathBuf, nonce: Nonce, pool: String) -> Self {
+        Self { path, nonce, pool }
     }
 
     /// The session that this claimant kept.
     pub(super) fn load(&self) -> Option<SessionKey> {
         let text = fs::read(&self.path).ok()?;
-        let kept = serde_json::from_slice(&text).ok().filter(|kept: &Kept| kept.nonce == self.nonce);
+        let is_ours = |kept: &Kept| kept.nonce == self.nonce && kept.pool == self.pool;
+        let kept = serde_json::from_slice(&text).ok().filter(is_ours);
         kept.map(|Kept { id, password, lasts_ms, .. }| SessionKey {
             id,
             password,
@@ -62,7 +66,7 @@ impl Keep {
     fn write(&self, session: &SessionKey) -> io::Result<()> {
         let SessionKey { id, password, lasts } = *session;
         let lasts_ms = lasts.as_millis().try_into().unwrap_or(u64::MAX);
-        let kept = Kept { nonce: self.nonce, id, password, lasts_ms };
+        let kept = Kept { nonce: self.nonce, pool: self.pool.clone(), id, password, lasts_ms };
         replace(&self.path, 0o600, &serde_json::to_vec(&kept)?)
     }
 }
@@ -78,14 +82,16 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("session");
         let nonce = Nonce::random().unwrap();
-        let keep = Keep::new(path.clone(), nonce);
+        let new = |nonce, pool: &str| Keep::new(path.clone(), nonce, pool.to_owned());
+        let keep = new(nonce, "/nsid/a");
         assert!(keep.load().is_none());
         let session = SessionKey { id: -7, password: [9; 16], lasts: Duration::from_secs(10) };
         keep.store(&session);
         keep.remove(&SessionKey { id: 7, ..session.clone() });
         assert!(keep.load().as_ref() == Some(&session));
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert!(Keep::new(path.clone(), Nonce::random().unwrap()).load().is_none());
+        assert!(new(Nonce::random().unwrap(), "/nsid/a").load().is_none());
+        assert!(new(nonce, "/nsid/b").load().is_none());
         keep.remove(&session);
         assert!(!path.exists());
         fs::write(&path, "{}").unwrap();

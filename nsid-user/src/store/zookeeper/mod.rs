@@ -14,7 +14,9 @@
 //! it back from the claimant's next process, behind the claim's back: [`connection`] speaks the protocol.
 //!
 //! A request whose answer is lost may have been carried out. Each is such that it can be sent again: what a session has
-//! made, it finds ([`GetEphemerals`]), once the server knows what the leader knows ([`Sync`]).
+//! made, it finds ([`GetEphemerals`]), once the server knows what the leader knows ([`Sync`]). The leader itself does not wait
+//! for a majority there, but answers what a session reads after that session's own writes (`CommitProcessor`); and what
+//! comes through another server once the session has moved from there is refused (`SessionTrackerImpl.checkSession`).
 
 mod connection;
 mod ensemble;
@@ -37,6 +39,7 @@ mod stream;
 mod tests;
 
 use std::future::pending;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use self::connection::{Connection, Error};
@@ -44,7 +47,7 @@ pub use self::ensemble::{Ensemble, PASSWORD_VARIABLE};
 use self::failure::Failure;
 use self::idle::Idle;
 use self::jute::Malformed;
-pub use self::keep::Keep;
+use self::keep::Keep;
 use self::line::{Turn, View};
 use self::multi::{Done, Multi, MultiRead, Op, Read, Seen};
 use self::nodes::{Nodes, nobody_left, slot_called};
@@ -110,19 +113,20 @@ enum Last {
 impl ZooKeeper {
     /// That claimant of a pool.
     pub fn new(ensemble: Ensemble, incarnation: Incarnation, agreement: Agreement, ttl: Duration) -> Self {
-        let keep = incarnation.beside_nonce("session").map(|path| Keep::new(path, incarnation.nonce));
-        Self::keeping(keep, ensemble, incarnation, agreement, ttl)
+        let path = incarnation.beside_nonce("session");
+        Self::keeping(path, ensemble, incarnation, agreement, ttl)
     }
 
     /// The same, which keeps its session there.
     pub(crate) fn keeping(
-        keep: Option<Keep>,
+        keep: Option<PathBuf>,
         ensemble: Ensemble,
         incarnation: Incarnation,
         agreement: Agreement,
         ttl: Duration,
     ) -> Self {
         let nodes = Nodes::new(&ensemble.path, &agreement, &incarnation);
+        let keep = keep.map(|path| Keep::new(path, incarnation.nonce, nodes.root.clone()));
         let acl = if ensemble.credentials.is_some() { Acl::Creator } else { Acl::Open };
         let first = incarnation.nonce.spread(ensemble.endpoints.len());
         let path = ensemble.path.clone();
@@ -245,7 +249,7 @@ impl ZooKeeper {
         let [Done::Created(ticket), Done::Set(line), Done::Set(slots)] = &done[..] else {
             return Err(incomplete().into());
         };
-        let number = self.nodes.is_ticket(ticket).ok_or_else(incomplete)?.number;
+        let number = self.nodes.ticket_at(ticket).ok_or_else(incomplete)?.number;
         own.nodes.push(ticket.clone());
         let slot = number.try_into().ok().filter(|slot| *slot < self.agreement.limit());
         Ok(slot.filter(|_| nobody_left(line, slots)))

@@ -80,7 +80,7 @@ impl Nodes {
     }
 
     /// The ticket that a path is of.
-    pub(super) fn is_ticket(&self, path: &str) -> Option<Ticket> {
+    pub(super) fn ticket_at(&self, path: &str) -> Option<Ticket> {
         Ticket::called(path.strip_prefix(&self.line)?.strip_prefix('/')?)
     }
 }
@@ -136,7 +136,7 @@ mod tests {
         }
         assert_eq!(nodes.slot_of("/nsid/worker{id}.test/slots1"), None);
         let ticket = format!("{}0000000012", nodes.new_ticket(Some(3)));
-        let Some(Ticket { number: 12, last: Some(3), .. }) = nodes.is_ticket(&ticket) else {
+        let Some(Ticket { number: 12, last: Some(3), .. }) = nodes.ticket_at(&ticket) else {
             panic!("{ticket}")
         };
     }

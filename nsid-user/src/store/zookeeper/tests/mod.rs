@@ -70,8 +70,7 @@ impl ZooKeeperPool {
         ttl: Duration,
     ) -> ZooKeeper {
         let path = self.server.directory().join(incarnation.nonce.to_string());
-        let keep = Keep::new(path, incarnation.nonce);
-        ZooKeeper::keeping(Some(keep), ensemble, incarnation, agreement, ttl)
+        ZooKeeper::keeping(Some(path), ensemble, incarnation, agreement, ttl)
     }
 
     fn ensemble(&self) -> Ensemble {
@@ -377,6 +376,28 @@ async fn a_session_that_an_earlier_process_made_for_less_makes_no_longer_leases(
     next.release().await.unwrap();
     let lease = claim(&mut next).await.lease;
     assert!(lease.ttl() > ZooKeeperPool::TTL, "{lease:?}");
+}
+
+#[tokio::test]
+async fn who_goes_on_in_another_pool_leaves_its_slot_to_the_next_within_a_lease() {
+    let pool = ZooKeeperPool::new(1);
+    let mut store = pool.newcomer();
+    claim(&mut store).await;
+    let elsewhere = agreement("other{id}.n5.test", 1);
+    let mut moved = pool.keeping(pool.ensemble(), store.incarnation.clone(), elsewhere, ZooKeeperPool::TTL);
+    drop(store);
+    claim(&mut moved).await;
+    let (next, _status) = claiming(pool.newcomer());
+    let handed_on = timeout(ZooKeeperPool::TTL + ZooKeeperPool::HANDED_ON.1, async {
+        loop {
+            moved.renew().await.unwrap();
+            tokio::time::sleep(ZooKeeperPool::TTL / RENEWALS).await;
+            if next.is_finished() {
+                return next.await;
+            }
+        }
+    });
+    assert_eq!(handed_on.await.expect("handed on").unwrap().slot, 0);
 }
 
 #[tokio::test]

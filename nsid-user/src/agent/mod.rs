@@ -23,7 +23,6 @@ mod witnesses;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::Arc,
     time::Duration,
 };
 
@@ -57,7 +56,7 @@ use crate::{
         instance::Instance,
         links::{Link, Netlink},
         lock::{Came, InstanceLock},
-        namespaces::{self, NetNs, Origin},
+        namespaces::{NetNs, Origin},
         signals::Signals,
         state as file, succession,
         watch::Watch,
@@ -80,7 +79,7 @@ const IDLE: Duration = Duration::from_secs(10);
 pub fn run(config: Config, source: Source, origin: Origin) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let ended = tokio::task::LocalSet::new()
-        .block_on(&runtime, run_until_stopped(config, Reading { source, origin: Arc::new(origin) }));
+        .block_on(&runtime, run_until_stopped(config, Reading { source, origin }));
     // Not waiting for threads that look up host names: a name server that does not answer would hold us up.
     runtime.shutdown_background();
     ended
@@ -150,7 +149,7 @@ struct Found {
 #[derive(Debug)]
 struct Reading {
     source: Source,
-    origin: Arc<Origin>,
+    origin: Origin,
 }
 
 struct Agent {
@@ -364,13 +363,8 @@ impl Agent {
         self.tell(lock);
         lines::STDOUT.finish();
         lines::STDERR.finish();
-        let why = upgrade::at_origin(&self.reading.origin, successor)
-            .err()
-            .unwrap_or_else(|| succession::succeed(successor, upgrade::arguments(), lock));
+        let why = succession::succeed(successor, upgrade::arguments(), lock);
         log::error!("cannot go on as {}: {why}; going on as before", successor.display());
-        if let Err(error) = namespaces::enter_host_mount_namespace() {
-            log::error!("{error}");
-        }
     }
 
     /// Releases all names, then takes the programs off.

@@ -70,16 +70,22 @@ fn is_attached(namespace: &Namespace, agent: &Agent) {
     assert_eq!(filters(namespace).matches("direct-action").count(), listed, "{}", filters(namespace));
 }
 
+/// Kills the agent and starts its instance there.
+fn start_again(agent: Agent, namespace: &Namespace) -> Agent {
+    let mut agent = Agent::spawn_as(agent.kill(), namespace, &RUN);
+    agent.ready();
+    until(PATIENCE, "the agent to run", || agent.status()["agent"] == json!("running"));
+    is_attached(namespace, &agent);
+    agent
+}
+
 #[test]
 fn egress_is_by_tcx_or_a_filter_that_a_restart_replaces_and_the_end_removes() {
     let namespace = Namespace::new(Prefix::Test, "lo");
     let agent = Agent::start(&namespace, &RUN);
     is_attached(&namespace, &agent);
 
-    let mut agent = Agent::spawn_as(agent.kill(), &namespace, &RUN);
-    agent.ready();
-    until(PATIENCE, "the agent to run", || agent.status()["agent"] == json!("running"));
-    is_attached(&namespace, &agent);
+    let agent = start_again(agent, &namespace);
     let (status, _instance) = agent.terminate();
     assert!(status.success());
     assert_eq!(filters(&namespace), "");
@@ -94,9 +100,6 @@ fn what_is_left_in_another_namespace_is_gone_once_the_instance_runs_again() {
     let (old, new) = (Namespace::new(Prefix::Test, "old"), Namespace::new(Prefix::Test, "new"));
     let agent = Agent::start(&old, &RUN);
     is_attached(&old, &agent);
-    let mut agent = Agent::spawn_as(agent.kill(), &new, &RUN);
-    agent.ready();
-    until(PATIENCE, "the agent to run", || agent.status()["agent"] == json!("running"));
-    is_attached(&new, &agent);
+    let _agent = start_again(agent, &new);
     assert_eq!(filters(&old), "");
 }

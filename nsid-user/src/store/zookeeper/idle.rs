@@ -15,9 +15,9 @@ pub(super) struct Idle {
 }
 
 impl Idle {
-    /// These are free, and no others.
+    /// These are free, in ascending order, and no others.
     pub(super) fn see(&mut self, free: &[u32], now: BootTime) {
-        self.since.retain(|slot, _| free.contains(slot));
+        self.since.retain(|slot, _| free.binary_search(slot).is_ok());
         for slot in free {
             self.since.entry(*slot).or_insert(now);
         }

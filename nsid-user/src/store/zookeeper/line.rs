@@ -72,7 +72,7 @@ impl View {
         self.line.len()
     }
 
-    /// The slots from 0 to `limit` - 1 that nobody has.
+    /// The slots from 0 to `limit` - 1 that nobody has, in ascending order.
     pub(super) fn free(&self, limit: u32) -> Vec<u32> {
         (0..limit).filter(|slot| !self.taken.contains(slot)).collect()
     }

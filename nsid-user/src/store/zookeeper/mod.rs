@@ -161,8 +161,7 @@ impl ZooKeeper {
         let (mut idle, mut refused) = (Idle::default(), None);
         loop {
             let view = self.look().await?;
-            let (limit, now) = (self.agreement.limit(), BootTime::now());
-            idle.see(&view.free(limit), now);
+            let limit = self.agreement.limit();
             match view.turn(self.incarnation.nonce, limit) {
                 Turn::Take(slot) => {
                     if let Some(grant) = self.take(slot, &own).await? {
@@ -174,6 +173,8 @@ impl ZooKeeper {
                     }
                 }
                 Turn::Wait => {
+                    let now = BootTime::now();
+                    idle.see(&view.free(limit), now);
                     if let Some(slot) = idle.for_long(self.ttl * IDLE, now) {
                         log::warn!(
                             "slot {slot} is free, and those in front of the line do not take it: taking it ({} shows whose \

@@ -82,7 +82,8 @@ pub(super) struct Members {
 }
 
 impl Members {
-    /// Starts one at each of the first nodes; of ZooKeeper alone, it waits until they serve. A witness is an agent, `binary`, with leases of `ttl`.
+    /// Starts one at each of the first nodes; of ZooKeeper alone, it waits until they serve. A witness is an agent, `binary`,
+    /// with leases of `ttl`.
     pub(super) fn start(software: Software, star: &Star, binary: &Path, ttl: Duration) -> Self {
         let nodes = &star.nodes[..MEMBERS];
         let addresses: Vec<Ipv4Addr> = nodes.iter().map(|node| node.addresses.v4).collect();

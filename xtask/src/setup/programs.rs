@@ -190,8 +190,8 @@ static PROGRAMS: [Program; 31] = [
     Program {
         name: "nft",
         package: "nftables",
-        what_for: "loses packets between network namespaces",
-        started_for: &[Purpose::Test, Purpose::Chaos],
+        what_for: "loses packets between network namespaces, and gives them other addresses",
+        started_for: &[Purpose::Test, Purpose::Bench, Purpose::Chaos],
     },
     Program {
         name: "tc",

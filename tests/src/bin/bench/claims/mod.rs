@@ -36,7 +36,7 @@ const STORES: [Kind; 3] = [Kind::Etcd, Kind::ZooKeeper, Kind::Peers];
 /// Which rows.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// Where the report is written, once all of these rows are measured; it keeps the others as they stand there
+    /// Where the report is written, anew with each row; it keeps the others as they stand there
     #[arg(long, value_name = "FILE", default_value = "docs/bench/claims.md")]
     to: PathBuf,
 
@@ -50,7 +50,10 @@ pub(crate) fn small(wanted: impl Fn(&str) -> bool) -> Result<Table> {
     let rows: Vec<Row> =
         rows(Kind::Etcd).into_iter().filter(|row| row.is_small() && wanted(&row.to_string())).collect();
     let mut lines = Vec::new();
-    measure::<Etcd>(&rows, &mut |_, line| lines.push(line))?;
+    measure::<Etcd>(&rows, &mut |_, line| {
+        lines.push(line);
+        Ok(())
+    })?;
     Ok(Table { heading: crowd::HEADING, lines })
 }
 
@@ -62,23 +65,23 @@ pub(crate) fn claims(Arguments { to, filter }: &Arguments) -> Result<()> {
     let names = || etcd.iter().chain(&zookeeper).chain(&peers).map(Row::to_string);
     ensure!(names().next().is_some(), "no row's name contains `{}`", filter.as_deref().unwrap_or_default());
     let mut printer = Printer::new(names());
+    let all: Vec<String> = STORES.into_iter().flat_map(rows).map(|row| row.to_string()).collect();
+    let earlier = fs::read_to_string(to).unwrap_or_default();
     let mut lines = Vec::new();
     let mut add = |heading, line: Line| {
         printer.print(heading, &line);
         lines.push(line);
+        Ok(fs::write(to, report::report(&all, &lines, &earlier))?)
     };
     measure::<Etcd>(&etcd, &mut add)?;
     measure::<ZooKeeper>(&zookeeper, &mut add)?;
-    measure::<Witnesses>(&peers, &mut add)?;
-    let all: Vec<String> = STORES.into_iter().flat_map(rows).map(|row| row.to_string()).collect();
-    let earlier = fs::read_to_string(to).unwrap_or_default();
-    Ok(fs::write(to, report::report(&all, &lines, &earlier))?)
+    measure::<Witnesses>(&peers, &mut add)
 }
 
 /// Those rows, each on a server of its own: what is left of others ends there when it will.
 fn measure<S: Subject + Sync>(
     rows: &[Row],
-    add: &mut impl FnMut(&'static [&'static str], Line),
+    add: &mut impl FnMut(&'static [&'static str], Line) -> Result<()>,
 ) -> Result<()> {
     if rows.is_empty() {
         return Ok(());
@@ -89,7 +92,7 @@ fn measure<S: Subject + Sync>(
         let measured = Site::<S>::new().and_then(|site| site.measure(row));
         let (heading, mut line) = measured.unwrap_or_else(|error| (crowd::HEADING, unmeasured(row, &error)));
         least.compare(row, &mut line);
-        add(heading, line);
+        add(heading, line)?;
     }
     Ok(())
 }

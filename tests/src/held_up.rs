@@ -1,24 +1,25 @@
 //! A thread that does not get on, while the others of its process do: as on a host that has much to do.
 
-use std::{fs, io};
+use std::{fs, io, mem::MaybeUninit, ptr};
 
 /// Held up until it is dropped, which has to be by the thread that did it (`ptrace(2)`).
 #[derive(Debug)]
 pub struct HeldUp(libc::pid_t);
 
 impl HeldUp {
-    /// Holds up the first thread of a process, where it calls the kernel next: elsewhere it might have a lock that the others
-    /// need, the allocator's say.
+    /// Holds up the first thread of a process, where it calls `bpf(2)` next: elsewhere it might have a lock that the others
+    /// need. The allocator has its own while it asks the kernel for memory.
     pub fn first_thread(process: u32) -> io::Result<Self> {
         let thread = libc::pid_t::try_from(process).map_err(io::Error::other)?;
         trace(libc::PTRACE_SEIZE, thread)?;
         let held_up = Self(thread);
-        for stop in [libc::PTRACE_INTERRUPT, libc::PTRACE_SYSCALL] {
-            trace(stop, thread)?;
-            // SAFETY: it writes to no memory of ours.
-            done(unsafe { libc::waitpid(thread, std::ptr::null_mut(), libc::__WALL) }.into())?;
+        stop(libc::PTRACE_INTERRUPT, thread)?;
+        loop {
+            stop(libc::PTRACE_SYSCALL, thread)?;
+            if called(thread)? == Some(libc::SYS_bpf) {
+                return Ok(held_up);
+            }
         }
-        Ok(held_up)
     }
 }
 
@@ -36,8 +37,29 @@ pub fn has_thread(process: u32, name: &str) -> bool {
     names.into_iter().any(|of| of.trim_end() == name)
 }
 
+/// Makes that request of a thread, and waits until it has stopped.
+fn stop(request: libc::c_uint, thread: libc::pid_t) -> io::Result<()> {
+    trace(request, thread)?;
+    // SAFETY: it writes to no memory of ours.
+    done(unsafe { libc::waitpid(thread, ptr::null_mut(), libc::__WALL) }.into())
+}
+
+/// The number of the system call that a stopped thread is about to make, if that is where it stopped.
+fn called(thread: libc::pid_t) -> io::Result<Option<libc::c_long>> {
+    let mut info = MaybeUninit::<libc::ptrace_syscall_info>::zeroed();
+    // SAFETY: the kernel writes no more than that size there. All zeros are one, and so is all that the kernel leaves.
+    let info = unsafe {
+        let request = libc::PTRACE_GET_SYSCALL_INFO;
+        done(libc::ptrace(request, thread, size_of_val(&info), info.as_mut_ptr()))?;
+        info.assume_init()
+    };
+    // SAFETY: this field is the one of such a stop.
+    let number = (info.op == libc::PTRACE_SYSCALL_INFO_ENTRY).then(|| unsafe { info.u.entry.nr });
+    Ok(number.and_then(|number| number.try_into().ok()))
+}
+
 fn trace(request: libc::c_uint, thread: libc::pid_t) -> io::Result<()> {
-    let none = std::ptr::null_mut::<libc::c_void>();
+    let none = ptr::null_mut::<libc::c_void>();
     // SAFETY: these requests touch no memory of ours.
     done(unsafe { libc::ptrace(request, thread, none, none) })
 }

@@ -1,6 +1,6 @@
 //! Names from a real etcd: who gets which, who waits, and whom etcd refuses.
 
-use std::{fs, thread, time::Duration};
+use std::{fs, path::PathBuf, thread, time::Duration};
 
 use nsid_tests::{
     agent::{Agent, Instance, binary, run_command, run_refused},
@@ -145,7 +145,8 @@ fn spawn_as_user(cluster: &Cluster, user_at: &str, password: Option<&str>) -> Ag
     let instance = Instance::new(Prefix::Test);
     let store = format!("etcd://{user_at}{}", cluster.etcd().endpoint());
     let pattern = cluster.pool.pattern();
-    let arguments = ["--verbose", "--iface", INTERFACE, "--store", &store, "--pattern", &pattern];
+    let arguments =
+        ["--verbose", "--iface", INTERFACE, "--store", &store, "--pattern", &pattern, "--ttl", "2s"];
     let namespace = &cluster.star.nodes[0].namespace;
     let mut command = run_command(&binary(), &instance, namespace, &arguments);
     if let Some(password) = password {
@@ -192,6 +193,26 @@ fn the_right_credentials_are_taken_and_the_password_is_told_to_nobody() {
     assert!(ended.success(), "{ended}");
 }
 
+#[test]
+fn a_holder_whose_rights_were_taken_away_has_its_name_again_once_it_has_them() {
+    let cluster = guarded();
+    let mut agent = spawn_as_user(&cluster, "nsid@", Some(PASSWORD));
+    let name = agent.ready();
+    let root = |arguments: &[&str]| {
+        let done = cluster.etcd().ctl(&cluster.star.hub, &[&["--user", "root:root's"], arguments].concat());
+        assert!(done.is_some(), "etcdctl {arguments:?}");
+    };
+    root(&["role", "revoke-permission", "names", "--prefix=true", "/nsid/"]);
+    until(Duration::from_secs(10), "the agent to tell", || {
+        agent.logged("permission denied); name a user") == 1
+    });
+    agent.until_claim_is("unreachable");
+    assert_eq!(agent.stdout(), format!("ready: {name}\nlost: {name}\n"));
+    assert!(agent.ended().is_none(), "{}", agent.stderr());
+    root(&["role", "grant-permission", "names", "--prefix=true", "readwrite", "/nsid/"]);
+    assert_eq!(agent.ready(), name);
+}
+
 /// An etcd that speaks TLS alone, wants certificates of its clients, and has access control.
 struct OverTls {
     etcd: Etcd,
@@ -199,6 +220,8 @@ struct OverTls {
     authority: Authority,
     stranger: Authority,
     directory: TempDir,
+    /// Of whom its agents believe.
+    believed: PathBuf,
     star: Star,
 }
 
@@ -210,15 +233,17 @@ impl OverTls {
         let etcd = Etcd::start_over_tls(&star.hub, address, &authority);
         guard(&etcd, &star);
         let directory = star.hub.scratch();
-        Self { etcd, pool: Pool::new(Prefix::Test), authority, stranger, directory, star }
+        let believed = directory.path().join("ca");
+        Self { etcd, pool: Pool::new(Prefix::Test), authority, stranger, directory, believed, star }
     }
 
     /// An agent that believes one authority, has a certificate of another, and gives that password.
     fn spawn(&self, believed: &Authority, own: &Authority, password: &str) -> Agent {
         let file = self.directory.path().join("password");
         fs::write(&file, format!("{password}\n")).expect("room for a password");
+        fs::copy(believed.ca(), &self.believed).expect("room for a certificate");
         let [ca, cert, key, file] =
-            [believed.ca(), own.cert(), own.key(), file].map(|path| path.display().to_string());
+            [self.believed.clone(), own.cert(), own.key(), file].map(|path| path.display().to_string());
         let store = format!("etcds://nsid@{}", self.etcd.endpoint());
         let pattern = self.pool.pattern();
         let name = ["--verbose", "--iface", INTERFACE, "--store", &store, "--pattern", &pattern];
@@ -245,6 +270,26 @@ fn over_tls_with_a_certificate_and_a_password_from_a_file_an_agent_gets_its_name
     }
     let (ended, _instance) = agent.terminate();
     assert!(ended.success(), "{ended}");
+}
+
+#[test]
+fn certificates_that_were_exchanged_are_taken_by_an_upgrade_in_place_which_sighup_advises() {
+    let site = OverTls::new();
+    let mut agent = site.spawn(&site.authority, &site.authority, PASSWORD);
+    let name = agent.ready();
+    let [now, next] = [&site.authority, &site.stranger].map(|of| fs::read(of.ca()).expect("a certificate"));
+    fs::write(&site.believed, [now, next].concat()).expect("room for both");
+    agent.hang_up();
+    until(Duration::from_secs(5), "the log to tell what to do", || agent.logged("nsid upgrade") == 1);
+    let output = agent.instance().upgrade(&binary());
+    assert!(output.status.success(), "{output:?}");
+    agent.hang_up();
+    until(Duration::from_secs(5), "SIGHUP to change nothing", || {
+        agent.logged("configuration read again") == 2
+    });
+    assert_eq!(agent.logged("nothing is changed"), 1, "{}", agent.stderr());
+    assert_eq!(agent.is_ready(), Some(name));
+    assert_eq!(agent.logged("no longer ours"), 0, "{}", agent.stderr());
 }
 
 #[test]

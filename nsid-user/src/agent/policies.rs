@@ -96,7 +96,10 @@ impl Agent {
     async fn try_reload(&mut self) -> Result<()> {
         let config = self.reading.again()?;
         if let Some(key) = self.config.differs_in(&config) {
-            bail!("{key} cannot change while the agent runs; start it again");
+            bail!(
+                "{key} cannot change while it runs, nor what is in a file that is named there; `nsid upgrade` has the agent \
+                 go on with it, and keep its names"
+            );
         }
         self.change_to(config.policies).await
     }

@@ -30,6 +30,9 @@ pub(crate) const RELEASE_LIMIT: Duration = Duration::from_secs(2);
 /// How long who handed its name on stands back: in a store without a line, who waits for a slot looks from time to time.
 const STAND_BACK: Duration = Duration::from_millis(200);
 
+/// How long who had a name, and is refused, leaves the store alone: to find out is much work for one with many users.
+const REFUSED: Duration = Duration::from_secs(5);
+
 /// The datapath of one service: stores to its memory, which take no time and cannot fail.
 pub trait Voice {
     /// Has the kernel say that name, and none other, until then.
@@ -80,7 +83,7 @@ impl Report {
 /// Goes on with the claim that was inherited, if there is one; claims a slot and keeps it, again and again, until it is
 /// told to stop; then takes the name off the wire, and only after that gives the slot back.
 ///
-/// Ends early only with an error that no waiting mends; no name is being said then.
+/// Ends early only where it never had a name, with an error that no waiting mends; no name is being said then.
 pub async fn hold<S: Store, V: Voice>(
     store: S,
     pattern: &Pattern,
@@ -89,7 +92,7 @@ pub async fn hold<S: Store, V: Voice>(
     inherited: Option<Inherited>,
     Orders { stop, hand_on }: &mut Orders,
 ) -> Result<(), ClaimError> {
-    let mut claimant = Claimant { store, pattern, voice, report, name: None };
+    let mut claimant = Claimant { store, pattern, voice, report, name: None, had_one: false };
     tokio::select! {
         biased;
         () = stopped(stop) => {}
@@ -108,7 +111,7 @@ pub async fn prolong<S: Store, V: Voice>(
     report: &Report,
     inherited: Inherited,
 ) {
-    let mut claimant = Claimant { store, pattern, voice, report, name: None };
+    let mut claimant = Claimant { store, pattern, voice, report, name: None, had_one: true };
     if let Ok(lease) = claimant.resume(inherited).await {
         claimant.voice.extend(lease.deadline());
         let Inherited { slot, token, .. } = inherited;
@@ -129,6 +132,8 @@ struct Claimant<'a, S, V> {
     voice: V,
     report: &'a Report,
     name: Option<NodeName>,
+    /// It had a name, now or before: so the store let it.
+    had_one: bool,
 }
 
 /// What the store is asked more time for.
@@ -183,7 +188,16 @@ impl<S: Store, V: Voice> Claimant<'_, S, V> {
         }
         let (mut backoff, mut was_late) = (Backoff::new(), false);
         loop {
-            let grant = self.store.claim(&self.report.progress).await?;
+            let grant = match self.store.claim(&self.report.progress).await {
+                Ok(grant) => grant,
+                // What was changed may be changed back, and other names of this agent are none of its matter.
+                Err(error) if self.had_one => {
+                    self.report.progress.refused(&error);
+                    until(BootTime::now().saturating_add(jittered(REFUSED))).await;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             if !self.say(&grant) {
                 // Granted too late to be of use, by a store that is slow or for a time that is too short. The second time in a
                 // row it goes to the next in line, who may be nearer to the store.
@@ -204,7 +218,7 @@ impl<S: Store, V: Voice> Claimant<'_, S, V> {
     /// Holds what was inherited for as long as that works.
     async fn go_on(&mut self, inherited: Inherited) -> End {
         let Inherited { slot, token, .. } = inherited;
-        self.name = Some(self.pattern.name(slot));
+        (self.name, self.had_one) = (Some(self.pattern.name(slot)), true);
         match self.resume(inherited).await {
             Ok(lease) if self.say(&Grant { slot, token, lease }) => self.keep(lease).await,
             Ok(_) => End::Lapsed,
@@ -229,7 +243,7 @@ impl<S: Store, V: Voice> Claimant<'_, S, V> {
         self.voice.say(&name, Deadline::At(deadline));
         self.report.progress.held(Some(grant));
         self.report.event(Event::Ready(name.clone()));
-        self.name = Some(name);
+        (self.name, self.had_one) = (Some(name), true);
         true
     }
 

@@ -292,6 +292,20 @@ async fn a_claim_that_no_waiting_mends_ends_the_driver_with_nothing_said() {
 }
 
 #[tokio::test]
+async fn who_had_a_name_and_is_refused_then_asks_until_it_is_let_again() {
+    let mut held = Held::script(&[AT_ONCE, Fate::Lost, AT_ONCE], &[Fate::Lost], &[]);
+    held.expect("ready", "worker0.tf.local").await;
+    held.expect("lost", "worker0.tf.local").await;
+    let told = |status: &ClaimStatus| status.store.reason.as_ref().is_some_and(|why| why.contains("/run"));
+    let status = held.status.wait_for(told).await.expect("a driver").clone();
+    assert_eq!((status.store.state, status.slot), (State::Unreachable, None));
+    tokio::time::sleep(REFUSED).await;
+    held.expect("ready", "worker1.tf.local").await;
+    assert_eq!(held.state(), (State::Held, Some(1), Some(8)));
+    held.stop().await;
+}
+
+#[tokio::test]
 async fn deadlines_count_from_when_the_renewal_was_sent() {
     let slow = Fate::Granted(TTL / 5);
     let mut held = Held::script(&[], &[slow; 10], &[]);

@@ -37,6 +37,11 @@ impl Lease {
         Self { sent, ttl }
     }
 
+    /// What that time, which is by this host's clock, may be by a store's.
+    pub(super) fn by_the_stores_clock(time: Duration) -> Duration {
+        time + time / (DRIFT - 1)
+    }
+
     /// When the request for it was sent.
     pub fn sent(self) -> BootTime {
         self.sent

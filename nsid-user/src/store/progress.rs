@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use super::{Grant, Unreachable};
+use super::{ClaimError, Grant, Unreachable};
 
 /// Where a service's name stands: the claim's part of `nsid status --json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,6 +110,16 @@ impl Progress {
             log::warn!("{self}: the store does not answer ({reason}); asking it again until it does");
         } else {
             log::debug!("{self}: {reason}");
+        }
+    }
+
+    /// The store will not let this claimant have a slot any more, which it did before, and is asked again.
+    pub(crate) fn refused(&self, why: &ClaimError) {
+        let reason = why.to_string();
+        let is_told = self.status.borrow().store.reason.as_ref() == Some(&reason);
+        self.turn_for(Some(reason), State::Unreachable, |_| None);
+        if !is_told {
+            log::error!("{self}: {why}; asking for a slot again until that is mended");
         }
     }
 

@@ -39,6 +39,7 @@ pub(super) struct Connection {
     unsent: Vec<u8>,
     /// What watches have told since it was [armed](Self::arm).
     told: Vec<Change>,
+    is_armed: bool,
     /// The last change that the server told of.
     zxid: i64,
     /// The session was made for it, and nothing was sent on it that may make what goes with the session.
@@ -107,6 +108,7 @@ impl Connection {
             received,
             unsent,
             told: Vec::new(),
+            is_armed: false,
             zxid: hello.zxid,
             is_new: hello.session.is_none(),
         };
@@ -192,14 +194,15 @@ impl Connection {
         }
     }
 
-    /// Forgets what watches have told.
+    /// Forgets what watches have told, for one that is set next.
     pub(super) fn arm(&mut self) {
         self.told.clear();
+        self.is_armed = true;
     }
 
-    /// Waits until a watch has told something since it was [armed](Self::arm).
+    /// Waits until a watch has told something since it was [armed](Self::arm). If it was not, being new, nothing would.
     pub(super) async fn fired(&mut self) -> Result<(), Error> {
-        self.until_told(|_| true).await
+        if self.is_armed { self.until_told(|_| true).await } else { Ok(()) }
     }
 
     /// Waits until one has told that there is no such node any more.

@@ -16,7 +16,8 @@
 //! A request whose answer is lost may have been carried out. Each is such that it can be sent again: what a session has
 //! made, it finds ([`GetEphemerals`]), once the server knows what the leader knows ([`Sync`]). The leader itself does not wait
 //! for a majority there, but answers what a session reads after that session's own writes (`CommitProcessor`); and what
-//! comes through another server once the session has moved from there is refused (`SessionTrackerImpl.checkSession`).
+//! comes through another server once the session has moved from there is refused (`SessionTrackerImpl.checkSession`). All
+//! but the session's end, after which it is not gone on with, answer or none ([`session`]).
 
 mod connection;
 mod ensemble;
@@ -158,8 +159,11 @@ impl ZooKeeper {
         {
             return Ok(grant);
         }
-        let (mut idle, mut refused) = (Idle::default(), None);
+        let (mut idle, mut refused, mut is_watching) = (Idle::default(), None, false);
         loop {
+            if is_watching {
+                self.watch().await?;
+            }
             let view = self.look().await?;
             let limit = self.agreement.limit();
             match view.turn(self.incarnation.nonce, limit) {
@@ -172,9 +176,12 @@ impl ZooKeeper {
                         return Err(self.session.turn_away("a slot that it shows as free is refused, twice"));
                     }
                 }
+                // A slot may be given back before that is told of.
+                Turn::Wait if !is_watching => is_watching = true,
                 Turn::Wait => {
-                    let now = BootTime::now();
-                    idle.see(&view.free(limit), now);
+                    refused = None;
+                    let (now, free) = (BootTime::now(), view.free(limit));
+                    idle.see(&free, now);
                     if let Some(slot) = idle.for_long(self.ttl * IDLE, now) {
                         log::warn!(
                             "slot {slot} is free, and those in front of the line do not take it: taking it ({} shows whose \
@@ -186,7 +193,9 @@ impl ZooKeeper {
                         }
                     }
                     progress.waiting();
-                    self.wait(&own).await?;
+                    // Nothing tells that those went whose turn it was.
+                    let long = if free.is_empty() { self.ttl } else { self.ttl / RENEWALS };
+                    self.wait(&own, long).await?;
                 }
                 Turn::Absent => return Err(Failure::Lost),
             }
@@ -302,20 +311,26 @@ impl ZooKeeper {
         }
     }
 
-    /// Waits in line until a slot was given back, or until it is time to say that this claimant lives.
-    async fn wait(&mut self, own: &Own) -> Result<(), Failure> {
-        let (held, ticket) = (&self.nodes.held, own.nodes.first().ok_or(Failure::Lost)?);
+    /// Has the server tell when a slot is taken or given back.
+    async fn watch(&mut self) -> Result<(), Failure> {
+        let held = &self.nodes.held;
         let watch = async |server: &mut Connection| {
             server.arm();
             server.ask(&WatchChildren(held)).await
         };
         self.session.ask_unhurried(watch).await?;
-        // A slot may have been given back before that.
-        if self.look().await?.turn(self.incarnation.nonce, self.agreement.limit()) != Turn::Wait {
-            return Ok(());
-        }
-        let due = BootTime::now().saturating_add(jittered(self.ttl / RENEWALS));
-        if !self.session.fires(due).await? {
+        Ok(())
+    }
+
+    /// Waits in line until that is told, or for so long, and says meanwhile that this claimant lives.
+    async fn wait(&mut self, own: &Own, long: Duration) -> Result<(), Failure> {
+        let ticket = own.nodes.first().ok_or(Failure::Lost)?;
+        let end = BootTime::now().saturating_add(jittered(long));
+        while !end.passed() {
+            let due = BootTime::now().saturating_add(jittered(self.ttl / RENEWALS));
+            if self.session.fires(due.min(end)).await? {
+                break;
+            }
             self.session.ask(async |server| server.ask(&Exists(ticket)).await).await?;
         }
         Ok(())
@@ -378,6 +393,7 @@ impl Store for ZooKeeper {
 
     async fn claim(&mut self, progress: &Progress) -> Result<Grant, ClaimError> {
         self.held = None;
+        self.session.begin();
         let mut backoff = Backoff::new();
         loop {
             match self.claim_or_mend(progress).await {
@@ -385,7 +401,10 @@ impl Store for ZooKeeper {
                 Err(Failure::Otherwise(code)) => progress.unreachable(&Unreachable::new(code.to_string())),
                 Err(Failure::Refused(reason)) => return Err(self.refused(reason)),
                 Err(Failure::Disagrees(disagreement)) => return Err(self.disagrees(disagreement)),
-                Err(Failure::Unreachable(reason)) => progress.unreachable(&reason),
+                Err(Failure::Unreachable(reason)) => {
+                    progress.unreachable(&reason);
+                    self.session.take_any_server();
+                }
                 Err(Failure::Lost) => self.session.forget(),
             }
             until(backoff.next()).await;

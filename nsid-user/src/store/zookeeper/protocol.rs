@@ -333,6 +333,8 @@ impl fmt::Display for Code {
             Self::InvalidAcl => f.write_str("an ACL without anybody in it"),
             Self::AuthFailed => f.write_str("authentication failed"),
             Self::SessionMoved => f.write_str("the session is another connection's"),
+            Self::Other(-6) => f.write_str("it cannot do that; is it older than 3.6?"),
+            Self::Other(-124) => f.write_str("it wants clients to log in by SASL, which nsid does not do"),
             Self::Other(code) => write!(f, "error {code}"),
         }
     }

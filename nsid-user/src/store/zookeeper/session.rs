@@ -19,6 +19,10 @@ use crate::store::{Lease, Unreachable};
 /// How long to try to end the session: less than the driver waits for it.
 const CLOSE: Duration = Duration::from_millis(1500);
 
+/// What the tick of a server is told by that has sessions last longer than was asked for: the shortest is two, by default.
+const NOT_PROOF: &str =
+    ", and claims are not proof against servers that are cut off: its tick is more than a fifth of the ttl";
+
 /// All that the claimant has in ZooKeeper goes with it.
 pub(super) struct Session {
     ensemble: Ensemble,
@@ -27,6 +31,8 @@ pub(super) struct Session {
     keep: Option<Keep>,
     /// The session. It may be over.
     key: Option<SessionKey>,
+    /// It was to be ended.
+    is_closing: bool,
     /// The last change that a server told of.
     zxid: i64,
     /// The number of the last request.
@@ -55,6 +61,7 @@ impl Session {
             timeout,
             key: keep.as_ref().and_then(Keep::load),
             keep,
+            is_closing: false,
             zxid: 0,
             xid: first_xid(),
             servers: Servers::new(ensemble.endpoints.len(), first, timeout),
@@ -76,7 +83,25 @@ impl Session {
             keep.remove(key);
         }
         self.disconnect();
-        (self.key, self.zxid) = (None, 0);
+        (self.key, self.is_closing, self.zxid) = (None, false, 0);
+    }
+
+    /// For a claim: with no session that was to be [ended](Self::close). Whether it is, nobody knows without an answer, nor
+    /// when: of this alone, a leader does not look from which server it comes, and a connection that was given up may deliver
+    /// it late (`PrepRequestProcessor`).
+    pub(super) fn begin(&mut self) {
+        if self.is_closing {
+            self.forget();
+        }
+    }
+
+    /// Takes also a server that knows less than this claimant has seen. If ZooKeeper's data were lost, or older ones put
+    /// back, there is no other, and none says so: each closes the connection at once (`ZooKeeperServer`,
+    /// `CLIENT_ZXID_AHEAD`). One that only lags behind is found by what a claim begins with, a [`Sync`](super::Sync).
+    pub(super) fn take_any_server(&mut self) {
+        if self.connected.is_none() {
+            self.zxid = 0;
+        }
     }
 
     /// Has the session write something to renew a lease, and the lease that the answer stands for: the leader has looked
@@ -111,7 +136,8 @@ impl Session {
             let Connected { heard, timeout, .. } = self.connected.as_ref().ok_or_else(closed)?;
             // Of a connection that was made meanwhile, the leader has heard later than that.
             let behind = sent.as_nanos().saturating_sub(heard.since().as_nanos());
-            Ok::<_, Failure>((timeout.saturating_sub(Duration::from_nanos(behind)), answer))
+            let behind = Lease::by_the_stores_clock(Duration::from_nanos(behind));
+            Ok::<_, Failure>((timeout.saturating_sub(behind), answer))
         })
         .await
     }
@@ -140,7 +166,8 @@ impl Session {
         self.ask_unhurried(async |server| server.ask(&MultiRead(reads)).await).await
     }
 
-    /// Whether a watch fires, that was set since the connection was [armed](Connection::arm), before it is `due`.
+    /// Whether a watch fires, that was set since the connection was [armed](Connection::arm), before it is `due`; or would not
+    /// tell, since the connection is another one.
     pub(super) async fn fires(&mut self, due: BootTime) -> Result<bool, Failure> {
         let connected = self.connected.as_mut().ok_or_else(closed)?;
         match within(due, connected.connection.fired()).await {
@@ -171,6 +198,10 @@ impl Session {
     /// Ends the session, and with it all that was made with it.
     pub(super) async fn close(&mut self) -> Result<(), Unreachable> {
         let end = BootTime::now().saturating_add(CLOSE);
+        self.is_closing = true;
+        if let Some((keep, key)) = self.keep.as_ref().zip(self.key.as_ref()) {
+            keep.remove(key);
+        }
         while self.is_open() {
             match self.ask(async |server| server.ask(&CloseSession).await).await {
                 Ok(()) | Err(Failure::Lost) => self.forget(),
@@ -311,10 +342,11 @@ impl Session {
         if granted != self.timeout && !self.told_of_timeout {
             self.told_of_timeout = true;
             log::warn!(
-                "{} has sessions last {granted:?} where {:?} was asked for, and so long may a dead node's name stay out \
-                 of use; change the ttl, or its tickTime, minSessionTimeout or maxSessionTimeout",
+                "{} has sessions last {granted:?} where {:?} was asked for, and so long may a dead node's name stay out of \
+                 use{}; change the ttl, or its tickTime, minSessionTimeout or maxSessionTimeout",
                 self.endpoint(),
-                self.timeout
+                self.timeout,
+                if granted > self.timeout { NOT_PROOF } else { "" },
             );
         }
     }

@@ -1,6 +1,7 @@
 //! What is this store's own, on a real ZooKeeper; the rest is in [`crate::store::behaviour`].
 
 pub(super) mod server;
+mod waiting;
 
 use tokio::time::timeout;
 
@@ -174,6 +175,33 @@ async fn a_restart_of_zookeeper_takes_nothing_away() {
     let lease = renewed(&mut store).await;
     assert!(lease.deadline() > grant.lease.deadline());
     assert_eq!(store.held.map(|held| held.czxid.unsigned_abs()), Some(grant.token));
+}
+
+#[tokio::test]
+async fn a_zookeeper_that_lost_its_data_is_claimed_from_anew() {
+    let mut pool = ZooKeeperPool::new(3);
+    let mut store = pool.newcomer();
+    claim(&mut store).await;
+    pool.server.lose_data();
+    pool.server.run();
+    assert!(matches!(store.renew().await, Err(RenewError::Unreachable(_))));
+    assert_eq!(timeout(ZooKeeperPool::TTL, claim(&mut store)).await.expect("claimed").slot, 0);
+    store.renew().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_session_that_was_to_be_ended_is_not_gone_on_with() {
+    let mut pool = ZooKeeperPool::new(3);
+    let mut store = pool.newcomer();
+    assert_eq!(claim(&mut store).await.slot, 0);
+    let kept = pool.server.directory().join(store.incarnation.nonce.to_string());
+    assert!(kept.exists());
+    pool.server.kill();
+    store.release().await.unwrap_err();
+    assert!(!kept.exists(), "by the next process as little");
+    pool.server.run();
+    assert_eq!(claim(&mut store).await.slot, 1, "slot 0 may go at any time");
+    assert!(kept.exists());
 }
 
 #[tokio::test]
@@ -398,21 +426,6 @@ async fn who_goes_on_in_another_pool_leaves_its_slot_to_the_next_within_a_lease(
         }
     });
     assert_eq!(handed_on.await.expect("handed on").unwrap().slot, 0);
-}
-
-#[tokio::test]
-async fn a_slot_that_lies_idle_is_taken_by_who_waits_behind_a_ticket_of_nobody() {
-    let pool = ZooKeeperPool::new(1);
-    let mut holder = pool.newcomer();
-    claim(&mut holder).await;
-    pool.create(&format!("line/{}--0000000000", Nonce::random().unwrap())).await;
-    let (line, _status) = claiming(pool.newcomer());
-    tokio::time::sleep(ZooKeeperPool::TTL / 4).await;
-    holder.release().await.unwrap();
-    tokio::time::sleep(ZooKeeperPool::TTL).await;
-    assert!(!line.is_finished(), "those in front have their time");
-    let granted = timeout(ZooKeeperPool::TTL * IDLE, line).await.expect("claimed").unwrap();
-    assert_eq!(granted.slot, 0);
 }
 
 fn user(user: &str, password: &str) -> Credentials {

@@ -130,6 +130,12 @@ impl Server {
         self.process = None;
     }
 
+    /// As on a disk that was replaced.
+    pub(super) fn lose_data(&mut self) {
+        self.kill();
+        fs::remove_dir_all(self.directory().join("data")).unwrap();
+    }
+
     pub(super) fn freeze(&self) {
         self.process.as_ref().expect("it runs").freeze();
     }

@@ -4,7 +4,7 @@ use std::{
     env, fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{Command, Stdio},
     thread,
     time::Duration,
 };
@@ -323,6 +323,34 @@ fn an_agent_whose_configuration_is_broken_meanwhile_is_not_upgraded() {
 }
 
 #[test]
+fn an_agent_goes_on_with_the_files_that_are_where_it_was_started() {
+    let directory = scratch();
+    let wire = Wire::direct();
+    let file = |name: &str, store: &str| {
+        let path = directory.path().join(name);
+        let text = format!("iface = [\"{INTERFACE}\"]\n[[services]]\nstore = \"static:{store}\"\n");
+        fs::write(&path, text).expect("a temporary file");
+        path.display().to_string()
+    };
+    let (config, own) = (file("nsid.toml", "host.example.net"), file("own.toml", NAME));
+    let instance = Instance::new(Prefix::Test);
+    let script = format!(
+        "mount --bind {own} {config}; exec {} run --instance {} --ingress native --config {config}",
+        binary().display(),
+        instance.name()
+    );
+    let mut command = wire.server.command("unshare");
+    command.args(["--mount", "sh", "-c", &script]);
+    let mut agent = Agent::spawn_command(instance, &wire.server, command);
+    assert_eq!(agent.ready(), NAME);
+    upgrade(agent.instance(), &binary());
+    agent.hang_up();
+    for client in wire.clients() {
+        assert_eq!(client.ask(&Query::identity("id.server.")).text().as_deref(), Some(NAME));
+    }
+}
+
+#[test]
 fn policies_that_were_set_meanwhile_are_kept() {
     let site = Site::new(Software::Nsd, NAME);
     let instance = site.agent.instance();
@@ -356,7 +384,7 @@ fn sigterm_in_the_midst_of_an_upgrade_ends_the_agent_in_good_order() {
         let wire = Wire::direct();
         let store = format!("static:{NAME}");
         let agent = Agent::start(&wire.server, &["--iface", INTERFACE, "--store", &store]);
-        let mut verb = std::process::Command::new(binary());
+        let mut verb = Command::new(binary());
         verb.args(["upgrade", "--instance", agent.instance().name()]);
         let mut verb = verb.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("nsid can be run");
         thread::sleep(after);

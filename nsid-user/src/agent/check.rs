@@ -1,6 +1,6 @@
 //! Whether this program could go on as the agent of an instance, found out beside the one that runs: nothing is changed.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
@@ -37,7 +37,7 @@ impl fmt::Display for Fit {
 pub fn check(mut config: Config, source: Source, origin: Origin) -> Result<Fit> {
     let instance = Instance::new(config.instance.as_str());
     if let Some(predecessor) = file::read(&instance)? {
-        config.policies = Reading { source, origin }.kept(&config, &predecessor)?;
+        config.policies = Reading { source, origin: Arc::new(origin) }.kept(&config, &predecessor)?;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {

@@ -23,6 +23,7 @@ mod witnesses;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -56,7 +57,7 @@ use crate::{
         instance::Instance,
         links::{Link, Netlink},
         lock::{Came, InstanceLock},
-        namespaces::{NetNs, Origin},
+        namespaces::{self, NetNs, Origin},
         signals::Signals,
         state as file, succession,
         watch::Watch,
@@ -79,7 +80,7 @@ const IDLE: Duration = Duration::from_secs(10);
 pub fn run(config: Config, source: Source, origin: Origin) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let ended = tokio::task::LocalSet::new()
-        .block_on(&runtime, run_until_stopped(config, Reading { source, origin }));
+        .block_on(&runtime, run_until_stopped(config, Reading { source, origin: Arc::new(origin) }));
     // Not waiting for threads that look up host names: a name server that does not answer would hold us up.
     runtime.shutdown_background();
     ended
@@ -149,7 +150,7 @@ struct Found {
 #[derive(Debug)]
 struct Reading {
     source: Source,
-    origin: Origin,
+    origin: Arc<Origin>,
 }
 
 struct Agent {
@@ -363,8 +364,13 @@ impl Agent {
         self.tell(lock);
         lines::STDOUT.finish();
         lines::STDERR.finish();
-        let why = succession::succeed(successor, upgrade::arguments(), lock);
+        let why = upgrade::at_origin(&self.reading.origin, successor)
+            .err()
+            .unwrap_or_else(|| succession::succeed(successor, upgrade::arguments(), lock));
         log::error!("cannot go on as {}: {why}; going on as before", successor.display());
+        if let Err(error) = namespaces::enter_host_mount_namespace() {
+            log::error!("{error}");
+        }
     }
 
     /// Releases all names, then takes the programs off.

@@ -1,18 +1,31 @@
 //! `nsid upgrade`, the agent's side: has the other version check whether it could go on.
 
-use std::{env, ffi::OsString, path::PathBuf, process::Stdio};
+use std::{
+    env,
+    ffi::OsString,
+    io,
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::Arc,
+};
 
-use tokio::{process::Command, sync::mpsc, time};
+use tokio::{process::Command, runtime::Handle, sync::mpsc, time};
 
 use super::{Agent, check::Fit};
 use crate::{
-    host::{control, lock::InstanceLock, succession},
+    host::{control, lock::InstanceLock, namespaces::Origin, succession},
     upgrade::{CHECK_LIMIT, UpgradeReply, UpgradeRequest},
 };
 
 /// What the other version is given: our own arguments.
 pub(super) fn arguments() -> impl Iterator<Item = OsString> {
     env::args_os().skip(1)
+}
+
+/// Moves this thread to where the agent was started, for the successor to find its files there as it did: unless the binary
+/// is another one there, or none, as in a container.
+pub(super) fn at_origin(origin: &Origin, binary: &Path) -> io::Result<()> {
+    if origin.has(binary) { origin.enter() } else { Ok(()) }
 }
 
 impl Agent {
@@ -24,18 +37,20 @@ impl Agent {
         lock: &InstanceLock,
     ) {
         let (instance, fit) = (lock.instance().name().to_owned(), self.successors.0.clone());
-        tokio::task::spawn_local(serve(upgrade, request, instance, fit));
+        let origin = Arc::clone(&self.reading.origin);
+        tokio::task::spawn_local(serve(upgrade, origin, request, instance, fit));
     }
 }
 
 /// A binary that is fit goes to who makes way for it, after the verb was told.
 async fn serve(
     binary: PathBuf,
+    origin: Arc<Origin>,
     control::Request { answer, told, .. }: control::Request,
     instance: String,
     fit: mpsc::UnboundedSender<PathBuf>,
 ) {
-    let found = check(&binary, &instance).await;
+    let found = check(&binary, &origin, &instance).await;
     let reply = match &found {
         Ok(_) => UpgradeReply::Accepted,
         Err(why) => UpgradeReply::Refused { why: why.clone() },
@@ -56,11 +71,18 @@ async fn serve(
     }
 }
 
-async fn check(binary: &PathBuf, instance: &str) -> Result<Fit, String> {
+async fn check(binary: &Path, origin: &Origin, instance: &str) -> Result<Fit, String> {
     let mut check = Command::new(binary);
     check.args(arguments()).arg("--check").env_remove(succession::VARIABLE);
-    check.stdin(Stdio::null()).kill_on_drop(true);
-    let output = match time::timeout(CHECK_LIMIT, check.output()).await {
+    check.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let runtime = Handle::current();
+    let mut spawn = || {
+        let _of_the_agent = runtime.enter();
+        check.spawn()
+    };
+    let child = if origin.has(binary) { origin.read(spawn).and_then(|child| child) } else { spawn() };
+    let output = async { child?.wait_with_output().await };
+    let output = match time::timeout(CHECK_LIMIT, output).await {
         Ok(Ok(output)) => output,
         Ok(Err(error)) => return Err(format!("it cannot be run: {error}")),
         Err(_) => return Err(format!("it has not checked itself in {CHECK_LIMIT:?}")),

@@ -9,7 +9,7 @@ use std::{
     fs::{self, File},
     io,
     os::{fd::AsFd, unix::fs::MetadataExt},
-    path::PathBuf,
+    path::{Path, PathBuf},
     thread,
 };
 
@@ -63,16 +63,28 @@ impl Origin {
         Ok(Self { namespace: File::open("/proc/thread-self/ns/mnt")?, directory: std::env::current_dir()? })
     }
 
-    /// Reads files there, by a thread that goes there: the others stay.
+    /// Moves this thread there, and no other.
+    pub fn enter(&self) -> io::Result<()> {
+        // SAFETY: only this thread's own working directory and root become apart from the others'.
+        unsafe { unshare_unsafe(UnshareFlags::FS) }?;
+        move_into_link_name_space(self.namespace.as_fd(), Some(LinkNameSpaceType::Mount))?;
+        std::env::set_current_dir(&self.directory)
+    }
+
+    /// Reads files there, by a thread that goes there.
     pub fn read<T: Send>(&self, read: impl FnOnce() -> T + Send) -> io::Result<T> {
         let go = || {
-            // SAFETY: only this thread's own working directory and root become apart from the others'.
-            unsafe { unshare_unsafe(UnshareFlags::FS) }?;
-            move_into_link_name_space(self.namespace.as_fd(), Some(LinkNameSpaceType::Mount))?;
-            std::env::set_current_dir(&self.directory)?;
+            self.enter()?;
             Ok(read())
         };
         thread::scope(|scope| scope.spawn(go).join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+
+    /// Whether that path is of the same file there as here.
+    pub fn has(&self, path: &Path) -> bool {
+        let file = || fs::metadata(path).map(|found| (found.dev(), found.ino()));
+        let there = self.read(file).and_then(|found| found);
+        there.ok().zip(file().ok()).is_some_and(|(there, here)| there == here)
     }
 }
 

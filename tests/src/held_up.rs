@@ -11,7 +11,8 @@ impl HeldUp {
     /// need. The allocator has its own while it asks the kernel for memory.
     pub fn first_thread(process: u32) -> io::Result<Self> {
         let thread = libc::pid_t::try_from(process).map_err(io::Error::other)?;
-        trace(libc::PTRACE_SEIZE, thread)?;
+        // Without the option, no stop tells that it is one at a call.
+        trace(libc::PTRACE_SEIZE, thread, libc::PTRACE_O_TRACESYSGOOD)?;
         let held_up = Self(thread);
         stop(libc::PTRACE_INTERRUPT, thread)?;
         loop {
@@ -26,7 +27,7 @@ impl HeldUp {
 impl Drop for HeldUp {
     fn drop(&mut self) {
         // Fails if it has ended.
-        let _ = trace(libc::PTRACE_DETACH, self.0);
+        let _ = trace(libc::PTRACE_DETACH, self.0, 0);
     }
 }
 
@@ -39,7 +40,7 @@ pub fn has_thread(process: u32, name: &str) -> bool {
 
 /// Makes that request of a thread, and waits until it has stopped.
 fn stop(request: libc::c_uint, thread: libc::pid_t) -> io::Result<()> {
-    trace(request, thread)?;
+    trace(request, thread, 0)?;
     // SAFETY: it writes to no memory of ours.
     done(unsafe { libc::waitpid(thread, ptr::null_mut(), libc::__WALL) }.into())
 }
@@ -58,10 +59,10 @@ fn called(thread: libc::pid_t) -> io::Result<Option<libc::c_long>> {
     Ok(number.and_then(|number| number.try_into().ok()))
 }
 
-fn trace(request: libc::c_uint, thread: libc::pid_t) -> io::Result<()> {
-    let none = ptr::null_mut::<libc::c_void>();
+fn trace(request: libc::c_uint, thread: libc::pid_t, options: libc::c_int) -> io::Result<()> {
+    let (nowhere, options) = (ptr::null_mut::<libc::c_void>(), libc::c_long::from(options));
     // SAFETY: these requests touch no memory of ours.
-    done(unsafe { libc::ptrace(request, thread, none, none) })
+    done(unsafe { libc::ptrace(request, thread, nowhere, options) })
 }
 
 fn done(answer: libc::c_long) -> io::Result<()> {

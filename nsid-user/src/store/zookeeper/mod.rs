@@ -405,7 +405,10 @@ impl Store for ZooKeeper {
                     progress.unreachable(&reason);
                     self.session.take_any_server();
                 }
-                Err(Failure::Lost) => self.session.forget(),
+                Err(Failure::Lost) => {
+                    log::info!("{progress}: the session is over; claiming with another one");
+                    self.session.forget();
+                }
             }
             until(backoff.next()).await;
         }

@@ -82,8 +82,8 @@ pub(super) struct Members {
 }
 
 impl Members {
-    /// Starts one at each of the first nodes; of ZooKeeper alone, it waits until they serve. A witness is an agent, `binary`,
-    /// with leases of `ttl`.
+    /// Starts one at each of the first nodes; of ZooKeeper alone, it waits until they serve. Leases are of `ttl`; a witness is
+    /// an agent, `binary`.
     pub(super) fn start(software: Software, star: &Star, binary: &Path, ttl: Duration) -> Self {
         let nodes = &star.nodes[..MEMBERS];
         let addresses: Vec<Ipv4Addr> = nodes.iter().map(|node| node.addresses.v4).collect();
@@ -91,7 +91,7 @@ impl Members {
         let address = format!("{}://{}", software.argument(), hosts.join(","));
         let members = match software {
             Software::Etcd => etcd::start(nodes),
-            Software::ZooKeeper => zookeeper::start(nodes),
+            Software::ZooKeeper => zookeeper::start(nodes, ttl),
             Software::Peers => peers::start(nodes, &address, binary, ttl),
         };
         Self { members, address }

@@ -1,16 +1,21 @@
 //! `ZooKeeper`, as [`crate::zookeeper`] runs it.
 
+use std::time::Duration;
+
 use super::{Member, Role, Taken, converse};
 use crate::{
     netns::Namespace,
     star::Node,
-    zookeeper::{Mode, TICK, ZooKeeper},
+    zookeeper::{Mode, ZooKeeper},
 };
 
-/// Starts one at each of these nodes.
-pub(super) fn start(nodes: &[Node]) -> Vec<Box<dyn Member>> {
+/// Of a lease, a tick is this part: as README has it for the shortest lease that no server's death takes away, 0.5 s of 5 s.
+const TICKS: u32 = 10;
+
+/// Starts one at each of these nodes, for leases of `ttl`.
+pub(super) fn start(nodes: &[Node], ttl: Duration) -> Vec<Box<dyn Member>> {
     let places: Vec<_> = nodes.iter().map(|node| (&node.namespace, node.addresses.v4.into())).collect();
-    let members = ZooKeeper::start_ensemble(&places, TICK).into_iter();
+    let members = ZooKeeper::start_ensemble(&places, ttl / TICKS).into_iter();
     members.map(|member| Box::new(member) as Box<dyn Member>).collect()
 }
 

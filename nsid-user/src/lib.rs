@@ -27,3 +27,4 @@ mod hex;
 pub mod host;
 pub mod lines;
 mod pace;
+mod plain;

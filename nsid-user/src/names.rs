@@ -16,6 +16,7 @@ use crate::{
         control::{self, Answer},
         instance::Instance,
     },
+    plain::Plain,
     switch,
 };
 
@@ -137,7 +138,7 @@ impl fmt::Display for PoolNames {
             waiting => writeln!(f, ", {waiting} in line")?,
         }
         let column = |text: fn(&HeldName) -> usize| names.iter().map(text).max().unwrap_or(0);
-        let widest = (column(|held| held.name.len()), column(|held| held.host.len()));
+        let widest = (column(|held| held.name.len()), column(|held| held.host_shown().chars().count()));
         names.iter().try_for_each(|held| held.line(f, widest))
     }
 }
@@ -146,7 +147,13 @@ impl HeldName {
     fn line(&self, f: &mut fmt::Formatter<'_>, (name, host): (usize, usize)) -> fmt::Result {
         let age = humantime::format_duration(self.age());
         let ours = if self.ours { ", this agent" } else { "" };
-        writeln!(f, "  {:name$}  {:host$}  for {age}, token {}{ours}", self.name, self.host, self.token)
+        let (of, token) = (self.host_shown(), self.token);
+        writeln!(f, "  {:name$}  {of:host$}  for {age}, token {token}{ours}", self.name)
+    }
+
+    /// Whoever may write to the store has written it.
+    fn host_shown(&self) -> String {
+        Plain(&self.host).to_string()
     }
 }
 
@@ -169,6 +176,18 @@ mod tests {
             "pool       local:worker{id}.tf.local: 2 of 64 names are held, 2 in line\n  \
                worker1.tf.local   ns1   for 1h, token 7, this agent\n  \
                worker10.tf.local  ns10  for 0s, token 7\n"
+        );
+    }
+
+    #[test]
+    fn a_host_of_whatever_name_makes_no_line_and_moves_no_cursor() {
+        let names = vec![held(1, "ns1\n  worker2.tf.local\x1b[1A", -90), held(10, "höst", -90)];
+        let pool = PoolNames { source: "local:worker{id}.tf.local".into(), limit: 64, names, waiting: 0 };
+        assert_eq!(
+            pool.to_string(),
+            "pool       local:worker{id}.tf.local: 2 of 64 names are held\n  \
+               worker1.tf.local   ns1\\n  worker2.tf.local\\u{1b}[1A  for 0s, token 7, this agent\n  \
+               worker10.tf.local  höst                              for 0s, token 7\n"
         );
     }
 }

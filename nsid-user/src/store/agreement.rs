@@ -8,6 +8,7 @@ use std::num::NonZeroU32;
 use serde::{Deserialize, Serialize};
 
 use crate::name::{NodeName, Pattern};
+use crate::plain::Plain;
 
 /// The version of how a pool is kept, where its store does not say which: which keys or files there are, and what is in
 /// them.
@@ -25,7 +26,7 @@ pub struct Agreement {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Disagreement {
     /// It was given something else.
-    #[error("{what} {here} here, {there} in the pool")]
+    #[error("{what} {here} here, {there} in the pool", there = Plain(there))]
     Setting {
         /// What.
         what: &'static str,
@@ -35,7 +36,7 @@ pub enum Disagreement {
         there: String,
     },
     /// Another pool of this store makes names of this one.
-    #[error("pattern {here} here, {there} in another pool, and both make {name}")]
+    #[error("pattern {here} here, {there} in another pool, and both make {name}", there = Plain(there))]
     SameName {
         /// This claimant's pattern.
         here: String,
@@ -45,7 +46,7 @@ pub enum Disagreement {
         name: NodeName,
     },
     /// No version of nsid wrote that, or a later one.
-    #[error("in the pool is {there:?}, which is no agreement of this version ({reason})")]
+    #[error("in the pool is {there:?}, which is no agreement of this version ({reason})", reason = Plain(reason))]
     Unreadable {
         /// What is there.
         there: String,
@@ -158,6 +159,11 @@ mod tests {
         ] {
             assert_eq!(own.check(stored.as_bytes()).unwrap_err().to_string(), told);
         }
+        let hostile = agreement("worker{id}.test", 8).to_json().replace("test", r"\u001b[2Jtest\n");
+        assert_eq!(
+            own.check(hostile.as_bytes()).unwrap_err().to_string(),
+            r"pattern worker{id}.test here, worker{id}.\u{1b}[2Jtest\n in the pool"
+        );
         let unreadable = own.check(b"\xff8").unwrap_err().to_string();
         assert!(unreadable.contains("no agreement of this version"), "{unreadable}");
     }

@@ -52,6 +52,7 @@ pub use tls::{Tls, TlsError};
 pub use zookeeper::{Ensemble, ZooKeeper};
 
 use crate::clock::BootTime;
+use crate::plain::Plain;
 
 /// One claimant's side of a store.
 ///
@@ -155,6 +156,7 @@ pub enum ClaimError {
     #[error(
         "etcd refuses the claim ({reason}); name a user that may read and write below {prefix} (etcd://USER@HOST:PORT), \
          and give the right password, by --password-file or in the environment as {variable}",
+        reason = Plain(reason),
         variable = etcd::PASSWORD_VARIABLE
     )]
     EtcdRefused {
@@ -167,7 +169,8 @@ pub enum ClaimError {
     #[error(
         "ZooKeeper refuses the claim ({reason}); name a user that may read, create, write and delete below {path} \
          (zk://USER@HOST:PORT/PATH), and give the right password, by --password-file or in the environment as {}",
-        zookeeper::PASSWORD_VARIABLE
+        zookeeper::PASSWORD_VARIABLE,
+        reason = Plain(reason)
     )]
     ZooKeeperRefused {
         /// Which server, and what it said.
@@ -190,7 +193,7 @@ pub enum RenewError {
 
 /// A store gave no answer that could be used.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
+#[error("{}", Plain(.0))]
 pub struct Unreachable(Box<dyn Error + Send + Sync>);
 
 impl Unreachable {

@@ -181,7 +181,7 @@ fn boot(kernel: &Kernel, machine: &Machine, tasks: &[Task], nic: Option<&Path>) 
         shown.push("virtio-net");
     }
     if !kernel.has_modules() {
-        shown.push("(Debian has no modules for it any more)");
+        shown.push("nothing else: Debian no longer has its modules");
     }
     Ok(Report::new(kernel.release.clone(), &shown, run))
 }

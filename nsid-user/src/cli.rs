@@ -91,7 +91,7 @@ const WAIT_ABOUT: &str = "\
 Wait until so many names of a pool are held, by whichever nodes
 
 Exits with 0 once that many are, and shows them; with 1 if that takes longer than --timeout. Tells on stderr how many \
-there are by then. An agent that is not started yet, or a store that does not answer, is waited for as well. \
+there are by then. An agent that is just starting, or a store that does not answer, is waited for as well. \
 A dead node's name counts until its claim is over.";
 
 const WAIT_EXAMPLES: &str = "\

@@ -16,7 +16,7 @@ const SIGNALS: &[(&str, &str)] = &[
     ("TERM, INT", "The agent gives its names back, takes its programs off the interfaces, and exits with 0."),
     (
         "HUP",
-        "The agent reads its file and its key again. Its policies become what a start would make them, whatever nsid \
+        "The agent reads its file again, and the key of --nsid hmac:FILE. Its policies become what a start would make them, whatever nsid \
          set made of them; if anything in the file is wrong, or cannot change while it runs, nothing changes, and the \
          log says why.",
     ),
@@ -28,13 +28,21 @@ const SIGNALS: &[(&str, &str)] = &[
 ];
 
 const EXIT_STATUS: &[(&str, &str)] = &[
-    ("0", "Done. Of nsid probe: the server says a name."),
-    ("1", "It could not be done; stderr says why. Of nsid probe: the server says no name."),
+    ("0", "Done. Of nsid probe: the server says a name. Of nsid wait: so many names are held."),
+    (
+        "1",
+        "It could not be done; stderr says why. Of nsid probe: the server says no name. Of nsid wait: fewer are held after \
+         --timeout, or waiting does not help: there is no such instance, its agent is dead, or the pool has fewer names.",
+    ),
     ("2", "The command line or the configuration makes no sense."),
 ];
 
 const FILES: &[(&str, &str)] = &[
-    ("/run/nsid/INSTANCE/", "State, lock, nonce and control socket of an instance."),
+    (
+        "/run/nsid/INSTANCE/",
+        "State, lock, nonce and control socket of an instance; and session-N, the ZooKeeper session of its service N, by \
+         which the next agent goes on with its name. Who can read that file can use the session; only root can.",
+    ),
     ("/run/nsid/local/", "The pools of the store local."),
     (
         "/run/nsid/witnesses/",
@@ -63,21 +71,29 @@ fn page() -> String {
         man.render_synopsis_section(page)?;
         man.render_description_section(page)
     });
-    for verb in nsid.get_subcommands().filter(|verb| !verb.is_hide_set() && verb.get_name() != "help") {
-        page.push_str(&of_verb(verb));
-    }
+    let verbs = || nsid.get_subcommands().filter(|verb| !verb.is_hide_set() && verb.get_name() != "help");
+    let commands: Vec<_> = verbs()
+        .map(|verb| (format!("nsid {}", verb.get_name()), verb.get_about().expect("it has help").to_string()))
+        .collect();
+    page.push_str(&list("COMMANDS", commands.iter().map(|(verb, about)| (&**verb, &**about))));
+    verbs().for_each(|verb| page.push_str(&of_verb(verb)));
     for (title, items) in [
         ("SIGNALS", SIGNALS),
         ("EXIT STATUS", EXIT_STATUS),
         ("FILES", FILES),
         ("ENVIRONMENT", &environment()),
     ] {
-        page.extend([".SH \"", title, "\"\n"]);
-        for (item, text) in items {
-            page.extend([".TP\n\\fB", &escaped(item), "\\fR\n", &escaped(text), "\n"]);
-        }
+        page.push_str(&list(title, items.iter().copied()));
     }
     page
+}
+
+fn list<'a>(title: &str, items: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    let mut text = format!(".SH \"{title}\"\n");
+    for (item, about) in items {
+        text.extend([".TP\n\\fB", &escaped(item), "\\fR\n", &escaped(about), "\n"]);
+    }
+    text
 }
 
 /// A section for a verb, with subsections where a page of its own would have sections.

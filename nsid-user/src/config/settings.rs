@@ -38,7 +38,7 @@ pub struct Settings {
     #[arg(long, value_name = "WHO", help_heading = POLICIES)]
     pub answer: Option<Answer>,
 
-    /// A network of clients that may see the name, and nobody who is in none of them [default: everybody may]
+    /// A network of clients that may see the name; others may not [default: everybody may]
     ///
     /// `192.0.2.0/24`, `2001:db8::/32` or an address. For several, repeat it, or put commas between them. Where a client
     /// is in several networks of --allow and --deny, the longest prefix counts.
@@ -126,26 +126,26 @@ pub struct ServiceSettings {
     /// Where the name comes from: static:NAME, local, `etcd://HOST,...`, etcds://, zk://, zks:// or peers:// [default: static:
     /// and this host's name]
     ///
-    /// static:NAME is that name, for as long as the agent is not stopped. The others are one of a pool of names, and
-    /// need --pattern: local, of one that the agents of this host share; etcd://, of one that the nodes which reach that
-    /// etcd share; etcds:// the same over TLS. Give every member of the cluster, HOST or HOST:PORT (2379). For an etcd with
-    /// access control write `etcd://USER@HOST,...` (a user that may read and write below /nsid/), and give its password by
-    /// --password-file or in the environment as `NSID_ETCD_PASSWORD`. Another prefix of all keys than /nsid stands behind
-    /// the members: `etcd://HOST,HOST/dns/nsid`.
+    /// static:NAME is that name, for as long as the agent is not stopped. All others give one name of a pool, and need
+    /// --pattern. local: the agents of this host share the pool.
     ///
-    /// zk://, of one that the nodes which reach that ZooKeeper share: `zk://[USER@]HOST,.../PATH`, all servers of the
-    /// ensemble (port 2181, of zks:// 2281); pools are below PATH, /nsid if none is given, which is made if it is not there.
-    /// What a user makes, only that user may use; the password is in the same file, or `NSID_ZOOKEEPER_PASSWORD`. zks:// the
-    /// same over TLS.
+    /// etcd://: the nodes that reach an etcd share it; etcds:// over TLS. Give every member of the cluster, HOST or
+    /// HOST:PORT (2379). For an etcd with access control write `etcd://USER@HOST,...` (a user that may read and write below
+    /// /nsid/), and give its password by --password-file or in the environment as `NSID_ETCD_PASSWORD`. Another prefix of
+    /// all keys than /nsid stands behind the members: `etcd://HOST,HOST/dns/nsid`.
     ///
-    /// peers://, of one that the nodes share without any store: `peers://ADDRESS,...` (port 7400), the addresses of 1, 3 or 5
-    /// of the nodes, the same on every node. These are the witnesses: a name is had by the grants of more than half of them,
+    /// zk://: the nodes that reach a ZooKeeper share it; zks:// over TLS. Write `zk://[USER@]HOST,.../PATH` with all servers
+    /// of the ensemble (port 2181, of zks:// 2281); pools are below PATH, /nsid if none is given, which is made if it is not
+    /// there. What a user makes, only that user may use; its password is in the same file, or `NSID_ZOOKEEPER_PASSWORD`.
+    ///
+    /// peers://: the nodes share it without any store. Write `peers://ADDRESS,...` (port 7400), the addresses of 1, 3 or 5 of
+    /// the nodes, the same on every node. These are the witnesses: a name is had by the grants of more than half of them,
     /// which they keep in memory, and which messages between the nodes (UDP) are about.
     #[arg(long, value_name = "STORE")]
     #[serde(deserialize_with = "toml_text::one")]
     pub store: Option<Store>,
 
-    /// Whom to believe to be a server of an etcds:// or zks:// store: who signed its certificate, by theirs, in a file in PEM
+    /// The certificates, in a file in PEM, of who may sign those of the servers of an etcds:// or zks:// store
     #[arg(long, value_name = "FILE")]
     pub ca: Option<PathBuf>,
 
@@ -191,8 +191,8 @@ pub struct ServiceSettings {
 
     /// How long a claim of a pool's name lasts unless renewed, 1s to 1day [default: 10s]
     ///
-    /// A node that dies or loses its store is silent after that long, and its name free for another (in etcd, which counts
-    /// whole seconds, after 2 s at least).
+    /// A node that dies or loses its store is silent after that long, and its name free for another (in etcd, at the next
+    /// whole second, and after 2 s at least).
     #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
     #[serde(deserialize_with = "toml_text::one")]
     pub ttl: Option<Ttl>,

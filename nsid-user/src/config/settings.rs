@@ -127,19 +127,20 @@ pub struct ServiceSettings {
     /// and this host's name]
     ///
     /// static:NAME is that name, for as long as the agent is not stopped. All others give one name of a pool, and need
-    /// --pattern. local: the agents of this host share the pool.
+    /// --pattern. With local, the agents of this host share the pool.
     ///
-    /// etcd://: the nodes that reach an etcd share it; etcds:// over TLS. Give every member of the cluster, HOST or
+    /// With etcd://, the nodes that reach an etcd share it; with etcds://, over TLS. Give every member of the cluster, HOST or
     /// HOST:PORT (2379). For an etcd with access control write `etcd://USER@HOST,...` (a user that may read and write below
     /// /nsid/), and give its password by --password-file or in the environment as `NSID_ETCD_PASSWORD`. Another prefix of
     /// all keys than /nsid stands behind the members: `etcd://HOST,HOST/dns/nsid`.
     ///
-    /// zk://: the nodes that reach a ZooKeeper share it; zks:// over TLS. Write `zk://[USER@]HOST,.../PATH` with all servers
-    /// of the ensemble (port 2181, of zks:// 2281); pools are below PATH, /nsid if none is given, which is made if it is not
-    /// there. What a user makes, only that user may use; its password is in the same file, or `NSID_ZOOKEEPER_PASSWORD`.
+    /// With zk://, the nodes that reach a ZooKeeper share it; with zks://, over TLS. Write `zk://[USER@]HOST,.../PATH` with
+    /// all servers of the ensemble (port 2181, of zks:// 2281); pools are below PATH, /nsid if none is given, which is made
+    /// if it is not there. What a user makes, only that user may use; its password is in the same file, or
+    /// `NSID_ZOOKEEPER_PASSWORD`.
     ///
-    /// peers://: the nodes share it without any store. Write `peers://ADDRESS,...` (port 7400), the addresses of 1, 3 or 5 of
-    /// the nodes, the same on every node. These are the witnesses: a name is had by the grants of more than half of them,
+    /// With peers://, the nodes share it without any store. Write `peers://ADDRESS,...` (port 7400), the addresses of 1, 3 or
+    /// 5 of the nodes, the same on every node. These are the witnesses: a name is had by the grants of more than half of them,
     /// which they keep in memory, and which messages between the nodes (UDP) are about.
     #[arg(long, value_name = "STORE")]
     #[serde(deserialize_with = "toml_text::one")]

@@ -63,6 +63,8 @@ pub(super) enum Arrived {
         lease: LeaseId,
         /// Since that revision.
         since: i64,
+        /// It says that it has that slot.
+        slot: Option<u32>,
         /// It may have a slot by its arrival.
         is_unsettled: bool,
     },
@@ -103,9 +105,11 @@ impl Keys {
                 let ticket = ticket.kvs().first()?;
                 let (lease, since) = (ticket.lease(), ticket.create_revision());
                 let record = TicketRecord::read(ticket.value());
+                let slot = record.as_ref().and_then(|record| record.slot);
+                let slot = slot.filter(|slot| *slot < self.limit());
                 let is_unsettled =
                     record.is_some_and(|record| record.unsettled.is_some()) && !came_after(ticket, left);
-                (Arrived::Before { lease, since, is_unsettled }, pools)
+                (Arrived::Before { lease, since, slot, is_unsettled }, pools)
             }
             [Put(_), Put(_)] => return Some(Arrival::Made),
             [Get(pools)] => return self.differs(pools).map(Arrival::Refused),

@@ -12,7 +12,7 @@ use super::members::Urgency;
 use super::order::View;
 use super::record::{SlotRecord, Whole};
 use super::session::{events, incomplete};
-use super::{Etcd, RENEWALS, Taken};
+use super::{Etcd, RENEWALS};
 use crate::pace::{jittered, within};
 use crate::store::{Grant, Holder, Nonce, Unreachable};
 
@@ -33,7 +33,7 @@ pub(super) enum ByArrival {
 }
 
 impl Etcd {
-    /// Takes a ticket; one that is there already is put in line, with a lease that has just begun.
+    /// Takes a ticket, if there is none already.
     pub(super) async fn arrive(&mut self, who: &Holder) -> Result<Arrived, Failure> {
         let lease = if let Some(lease) = self.session.lease() {
             lease
@@ -58,12 +58,6 @@ impl Etcd {
             Arrived::Before { lease: seen, is_unsettled, .. } => {
                 self.session.seen_with(seen);
                 self.unsettled = is_unsettled;
-                // An unsettled one keeps others from a slot that the kernel may still say. Another one may say that it has a
-                // slot, whose record is gone.
-                if !is_unsettled {
-                    let (_, leased) = self.fresh_lease().await?;
-                    self.move_in_line(leased, None).await?;
-                }
             }
         }
         Ok(arrived)
@@ -86,24 +80,35 @@ impl Etcd {
                 };
                 (before, Some(whole), whole.revision)
             }
-            Arrived::Before { since, is_unsettled, .. } => match self.count(Some(since)).await {
-                Ok(Counted { whole: Some(whole), before: Some(before) }) => {
-                    (before, Some(whole), whole.revision)
-                }
-                // Its number is nobody else's, whoever has left.
-                Ok(Counted { whole: None, before: Some(before) }) if is_unsettled => {
+            // An unsettled one keeps others from a slot that the kernel may still say.
+            Arrived::Before { since, is_unsettled: true, .. } => {
+                let Counted { whole, before } = self.count(Some(since)).await?;
+                // It cannot be told: arrivals are counted anew. If it has a slot, it has none any more once its lease is over.
+                let unknown = || Unreachable::new("the number of an earlier arrival is not known any more");
+                let before = before.ok_or_else(unknown)?;
+                let Some(whole) = whole else {
+                    // Its number is nobody else's, whoever has left.
                     return Ok(self.slot_numbered(before).map(|slot| ByArrival::Slot(slot, None)));
+                };
+                (before, Some(whole), whole.revision)
+            }
+            Arrived::Before { since, slot, is_unsettled: false, .. } => {
+                // It may say that it has a slot, whose record is gone.
+                let (_, leased) = self.fresh_lease().await?;
+                self.move_in_line(leased, None).await?;
+                if slot.is_some() {
+                    return Ok(None);
                 }
-                // It cannot be told: that was compacted, or arrivals are counted anew. If it has a slot, it has none any more once
-                // its lease is over.
-                Err(failure) if is_unsettled => return Err(failure),
-                Ok(_) if is_unsettled => {
-                    return Err(
-                        Unreachable::new("the number of an earlier arrival is not known any more").into()
-                    );
+                let Ok(Counted { whole: Some(whole), before: Some(before) }) = self.count(Some(since)).await
+                else {
+                    return Ok(None);
+                };
+                if self.slot_numbered(before).is_some() {
+                    // Somebody who was in line as well may have taken it.
+                    return Ok(None);
                 }
-                Ok(_) | Err(_) => return Ok(None),
-            },
+                (before, Some(whole), whole.revision)
+            }
         };
         let Ok(slot) = u32::try_from(before) else { return Ok(None) };
         if slot >= self.keys.limit() && self.session.lease() != self.session.ticket().lease() {
@@ -180,16 +185,8 @@ impl Etcd {
         who: &SlotRecord,
     ) -> Result<Option<Grant>, Failure> {
         let lease = self.fresh_lease().await?;
-        let ticket = self.session.moving_to(lease.1.id);
-        let take = self.keys.take_first(slot, who, whole, ticket);
-        let revision = match self.take(slot, take, who, lease).await? {
-            Taken::Granted(grant) => return Ok(Some(grant)),
-            Taken::ByOurselves { revision } => revision,
-            Taken::NotAsSeen => return Ok(None),
-        };
-        let ticket = self.session.moving_to(lease.1.id);
-        let keep = self.keys.keep(slot, revision, who, ticket);
-        Ok(self.take(slot, keep, who, lease).await?.granted())
+        let take = self.keys.take_first(slot, who, whole, self.session.moving_to(lease.1.id));
+        self.take_or_keep(slot, take, who, lease).await
     }
 
     /// Who arrived long before the one that was the n-th to do so, in a pool that nobody had left at that revision, and waits

@@ -39,6 +39,9 @@
 //! Who was told of a departure ([`waiting`]) reads the last ticket of who left, which says which slot that one had: nobody
 //! could take the slot before the ticket went, so it is free if its record has not changed after that.
 //!
+//! Who claims again what it had ([`again`]) compares the slot's record with what it put: so nobody has taken the slot since, and
+//! nobody has a slot by its arrival that has a record of somebody who could take it.
+//!
 //! A person can revoke a lease or delete a ticket, which no deadline knows of. So a holder has its ticket's deletion told,
 //! and falls silent at once; and who takes a slot that was not given back says nothing for [`NOTICE`]. A slot whose record
 //! is deleted is its holder's all the same: the ticket says so too.
@@ -62,12 +65,14 @@ mod members;
 mod session;
 mod ticket;
 
+mod again;
 mod answers;
 mod arriving;
 mod departures;
 mod keys;
 pub mod order;
 mod record;
+mod renewing;
 mod requests;
 mod roll;
 mod waiting;
@@ -81,9 +86,9 @@ mod tests;
 use std::mem;
 use std::time::{Duration, Instant};
 
-use etcd_client::{Txn, TxnResponse};
+use etcd_client::Txn;
 
-use self::answers::{Found, Held};
+use self::answers::Held;
 use self::arriving::{BUSY_FROM, ByArrival};
 pub use self::cluster::{Cluster, PASSWORD_VARIABLE};
 use self::departures::{Ahead, Departures, FAR};
@@ -92,8 +97,7 @@ pub use self::keys::Keys;
 use self::members::{Members, Urgency};
 use self::order::{Turn, View};
 use self::record::{FORMAT, SlotRecord};
-use self::session::{KeptAlive, Leased, Session, incomplete};
-use self::ticket::LeaseId;
+use self::session::{Leased, Session, incomplete};
 #[cfg(doc)]
 use self::ticket::Move;
 use super::{
@@ -129,6 +133,8 @@ pub struct Etcd {
     incarnation: Incarnation,
     ttl: Duration,
     held: Option<Held>,
+    /// What it held before this claim, if that is still to be asked for.
+    last: Option<Held>,
     /// A lease that was granted in this claim, and that the ticket has not moved on from.
     fresh: Option<(Lease, Leased)>,
     /// Whether its ticket says that it may have a slot by its arrival.
@@ -165,6 +171,7 @@ impl Etcd {
             incarnation,
             ttl,
             held: None,
+            last: None,
             fresh: None,
             unsettled: false,
             busy_from: BUSY_FROM,
@@ -182,6 +189,9 @@ impl Etcd {
         self.fresh = None;
         let arrived = self.arrive(&who.holder).await?;
         progress.claiming();
+        if let Some(grant) = self.take_again(&arrived, &who).await? {
+            return Ok(grant);
+        }
         let by_arrival = self.by_arrival(arrived).await?;
         #[cfg(feature = "without-transaction")]
         if let Some(grant) = self.get_then_put(&who, progress).await? {
@@ -306,97 +316,6 @@ impl Etcd {
         }
         Ok(Taken::Granted(Grant { slot, token: revision.unsigned_abs(), lease }))
     }
-
-    /// Goes on with what an earlier process of this claimant was granted at that revision.
-    async fn take_over(&mut self, slot: u32, revision: i64) -> Result<Held, Failure> {
-        let nonce = self.incarnation.nonce;
-        let answer = self.session.transact(Urgency::Renewal, self.keys.find(slot, nonce)).await?;
-        let inherited = Keys::inherited(&answer, slot, revision, nonce)?;
-        self.resuming = None;
-        let (held, lease) = inherited.ok_or(Failure::Lost)?;
-        self.session.take_over(lease);
-        self.held = Some(held.clone());
-        Ok(held)
-    }
-
-    /// More time for the slot, if it is still ours.
-    async fn prolong(&mut self, held: &Held) -> Result<Lease, Failure> {
-        match self.keep_alive(held).await? {
-            Some(lease) => Ok(lease),
-            None => self.replace_lease().await,
-        }
-    }
-
-    /// More time by the lease that there is. Nothing: it may be of an earlier term, or over.
-    async fn keep_alive(&mut self, held: &Held) -> Result<Option<Lease>, Failure> {
-        let certain = self.session.certain().filter(|_| held.is_put());
-        let Some((_, term)) = certain else { return Ok(None) };
-        let (lease, counts) = Lease::ask(self.ttl, |_| async {
-            let KeptAlive::For(granted, then) = self.session.keep_alive().await? else {
-                return Ok((Duration::ZERO, false));
-            };
-            let find = self.keys.find(held.slot, self.incarnation.nonce);
-            let answer = self.session.transact(Urgency::Renewal, find).await?;
-            let lease = self.found(&answer, held)?;
-            let is_ours = self.session.lease() == Some(lease);
-            let counts = is_ours && then == term && self.session.heard() == Some(term);
-            Ok::<_, Failure>((granted, counts))
-        })
-        .await?;
-        Ok(counts.then_some(lease))
-    }
-
-    /// More time by a new lease. What is had by arrival has its record then.
-    async fn replace_lease(&mut self) -> Result<Lease, Failure> {
-        loop {
-            let held = self.held.clone().ok_or(Failure::Lost)?;
-            let (lease, leased) = self.session.grant(Urgency::Renewal).await?;
-            let ticket = self.session.moving_to(leased.id);
-            let live_on = self.keys.live_on(&held, &self.incarnation, ticket);
-            let answer = self.session.transact(Urgency::Renewal, live_on).await?;
-            let revision = answer.header().ok_or_else(incomplete)?.revision();
-            let seen = if answer.succeeded() {
-                let revision = if held.is_put() { held.revision } else { revision };
-                self.held = Some(Held { revision, due: None, ..held });
-                leased.id
-            } else {
-                // Another member may have done it before the one that answered.
-                self.found(&answer, &held)?
-            };
-            if seen == leased.id {
-                self.session.moved(leased);
-                return Ok(lease);
-            }
-            if seen == ticket.from {
-                return Err(incomplete().into());
-            }
-        }
-    }
-
-    /// The lease of our ticket; an error if the slot is not ours any more.
-    fn found(&mut self, answer: &TxnResponse, held: &Held) -> Result<LeaseId, Failure> {
-        let found = Keys::found(answer, held, self.incarnation.nonce).ok_or_else(incomplete)?;
-        let knows = matches!(found, Found::Had(_, lease) if self.session.knows(lease));
-        match found {
-            // The other's may be an earlier process of this claimant, whose request was carried out late.
-            Found::Had(held, lease) if knows || !mem::replace(&mut self.met_stranger, true) => {
-                self.session.seen_with(lease);
-                self.held = Some(held);
-                Ok(lease)
-            }
-            Found::Lost => Err(Failure::Lost),
-            Found::Had(..) | Found::Twin => {
-                log::warn!(
-                    "slot {} was taken by another claimant with this one's nonce; going on under another nonce (was this \
-                     machine copied while it ran?)",
-                    held.slot
-                );
-                self.incarnation.draw_anew().map_err(Unreachable::new)?;
-                self.session.forget();
-                Err(Failure::Lost)
-            }
-        }
-    }
 }
 
 impl Taken {
@@ -422,7 +341,8 @@ impl Store for Etcd {
     }
 
     async fn claim(&mut self, progress: &Progress) -> Result<Grant, ClaimError> {
-        (self.held, self.resuming, self.met_stranger) = (None, None, false);
+        self.last = self.held.take().or(self.last.take());
+        (self.resuming, self.met_stranger) = (None, false);
         let mut backoff = Backoff::new();
         loop {
             match self.try_to_claim(progress).await {

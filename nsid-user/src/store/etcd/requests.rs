@@ -114,6 +114,11 @@ impl Keys {
         self.put(slot, who, [unchanged], ticket, Beside::default())
     }
 
+    /// Takes a slot again that this claimant has held so, and that nobody has taken since; or reads it.
+    pub(super) fn keep_held(&self, held: &Held, who: &SlotRecord, ticket: Move) -> Txn {
+        self.put(held.slot, who, self.is_as_held(held, who.holder.nonce), ticket, Beside::default())
+    }
+
     /// Puts a slot and the claimant's ticket, if all that holds; or reads the slot.
     pub(super) fn put(
         &self,
@@ -191,6 +196,11 @@ impl Keys {
     /// Reads a claimant's ticket.
     pub(super) fn find_ticket(&self, nonce: Nonce) -> Txn {
         Txn::new().and_then([TxnOp::get(self.ticket(nonce), None)])
+    }
+
+    /// Reads a slot.
+    pub(super) fn find_slot(&self, slot: u32) -> Txn {
+        Txn::new().and_then([TxnOp::get(self.slot(slot), None)])
     }
 
     /// Reads who had arrived last at that revision.

@@ -1,6 +1,7 @@
 //! What is this store's own, on a real etcd; the rest is in [`crate::store::behaviour`].
 
 mod access;
+mod again;
 mod late;
 mod server;
 mod unsettled;

@@ -4,8 +4,8 @@ use std::{fmt, time::Duration};
 
 use nsid_user::store::Kind;
 
-/// How long after their leases' end a crowd may be replaced.
-const AFTER_THE_LEASE: Duration = Duration::from_millis(2500);
+/// How long after their leases' end a crowd may be replaced, and etcd has forgotten all of them.
+pub(super) const AFTER_THE_LEASE: Duration = Duration::from_millis(2500);
 
 /// What an agent asks for by default.
 pub(super) const TTL: Duration = Duration::from_secs(10);
@@ -28,6 +28,8 @@ pub(super) enum Way {
     AtOnce,
     /// The same, evenly spread over that time.
     Spread(Duration),
+    /// Claim again what they had until their leases ended, all at once, in a pool that somebody has left.
+    Again,
     /// Put what each has been told beforehand, all at once: the least that a claim with a lease can be in etcd.
     Told,
     /// Renew what they hold, all at once: a write each, the least that a claim can be in `ZooKeeper`.
@@ -97,6 +99,9 @@ pub(super) fn rows(store: Kind) -> Vec<Row> {
             add(count, Way::GlobalLock, 1, None);
             add(count, Way::GetThenPut, 1, None);
         }
+        for count in [1000, 5000] {
+            add(count, Way::Again, 1, None);
+        }
         add(1000, Way::KeepAlive, 1, None);
     }
     add(1000, Way::Hold, 1, of_etcd(Some(Target::Cores(0.15))));
@@ -128,6 +133,7 @@ impl fmt::Display for Row {
             Way::AtOnce => write!(f, "{store}: {count} claims at once"),
             Way::Told => write!(f, "{store}: {count} claims at once, told their slots beforehand"),
             Way::Renew => write!(f, "{store}: {count} renewals at once"),
+            Way::Again => write!(f, "{store}: {count} claims at once, again, in a pool that somebody left"),
             Way::Spread(time) => write!(f, "{store}: {count} claims in {time:?}, the longest"),
             Way::GlobalLock => write!(f, "{store}: {count} claims at once, by a global lock"),
             Way::GetThenPut => write!(f, "{store}: {count} claims at once, by Get-then-Put"),

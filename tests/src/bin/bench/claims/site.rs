@@ -19,7 +19,7 @@ use super::{
     crowd::{self, Crowd, crowd},
     holders::{Holders, kept_alive, replaced, steady},
     rivals,
-    row::{Row, TTL, Way},
+    row::{AFTER_THE_LEASE, Row, TTL, Way},
     subject::Subject,
 };
 use crate::{progress::progress, table::Line};
@@ -86,6 +86,10 @@ impl<S: Subject + Sync> Site<S> {
                 let holders = crowd(claimants, spread, granted).await?.1;
                 crowd(holders, spread, renewed).await?.0
             }
+            Way::Again => {
+                let lapsed = self.lapsed(&pool, row.count).await?;
+                crowd(lapsed, spread, |claimant| claim(claimant, TTL)).await?.0
+            }
             _ => {
                 let claimants = self.prepared(&pool, row.count).await?;
                 let claim = |claimant| claim(claimant, S::CROWDS);
@@ -143,6 +147,20 @@ impl<S: Subject + Sync> Site<S> {
         Ok(prepared)
     }
 
+    /// Such that had a slot each until their leases ended, of a pool that one of them had left before.
+    async fn lapsed(&self, pool: &str, count: u32) -> Result<Vec<S::Claimant>> {
+        let claimants = self.claimants(pool, count, TTL)?;
+        let (_, holders) = crowd(claimants, Duration::ZERO, granted).await?;
+        // What is had by arrival has its record then.
+        let (_, mut lapsed) = crowd(holders, Duration::ZERO, renewed).await?;
+        if let Some(mut leaver) = lapsed.pop() {
+            leaver.release().await?;
+            lapsed.push(granted(leaver).await?.1.1);
+        }
+        sleep(TTL + AFTER_THE_LEASE).await;
+        Ok(lapsed)
+    }
+
     /// Runs it where the store is.
     fn run<T: Send>(&self, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
         self.namespace.enter(|| self.runtime.block_on(work))
@@ -156,11 +174,8 @@ async fn claim<S: Store + 'static>(store: S, ttl: Duration) -> Result<(u32, Join
     keeping.spawn(async move {
         loop {
             sleep(store.rhythm(ttl)).await;
-            while let Err(error) = store.renew().await {
-                match error {
-                    RenewError::Lost => return,
-                    RenewError::Unreachable(_) => sleep(AGAIN).await,
-                }
+            if renew(&mut store).await.is_err() {
+                return;
             }
         }
     });
@@ -175,8 +190,18 @@ async fn granted<S: Store>(mut store: S) -> Result<(u32, (u32, S))> {
 }
 
 async fn renewed<S: Store>((slot, mut store): (u32, S)) -> Result<(u32, S)> {
-    store.renew().await?;
+    renew(&mut store).await?;
     Ok((slot, store))
+}
+
+async fn renew(store: &mut impl Store) -> Result<(), RenewError> {
+    loop {
+        match store.renew().await {
+            Ok(_) => return Ok(()),
+            Err(RenewError::Lost) => return Err(RenewError::Lost),
+            Err(RenewError::Unreachable(_)) => sleep(AGAIN).await,
+        }
+    }
 }
 
 /// What was sent there so far, in packets of IP.

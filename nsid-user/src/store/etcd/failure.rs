@@ -96,9 +96,11 @@ pub(super) fn meaning(error: &Error) -> Meaning {
             Meaning::Busy(message.to_owned())
         }
         // Also of what was at a revision that has been compacted, which no other member has either.
-        (Code::Unknown | Code::Unavailable | Code::OutOfRange, told) if told.starts_with("etcdserver: ") => {
-            Meaning::NotNow(message.to_owned())
-        }
+        // And of no space that is left, or data that are damaged.
+        (
+            Code::Unknown | Code::Unavailable | Code::OutOfRange | Code::ResourceExhausted | Code::DataLoss,
+            told,
+        ) if told.starts_with("etcdserver: ") => Meaning::NotNow(message.to_owned()),
         _ => Meaning::Useless(with_advice(with_causes(message, status.source()), "etcd://")),
     }
 }
@@ -140,7 +142,9 @@ mod tests {
             (Code::Unknown, "etcdserver: too many requests", Meaning::Busy),
             (Code::Unknown, "transport error", Meaning::Useless),
             (Code::ResourceExhausted, "etcdserver: too many requests", Meaning::Busy),
-            (Code::ResourceExhausted, "etcdserver: mvcc: database space exceeded", Meaning::Useless),
+            (Code::ResourceExhausted, "etcdserver: mvcc: database space exceeded", Meaning::NotNow),
+            (Code::DataLoss, "etcdserver: corrupt cluster", Meaning::NotNow),
+            (Code::ResourceExhausted, "received message larger than max", Meaning::Useless),
             (Code::Unknown, "etcdserver: request timed out", Meaning::NotNow),
             (Code::Unavailable, "etcdserver: leader changed", Meaning::NotNow),
             (Code::OutOfRange, "etcdserver: mvcc: required revision has been compacted", Meaning::NotNow),

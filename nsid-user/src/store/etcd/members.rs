@@ -5,6 +5,7 @@
 //! leader that is none any more, and what was sent to it then is answered late or never, whereas the same is answered at once
 //! by the next leader's followers. The first answer counts.
 
+use std::collections::BTreeSet;
 use std::future::pending;
 use std::pin::Pin;
 use std::time::Duration;
@@ -77,9 +78,8 @@ pub(super) struct Members {
     hung: u32,
     /// How many requests in a row the member had too much to do for.
     busy: u32,
-    /// How many members have refused since the last answer: one alone may be wrong, after a restart say
-    /// (etcd-io/etcd#14355).
-    refusals: usize,
+    /// Which members have refused since the last answer: one alone may be wrong, after a restart say (etcd-io/etcd#14355).
+    refused: Vec<bool>,
     /// The one that answered last, or the next one.
     current: usize,
     /// Of each.
@@ -111,7 +111,7 @@ impl Members {
             ttl,
             hung: 0,
             busy: 0,
-            refusals: 0,
+            refused: vec![false; members],
             current: first % members,
             connections: vec![None; members],
             made: 0,
@@ -183,7 +183,7 @@ impl Members {
                         }
                     });
                 }
-                None => return Err(self.hung(&[(member, since)], patience)),
+                None => return Err(self.hung(&[(member, since)], patience, None)),
             }
         }
     }
@@ -198,7 +198,7 @@ impl Members {
         let mut calls = FuturesUnordered::new();
         // Who has not answered, and since when.
         let mut asked: Vec<(usize, BootTime)> = Vec::new();
-        let (mut member, mut failures) = (self.current, 0);
+        let (mut member, mut failures, mut failed) = (self.current, 0, None);
         loop {
             let call = call(self.connection(member), &request);
             calls.push(async move { (member, call.await) });
@@ -224,28 +224,38 @@ impl Members {
                     self.turn_from(answered);
                     return Err(reason.into());
                 }
+                failed = Some(reason);
                 let pause = if failures < self.count() { Duration::ZERO } else { jittered(AGAIN) };
                 next = next.min(BootTime::now().saturating_add(pause));
             }
             if due.passed() {
-                return Err(self.hung(&asked, patience));
+                return Err(self.hung(&asked, patience, failed));
             }
             member = (member + 1) % self.count();
         }
     }
 
     fn answered<T>(&mut self, member: usize, answer: T) -> T {
-        (self.hung, self.refusals, self.busy) = (0, 0, 0);
+        (self.hung, self.busy) = (0, 0);
+        self.refused.fill(false);
         self.current = member;
         answer
     }
 
-    /// Nobody answered in that time.
-    fn hung(&mut self, asked: &[(usize, BootTime)], patience: Duration) -> Failure {
+    /// Those did not answer in that time, and another one failed so, if any did.
+    fn hung(
+        &mut self,
+        asked: &[(usize, BootTime)],
+        patience: Duration,
+        failed: Option<Unreachable>,
+    ) -> Failure {
         self.hung = self.hung.saturating_add(1);
         self.close(asked, Duration::ZERO);
-        let endpoint = &self.cluster.endpoints[self.current];
-        let reason = format!("{endpoint}: no answer in {} ms", patience.as_millis());
+        let who: BTreeSet<&str> = asked.iter().map(|(member, _)| &*self.cluster.endpoints[*member]).collect();
+        let who = who.into_iter().collect::<Vec<_>>().join(", ");
+        let failed = failed.map(|failed| failed.to_string());
+        let hung = (!who.is_empty()).then(|| format!("{who}: no answer in {} ms", patience.as_millis()));
+        let reason = failed.into_iter().chain(hung).collect::<Vec<_>>().join("; ");
         self.turn_from(self.current);
         Unreachable::new(reason).into()
     }
@@ -278,8 +288,8 @@ impl Members {
                 unreachable(format!("{reason}, going on with credentials"))
             }
             Meaning::Refused(reason) | Meaning::NoUser(reason) => {
-                self.refusals += 1;
-                if self.refusals >= self.count() {
+                self.refused[member] = true;
+                if self.refused.iter().all(|refused| *refused) {
                     self.connections[member] = None;
                     return Next::End(Failure::Refused(format!("{endpoint}: {reason}")));
                 }

@@ -28,6 +28,8 @@ pub(super) enum Way {
     AtOnce,
     /// The same, evenly spread over that time.
     Spread(Duration),
+    /// Claim for the first time, all at once, in a pool that somebody has left.
+    InUse,
     /// Claim again what they had until their leases ended, all at once, in a pool that somebody has left.
     Again,
     /// Put what each has been told beforehand, all at once: the least that a claim with a lease can be in etcd.
@@ -99,10 +101,11 @@ pub(super) fn rows(store: Kind) -> Vec<Row> {
             add(count, Way::GlobalLock, 1, None);
             add(count, Way::GetThenPut, 1, None);
         }
-        for count in [1000, 5000] {
-            add(count, Way::Again, 1, None);
-        }
         add(1000, Way::KeepAlive, 1, None);
+    }
+    for count in [1000, 5000] {
+        add(count, Way::InUse, 1, None);
+        add(count, Way::Again, 1, None);
     }
     add(1000, Way::Hold, 1, of_etcd(Some(Target::Cores(0.15))));
     add(1000, Way::Replace, 1, of_etcd(Some(Target::Time(TTL + AFTER_THE_LEASE))));
@@ -133,7 +136,11 @@ impl fmt::Display for Row {
             Way::AtOnce => write!(f, "{store}: {count} claims at once"),
             Way::Told => write!(f, "{store}: {count} claims at once, told their slots beforehand"),
             Way::Renew => write!(f, "{store}: {count} renewals at once"),
-            Way::Again => write!(f, "{store}: {count} claims at once, again, in a pool that somebody left"),
+            Way::InUse => write!(f, "{store}: {count} claims at once in a pool that somebody left"),
+            Way::Again => write!(
+                f,
+                "{store}: {count} claims at once in a pool that somebody left, of what they had before"
+            ),
             Way::Spread(time) => write!(f, "{store}: {count} claims in {time:?}, the longest"),
             Way::GlobalLock => write!(f, "{store}: {count} claims at once, by a global lock"),
             Way::GetThenPut => write!(f, "{store}: {count} claims at once, by Get-then-Put"),

@@ -91,6 +91,10 @@ impl<S: Subject + Sync> Site<S> {
                 crowd(lapsed, spread, |claimant| claim(claimant, TTL)).await?.0
             }
             _ => {
+                if row.way == Way::InUse {
+                    let leaver = self.claimants(&pool, row.count, TTL)?.pop().context("no slots")?;
+                    granted(leaver).await?.1.1.release().await?;
+                }
                 let claimants = self.prepared(&pool, row.count).await?;
                 let claim = |claimant| claim(claimant, S::CROWDS);
                 let (crowd, mut kept) = crowd(claimants, spread, claim).await?;

@@ -48,15 +48,17 @@ fn stop(request: libc::c_uint, thread: libc::pid_t) -> io::Result<()> {
 /// The number of the system call that a stopped thread is about to make, if that is where it stopped.
 fn called(thread: libc::pid_t) -> io::Result<Option<libc::c_long>> {
     let mut info = MaybeUninit::<libc::ptrace_syscall_info>::zeroed();
-    // SAFETY: the kernel writes no more than that size there. All zeros are one, and so is all that the kernel leaves.
-    let info = unsafe {
-        let request = libc::PTRACE_GET_SYSCALL_INFO;
-        done(libc::ptrace(request, thread, size_of_val(&info), info.as_mut_ptr()))?;
-        info.assume_init()
-    };
+    let (request, size) = (libc::PTRACE_GET_SYSCALL_INFO, size_of_val(&info));
+    // SAFETY: the kernel writes no more than that size there.
+    done(unsafe { libc::ptrace(request, thread, size, info.as_mut_ptr()) })?;
+    // SAFETY: all zeros are one, and so is all that the kernel leaves.
+    let info = unsafe { info.assume_init() };
+    if info.op != libc::PTRACE_SYSCALL_INFO_ENTRY {
+        return Ok(None);
+    }
     // SAFETY: this field is the one of such a stop.
-    let number = (info.op == libc::PTRACE_SYSCALL_INFO_ENTRY).then(|| unsafe { info.u.entry.nr });
-    Ok(number.and_then(|number| number.try_into().ok()))
+    let number = unsafe { info.u.entry.nr };
+    Ok(number.try_into().ok())
 }
 
 fn trace(request: libc::c_uint, thread: libc::pid_t, options: libc::c_int) -> io::Result<()> {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use etcd_client::{GetResponse, KeyValue, TxnOpResponse, TxnResponse};
 
+use super::dealing::Deal;
 use super::keys::Keys;
 use super::order::{Record, Ticket, View};
 use super::record::{LONG_AGO, SlotRecord, TicketRecord, Whole, read_whole};
@@ -77,6 +78,17 @@ pub(super) struct Counted {
     pub(super) whole: Option<Whole>,
     /// How many had come before the one that did then, if that was asked and arrivals are not counted anew.
     pub(super) before: Option<i64>,
+}
+
+/// A part of a deal, and who deals.
+#[derive(Debug)]
+pub(super) struct DealFound {
+    /// When it was found so.
+    pub(super) revision: i64,
+    /// When it was dealt, and what; nothing if it was before the revision that was asked for, or cannot be read.
+    pub(super) deal: Option<(i64, Deal)>,
+    /// Since when there is a dealer, and which, if there is one.
+    pub(super) dealer: Option<(i64, Option<Nonce>)>,
 }
 
 /// A key, and in what it differs from what the claimant was given.
@@ -207,8 +219,11 @@ impl Keys {
     /// How a slot was found. Nothing: no answer to [`find`](Keys::find).
     pub(super) fn found(answer: &TxnResponse, held: &Held, nonce: Nonce) -> Option<Found> {
         let (record, ticket) = record_and_ticket(answer)?;
-        let is_ours =
-            |record: &KeyValue| SlotRecord::read(record.value()).is_some_and(|it| it.is_taken_by(nonce));
+        // An etcd that was restored from a snapshot has an earlier one of our own.
+        let is_twins = |record: &KeyValue| {
+            let is_later = record.mod_revision() > held.revision && record.value() != held.record;
+            is_later && SlotRecord::read(record.value()).is_some_and(|it| it.is_taken_by(nonce))
+        };
         Some(match (record, ticket) {
             (Some(record), ticket)
                 if held.is_put()
@@ -225,7 +240,7 @@ impl Keys {
             {
                 Found::Had(held_by(held.slot, &record), ticket.lease())
             }
-            (Some(record), _) if is_ours(&record) => Found::Twin,
+            (Some(record), _) if is_twins(&record) => Found::Twin,
             _ => Found::Lost,
         })
     }
@@ -251,6 +266,21 @@ impl Keys {
                 .map(|who| Held::by_arrival(slot, revision, who, Duration::ZERO)),
         };
         Ok(held.map(|held| (held, ticket.lease())))
+    }
+
+    /// Of an answer to [`find_deal`](Keys::find_deal).
+    pub(super) fn deal_found(answer: &TxnResponse) -> Option<DealFound> {
+        let [TxnOpResponse::Get(part), TxnOpResponse::Get(dealer)] = &answer.op_responses()[..] else {
+            return None;
+        };
+        let nonce = |dealer: &KeyValue| str::from_utf8(dealer.value()).ok()?.parse().ok();
+        let deal = part.kvs().first();
+        let dealer = dealer.kvs().first();
+        Some(DealFound {
+            revision: answer.header()?.revision(),
+            deal: deal.and_then(|deal| Some((deal.mod_revision(), Deal::read(deal.value())?))),
+            dealer: dealer.map(|dealer| (dealer.create_revision(), nonce(dealer))),
+        })
     }
 
     /// The pool as [`look`](Keys::look) found it.

@@ -11,6 +11,8 @@
 //! | `POOL/takes` | the nonce of the last to take a slot; its version is how often one was taken | none |
 //! | `POOL/whole` | the last revision at which somebody found that nobody had left; arrivals and takes by then | none |
 //! | `POOL/left` | there once somebody may have left; `long ago` once that concerns nobody any more | none |
+//! | `POOL/dealer` | the nonce of who looks at the pool for all of a crowd | the claimant's |
+//! | `POOL/dealt/PART` | what the last such look has shown for some of them | none |
 //!
 //! A slot is its last taker's as long as that one's ticket is there. Whoever takes it next compares both.
 //!
@@ -83,6 +85,16 @@ impl Keys {
     /// Is there once somebody may have left.
     pub(super) fn somebody_left(&self) -> String {
         format!("{}left", self.root)
+    }
+
+    /// Who looks at the pool for everybody.
+    pub(super) fn dealer(&self) -> String {
+        format!("{}dealer", self.root)
+    }
+
+    /// A part of what it has dealt.
+    pub(super) fn dealt(&self, part: usize) -> String {
+        format!("{}dealt/{part}", self.root)
     }
 
     /// Before each ticket. One is deleted for every claimant that leaves.

@@ -36,6 +36,8 @@
 //! sees, in one look, no ticket of before that is unsettled. The next process of who had a slot so takes it by its number
 //! before its ticket says anything else.
 //!
+//! What a look shows may be told by somebody who has looked for others as well ([`dealing`]), some time before.
+//!
 //! Who was told of a departure ([`waiting`]) reads the last ticket of who left, which says which slot that one had: nobody
 //! could take the slot before the ticket went, so it is free if its record has not changed after that.
 //!
@@ -68,6 +70,7 @@ mod ticket;
 mod again;
 mod answers;
 mod arriving;
+mod dealing;
 mod departures;
 mod keys;
 pub mod order;
@@ -88,14 +91,15 @@ use std::time::{Duration, Instant};
 
 use etcd_client::Txn;
 
-use self::answers::Held;
+use self::answers::{Arrived, Held};
 use self::arriving::{BUSY_FROM, ByArrival};
 pub use self::cluster::{Cluster, PASSWORD_VARIABLE};
+use self::dealing::Seen;
 use self::departures::{Ahead, Departures, FAR};
 use self::failure::Failure;
 pub use self::keys::Keys;
 use self::members::{Members, Urgency};
-use self::order::{Turn, View};
+use self::order::{Step, Turn, View};
 use self::record::{FORMAT, SlotRecord};
 use self::session::{Leased, Session, incomplete};
 #[cfg(doc)]
@@ -192,6 +196,7 @@ impl Etcd {
         if let Some(grant) = self.take_again(&arrived, &who).await? {
             return Ok(grant);
         }
+        let (Arrived::Now { revision: mut since, .. } | Arrived::Before { mut since, .. }) = arrived;
         let by_arrival = self.by_arrival(arrived).await?;
         #[cfg(feature = "without-transaction")]
         if let Some(grant) = self.get_then_put(&who, progress).await? {
@@ -215,6 +220,7 @@ impl Etcd {
         {
             return Ok(grant);
         }
+        let mut in_crowd = began.elapsed() >= self.busy_from;
         loop {
             if let Some(departures) = in_line.take() {
                 if let Some(grant) = self.take_after(departures, &who, progress).await? {
@@ -222,20 +228,19 @@ impl Etcd {
                 }
                 // It may have been replaced meanwhile.
                 self.fresh = None;
+                in_crowd = false;
             }
             if self.unsettled {
                 let (_, leased) = self.fresh_lease().await?;
                 self.move_in_line(leased, None).await?;
             }
-            let answer = self.session.transact(Urgency::Claim, self.keys.look()).await?;
-            let view = self.keys.view(&answer).ok_or_else(incomplete)?;
-            self.tell_of_unreadable(&view);
-            if let Some(lease) = self.keys.ticket_lease_in(&answer, who.holder.nonce) {
-                self.session.seen_with(lease);
-                // It was with the other one before.
-                self.fresh = self.fresh.filter(|_| self.session.lease() == Some(lease));
-            }
-            let (slot, lease, take) = match view.turn(who.holder.nonce, self.keys.limit()) {
+            let dealt = if in_crowd { self.dealt(since).await? } else { None };
+            let Seen { revision, long_ago, step } = match dealt {
+                Some(seen) => seen,
+                None => self.look(in_crowd).await?,
+            };
+            since = revision + 1;
+            let (slot, lease, take) = match step.turn {
                 Turn::Keep { slot, revision } => {
                     let lease = self.fresh_lease().await?;
                     let ticket = self.session.moving_to(lease.1.id);
@@ -244,24 +249,17 @@ impl Etcd {
                 Turn::Take(slot) => {
                     let lease = self.fresh_lease().await?;
                     let ticket = self.session.moving_to(lease.1.id);
-                    (slot, lease, self.keys.take(slot, &who, &view, ticket))
+                    (slot, lease, self.keys.take(slot, &who, step.last, ticket))
                 }
                 Turn::Wait { departures } => {
-                    let (revision, own) = (view.revision, who.holder.nonce);
-                    let places = FAR as usize;
-                    let ahead = view.ahead(own, places).map(|nonce| Ahead { nonce, places });
-                    in_line = Some(Departures::after(revision, departures, own, ahead));
+                    let ahead = step.ahead.map(|nonce| Ahead { nonce, places: FAR as usize });
+                    in_line = Some(Departures::after(revision, departures, who.holder.nonce, ahead));
                     continue;
                 }
-                Turn::Unsettled => {
-                    self.settle_pool(&view, who.holder.nonce).await?;
-                    self.fresh = None;
-                    continue;
-                }
-                Turn::Absent => return Err(Failure::Lost),
+                Turn::Unsettled | Turn::Absent => return Err(Failure::Lost),
             };
             if let Taken::Granted(grant) = self.take(slot, take, &who, lease).await? {
-                if view.record(slot).is_none() && !view.long_ago {
+                if matches!(step, Step { turn: Turn::Take(_), last: None, .. }) && !long_ago {
                     // Somebody may have had it by its arrival.
                     until(BootTime::now().saturating_add(NOTICE)).await;
                     let long_ago = self.session.transact(Urgency::Claim, self.keys.put_long_ago());
@@ -270,6 +268,34 @@ impl Etcd {
                 }
                 return Ok(grant);
             }
+        }
+    }
+
+    /// What the pool shows this claimant, once that can be told; and the others, if it is the dealer.
+    async fn look(&mut self, is_dealer: bool) -> Result<Seen, Failure> {
+        let nonce = self.incarnation.nonce;
+        loop {
+            let answer = self.session.transact(Urgency::Claim, self.keys.look()).await?;
+            let view = self.keys.view(&answer).ok_or_else(incomplete)?;
+            self.tell_of_unreadable(&view);
+            if let Some(lease) = self.keys.ticket_lease_in(&answer, nonce) {
+                self.session.seen_with(lease);
+                // It was with the other one before.
+                self.fresh = self.fresh.filter(|_| self.session.lease() == Some(lease));
+            }
+            let steps = view.steps(nonce, self.keys.limit());
+            let own = steps.iter().find(|(other, _)| *other == nonce);
+            let step = own.map(|(_, step)| *step).ok_or(Failure::Lost)?;
+            let is_settled = step.turn != Turn::Unsettled;
+            if is_dealer {
+                self.deal(&view, steps, !is_settled).await;
+            }
+            if !is_settled {
+                self.settle_pool(&view, nonce).await?;
+                self.fresh = None;
+                continue;
+            }
+            return Ok(Seen { revision: view.revision, long_ago: view.long_ago, step });
         }
     }
 

@@ -19,6 +19,9 @@ mod tests;
 
 use std::collections::{HashMap, HashSet};
 
+use serde::{Deserialize, Serialize};
+
+use super::departures::FAR;
 use crate::store::{Holder, NodeId, Nonce};
 
 /// A state of the pool.
@@ -64,8 +67,31 @@ pub struct Record {
     pub token: i64,
 }
 
+/// What one claimant does next, and what it has to know for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Step {
+    /// What it does.
+    pub turn: Turn,
+    /// How the slot stands that it takes; none: without a record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<LastTaken>,
+    /// Who is [so many](FAR) places before it in line, if it waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ahead: Option<Nonce>,
+}
+
+/// How a slot stands that somebody took who has it no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct LastTaken {
+    /// When it was taken, or given back.
+    pub revision: i64,
+    /// Who has to be gone still.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone: Option<Nonce>,
+}
+
 /// What one claimant does next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub enum Turn {
     /// It took that slot already, at that revision, and nobody else has since: that one is its own.
     Keep {
@@ -90,43 +116,66 @@ pub enum Turn {
 impl View {
     /// That of the claimant `nonce`, in a pool of the slots 0 to `limit` - 1.
     pub fn turn(&self, nonce: Nonce, limit: u32) -> Turn {
+        let turns = self.turns(nonce, limit);
+        turns.into_iter().find(|(other, _)| *other == nonce).map_or(Turn::Absent, |(_, turn)| turn)
+    }
+
+    /// Those of the claimant `nonce`, of the others in line, in its order, and before them of those who have come again to
+    /// what they took.
+    pub fn turns(&self, nonce: Nonce, limit: u32) -> Vec<(Nonce, Turn)> {
+        let mut turns = self.back_at_what_they_took(nonce, limit);
         let held = self.held();
-        let own = self.slots.iter().filter(|record| record.slot < limit && record.nonce() == Some(nonce));
-        if let Some(Record { slot, revision, .. }) = own.max_by_key(|record| record.revision) {
-            return Turn::Keep { slot: *slot, revision: *revision };
-        }
         let recorded = self.slots.iter().map(|record| record.slot).filter(|slot| *slot < limit);
         let recorded: HashSet<u32> = recorded.collect();
         // Who is unsettled waits as well, if all slots have records.
         let full = recorded.len() == limit as usize;
         let settled = full || self.somebody_left && self.unsettled(nonce).is_none();
         let mut line = self.in_line(nonce, &held, full);
-        let Some(before) = line.iter().position(|ticket| ticket.nonce == nonce) else { return Turn::Absent };
+        if turns.iter().any(|(other, _)| *other == nonce) {
+            line.retain(|ticket| ticket.nonce != nonce);
+        }
 
         let unknown = self.slots.iter().filter(|record| record.holder.is_none()).map(|record| record.slot);
         let unrecorded = (0..limit).filter(|slot| !settled && !recorded.contains(slot));
         let taken: HashSet<u32> =
             held.values().copied().chain(unknown).chain(unrecorded).filter(|slot| *slot < limit).collect();
         let free = limit as usize - taken.len();
-        if before >= free {
-            return if settled { Turn::Wait { departures: before + 1 - free } } else { Turn::Unsettled };
-        }
-        line.truncate(free);
-        let back = self.back_in_their_own(&line, limit, &taken);
-        if let Some(slot) = back.get(&nonce) {
-            return Turn::Take(*slot);
-        }
-        let before = line[..before].iter().filter(|ticket| !back.contains_key(&ticket.nonce)).count();
-        let given: HashSet<u32> = taken.into_iter().chain(back.into_values()).collect();
+        let (now, later) = line.split_at(free.min(line.len()));
+        let back = self.back_in_their_own(now, limit, &taken);
+        let given: HashSet<u32> = taken.into_iter().chain(back.values().copied()).collect();
         let mut rest = (0..limit).filter(|slot| !given.contains(slot));
-        rest.nth(before).map_or(Turn::Absent, Turn::Take)
+        turns.extend(now.iter().filter_map(|ticket| {
+            let slot = back.get(&ticket.nonce).copied().or_else(|| rest.next())?;
+            Some((ticket.nonce, Turn::Take(slot)))
+        }));
+        let wait = |departures| if settled { Turn::Wait { departures } } else { Turn::Unsettled };
+        turns.extend(later.iter().zip(1..).map(|(ticket, departures)| (ticket.nonce, wait(departures))));
+        turns
     }
 
-    /// Who is so many places before that claimant in line.
-    pub fn ahead(&self, nonce: Nonce, places: usize) -> Option<Nonce> {
-        let line = self.in_line(nonce, &self.held(), true);
-        let own = line.iter().position(|ticket| ticket.nonce == nonce)?;
-        Some(line[own.checked_sub(places)?].nonce)
+    /// Each one's [turn](Self::turns), and what it has to know for it.
+    pub fn steps(&self, nonce: Nonce, limit: u32) -> Vec<(Nonce, Step)> {
+        let present: HashSet<Nonce> = self.tickets.iter().map(|ticket| ticket.nonce).collect();
+        let records: HashMap<u32, &Record> = self.slots.iter().map(|record| (record.slot, record)).collect();
+        let last_taken = |record: &&Record| LastTaken {
+            revision: record.revision,
+            // Who took another one since and is there has left this one for good.
+            gone: record.holder.as_ref().map(|holder| holder.nonce).filter(|nonce| !present.contains(nonce)),
+        };
+        let turns = self.turns(nonce, limit);
+        let line = turns.iter().position(|(_, turn)| !matches!(turn, Turn::Keep { .. })).unwrap_or_default();
+        let step = |(place, (nonce, turn)): (usize, &(Nonce, Turn))| {
+            let (last, ahead) = match turn {
+                Turn::Take(slot) => (records.get(slot).map(last_taken), None),
+                Turn::Wait { .. } => {
+                    let ahead = place.checked_sub(FAR as usize).filter(|ahead| *ahead >= line);
+                    (None, ahead.map(|ahead| turns[ahead].0))
+                }
+                Turn::Keep { .. } | Turn::Unsettled | Turn::Absent => (None, None),
+            };
+            (*nonce, Step { turn: *turn, last, ahead })
+        };
+        turns.iter().enumerate().map(step).collect()
     }
 
     /// The last to come of the others who may have slots by their arrivals.
@@ -153,6 +202,21 @@ impl View {
             let holder = record.holder.as_ref()?;
             (held.get(&holder.nonce) == Some(&record.slot)).then_some((record, holder))
         })
+    }
+
+    /// Of that claimant, and of all whose tickets say nothing of it, who took a slot that nobody has taken since.
+    fn back_at_what_they_took(&self, nonce: Nonce, limit: u32) -> Vec<(Nonce, Turn)> {
+        let mut took: HashMap<Nonce, &Record> = HashMap::new();
+        for record in self.slots.iter().filter(|record| record.slot < limit) {
+            let Some(nonce) = record.nonce() else { continue };
+            let last = took.entry(nonce).or_insert(record);
+            if last.revision < record.revision {
+                *last = record;
+            }
+        }
+        let back = self.tickets.iter().filter(|ticket| ticket.nonce == nonce || ticket.slot.is_none());
+        let keep = |record: &Record| Turn::Keep { slot: record.slot, revision: record.revision };
+        back.filter_map(|ticket| Some((ticket.nonce, keep(took.get(&ticket.nonce)?)))).collect()
     }
 
     /// Who has a ticket and no slot, with or without those who may have one by their arrivals; and that claimant.

@@ -1,11 +1,14 @@
 //! What is asked of etcd about a pool: transactions, each of which can be sent again.
 
+use std::collections::BTreeMap;
+
 use etcd_client::{Compare, CompareOp, GetOptions, PutOptions, Txn, TxnOp};
 
 use super::answers::Held;
+use super::dealing::{Deal, PARTS};
 use super::departures::Departure;
 use super::keys::Keys;
-use super::order::View;
+use super::order::LastTaken;
 use super::record::{LONG_AGO, SlotRecord, TicketRecord, Whole, whole_json};
 use super::ticket::{LeaseId, Move};
 use crate::store::{Holder, Incarnation, NodeId, Nonce};
@@ -74,12 +77,11 @@ impl Keys {
     }
 
     /// Takes a slot, if it stands as it was seen, and has the ticket put so; or reads it.
-    pub(super) fn take(&self, slot: u32, who: &SlotRecord, seen: &View, ticket: Move) -> Txn {
-        let key = self.slot(slot);
-        let Some(last) = seen.record(slot) else { return self.take_first(slot, who, None, ticket) };
-        let unchanged = Compare::mod_revision(key, CompareOp::Equal, last.revision);
-        // Who took another one since and is there has left this one for good.
-        let gone = last.holder.as_ref().map(|holder| holder.nonce).filter(|nonce| !seen.is_present(*nonce));
+    pub(super) fn take(&self, slot: u32, who: &SlotRecord, last: Option<LastTaken>, ticket: Move) -> Txn {
+        let Some(LastTaken { revision, gone }) = last else {
+            return self.take_first(slot, who, None, ticket);
+        };
+        let unchanged = Compare::mod_revision(self.slot(slot), CompareOp::Equal, revision);
         let gone = gone.map(|nonce| Compare::create_revision(self.ticket(nonce), CompareOp::Equal, 0));
         self.put(slot, who, gone.into_iter().chain([unchanged]), ticket, Beside::default())
     }
@@ -153,12 +155,13 @@ impl Keys {
         Compare::lease(self.ticket(nonce), CompareOp::Equal, lease)
     }
 
-    /// Gives a slot back, and the ticket with it, if the slot is still the claimant's.
+    /// Gives a slot back, and the ticket with it, if the slot is still the claimant's. From then on, somebody has left.
     pub(super) fn release(&self, held: &Held) -> Option<Txn> {
         let record = SlotRecord::read(&held.record)?;
         let leave = [
             TxnOp::put(self.slot(held.slot), record.given_back().to_json(), None),
             TxnOp::delete(self.ticket(record.holder.nonce), None),
+            TxnOp::txn(self.end_arrivals()),
         ];
         let release = Txn::new().when(self.is_as_held(held, record.holder.nonce)).and_then(leave.clone());
         if held.is_put() {
@@ -250,6 +253,43 @@ impl Keys {
         ])
     }
 
+    /// Reads what that claimant was dealt, if it was at that revision or later, and who deals.
+    pub(super) fn find_deal(&self, nonce: Nonce, since: i64) -> Txn {
+        let dealt = GetOptions::new().with_min_mod_revision(since);
+        Txn::new().and_then([
+            TxnOp::get(self.dealt(nonce.spread(PARTS)), Some(dealt)),
+            TxnOp::get(self.dealer(), None),
+        ])
+    }
+
+    /// Makes that claimant the dealer, if there is none, and it was not dealt anything at that revision or later.
+    pub(super) fn become_dealer(&self, nonce: Nonce, since: i64, lease: LeaseId) -> Txn {
+        let before = Compare::mod_revision(self.dealt(nonce.spread(PARTS)), CompareOp::Less, since);
+        let nobody = Compare::create_revision(self.dealer(), CompareOp::Equal, 0);
+        let put = TxnOp::put(self.dealer(), nonce.to_string(), Some(PutOptions::new().with_lease(lease)));
+        Txn::new().when([before, nobody]).and_then([put])
+    }
+
+    /// Deals, if that claimant is the dealer; which it is no more then, unless it goes on.
+    pub(super) fn deal(&self, nonce: Nonce, parts: &BTreeMap<usize, Deal>, goes_on: bool) -> Txn {
+        let is_dealer = Compare::value(self.dealer(), CompareOp::Equal, nonce.to_string());
+        let deal = parts.iter().map(|(part, deal)| TxnOp::put(self.dealt(*part), deal.to_json(), None));
+        // Who waits for the deal is told so by that.
+        let told = if goes_on {
+            let put = PutOptions::new().with_ignore_value().with_ignore_lease();
+            TxnOp::put(self.dealer(), "", Some(put))
+        } else {
+            TxnOp::delete(self.dealer(), None)
+        };
+        Txn::new().when([is_dealer]).and_then(deal.chain([told]).collect::<Vec<_>>())
+    }
+
+    /// Has who became the dealer at that revision be it no more.
+    pub(super) fn dismiss(&self, dealer: i64) -> Txn {
+        let is_dealer = Compare::create_revision(self.dealer(), CompareOp::Equal, dealer);
+        Txn::new().when([is_dealer]).and_then([TxnOp::delete(self.dealer(), None)])
+    }
+
     /// Has nobody come to have a slot by its arrival from then on.
     pub(super) fn end_arrivals(&self) -> Txn {
         let left = self.somebody_left();
@@ -262,7 +302,11 @@ impl Keys {
     pub(super) fn put_long_ago(&self) -> Txn {
         let left = self.somebody_left();
         Txn::new()
-            .when([Compare::create_revision(left.as_str(), CompareOp::Greater, 0)])
+            .when([
+                Compare::create_revision(left.as_str(), CompareOp::Greater, 0),
+                // All of a crowd say so.
+                Compare::value(left.as_str(), CompareOp::NotEqual, LONG_AGO),
+            ])
             .and_then([TxnOp::put(left, LONG_AGO, None)])
     }
 }

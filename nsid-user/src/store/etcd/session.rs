@@ -15,8 +15,8 @@ use super::members::{Members, Urgency};
 use super::ticket::{LeaseId, Move, TicketAt};
 use crate::store::{Lease, Unreachable};
 
-/// Bytes that an answer may have: a look at a pool of 100,000 claimants. The client's own limit is a tenth of that.
-const ANSWER: usize = 40 << 20;
+/// Bytes that an answer may have: a look at a pool of 100,000 claimants. The client's own limit is 4 MB.
+const ANSWER: usize = 80 << 20;
 
 /// Leases, and the way to those who keep them.
 pub(super) struct Session {

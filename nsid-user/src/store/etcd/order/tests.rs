@@ -61,7 +61,7 @@ impl View {
         self.tickets.iter().map(|ticket| ticket.nonce).filter(|nonce| !holders.contains(nonce)).collect()
     }
 
-    fn turns(&self) -> Vec<Turn> {
+    fn each_ones(&self) -> Vec<Turn> {
         self.line().into_iter().map(|nonce| self.turn(nonce, LIMIT)).collect()
     }
 
@@ -86,7 +86,7 @@ fn slot(turn: &Turn) -> Option<u32> {
 proptest! {
     #[test]
     fn the_first_in_line_take_the_free_slots_one_each_and_the_others_wait(pool in pool()) {
-        let (free, turns) = (pool.free(), pool.turns());
+        let (free, turns) = (pool.free(), pool.each_ones());
         let takers = free.len().min(turns.len());
         let taken: BTreeSet<u32> = turns[..takers].iter().filter_map(slot).collect();
         prop_assert_eq!(taken.len(), takers, "{:?}", turns);
@@ -102,7 +102,7 @@ proptest! {
         let strangers = pool.slots.iter().filter(|record| record.holder.is_none()).count();
         pool.slots.retain(|record| record.nonce().is_none_or(|nonce| pool.tickets.iter().any(|ticket| ticket.nonce == nonce)));
         let lowest: Vec<u32> = pool.free().into_iter().take(pool.line().len()).collect();
-        let taken: Vec<u32> = pool.turns().iter().filter_map(slot).collect();
+        let taken: Vec<u32> = pool.each_ones().iter().filter_map(slot).collect();
         prop_assert_eq!(taken, lowest, "with {} strangers", strangers);
     }
 
@@ -118,14 +118,14 @@ proptest! {
             record.holder.as_mut().unwrap().nonce = nonce(2000);
         }
         pool.slots.extend((0..held).map(|slot| record(slot, slot, slot)));
-        let taken: BTreeSet<u32> = pool.turns().iter().filter_map(slot).collect();
+        let taken: BTreeSet<u32> = pool.each_ones().iter().filter_map(slot).collect();
         let end = (held as usize + line.len()).min(LIMIT as usize);
         prop_assert!(taken.iter().copied().eq(held..u32::try_from(end).unwrap()), "{:?}", taken);
     }
 
     #[test]
     fn a_claimant_that_takes_its_slot_changes_nobody_elses_choice(pool in pool(), who: Index) {
-        let (line, before) = (pool.line(), pool.turns());
+        let (line, before) = (pool.line(), pool.each_ones());
         prop_assume!(!line.is_empty());
         let who = who.index(line.len());
         let Turn::Take(slot) = before[who] else { return Ok(()) };
@@ -162,11 +162,26 @@ proptest! {
     }
 
     #[test]
-    fn who_is_ahead_is_so_many_places_before_in_line(pool in pool(), places in 0..4_usize) {
-        let line = pool.line();
-        for (place, nonce) in line.iter().enumerate() {
-            prop_assert_eq!(pool.ahead(*nonce, places), place.checked_sub(places).map(|place| line[place]));
+    fn a_look_shows_each_in_line_what_its_own_would(
+        pool in pool(),
+        unsettled in vec(any::<bool>(), 40),
+        somebody_left: bool,
+        looks: Index,
+    ) {
+        let mut pool = View { somebody_left, ..pool };
+        prop_assume!(!pool.line().is_empty());
+        let looks = pool.line()[looks.index(pool.line().len())];
+        for (ticket, is_unsettled) in pool.tickets.iter_mut().zip(unsettled) {
+            ticket.is_unsettled = is_unsettled && ticket.nonce != looks;
         }
+        let shown = pool.steps(looks, LIMIT);
+        let settled = |nonce: &Nonce| pool.tickets.iter().any(|ticket| ticket.nonce == *nonce && !ticket.is_unsettled);
+        for (nonce, step) in shown.iter().filter(|(nonce, _)| settled(nonce)) {
+            let own = pool.steps(*nonce, LIMIT).into_iter().find(|(other, _)| other == nonce);
+            prop_assert_eq!(own.map(|(_, own)| own), Some(*step));
+        }
+        let missing = pool.line().into_iter().find(|nonce| settled(nonce) && !shown.iter().any(|(other, _)| other == nonce));
+        prop_assert_eq!(missing, None);
     }
 
     #[test]
@@ -264,4 +279,42 @@ fn a_slot_without_a_record_is_free_once_nobody_can_have_it_by_its_arrival() {
     // All have records: there is nothing to wait for but departures.
     pool.slots = (0..2).map(|slot| record(slot, slot, slot)).collect();
     assert_eq!(pool.turn(nonce(2), 2), Turn::Wait { departures: 1 });
+}
+
+#[test]
+fn who_waits_is_shown_who_is_so_many_places_before_it_in_line() {
+    let holder = record(0, 0, 0);
+    // Claimant 500 has come again to what it took.
+    let slots = vec![holder, record(1, 500, 500)];
+    let tickets = [0, 500].into_iter().chain(100..100 + 2 * FAR).map(ticket).collect();
+    let pool = View { revision: 7, tickets, slots, somebody_left: true, long_ago: true };
+    let ahead: Vec<_> =
+        pool.steps(nonce(100), 2).into_iter().map(|(nonce, step)| (nonce, step.ahead)).collect();
+    let line = (0..2 * FAR)
+        .map(|place| (nonce(100 + place), place.checked_sub(FAR).map(|ahead| nonce(100 + ahead))));
+    assert_eq!(
+        ahead,
+        [0, 500].map(|number| (nonce(number), None)).into_iter().chain(line).collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn who_takes_a_slot_is_shown_how_it_stands() {
+    let released = Record { released: true, ..record(0, 100, 100) };
+    let later = Record { revision: 9, ..record(3, 7, 7) };
+    // Claimant 7 has left slot 1 for slot 3, 8 is gone, and 100 gave slot 0 back and waits again.
+    let slots = vec![released, record(1, 7, 7), record(2, 8, 8), later];
+    let tickets = [7, 100, 101, 102, 103].map(ticket).to_vec();
+    let pool = View { revision: 9, tickets, slots, somebody_left: true, long_ago: true };
+    let last = |revision, gone: Option<u32>| Some(LastTaken { revision, gone: gone.map(nonce) });
+    let expected = [
+        (Turn::Keep { slot: 3, revision: 9 }, None),
+        (Turn::Take(0), last(1, None)),
+        (Turn::Take(1), last(2, None)),
+        (Turn::Take(2), last(3, Some(8))),
+        (Turn::Take(4), None),
+    ];
+    let shown: Vec<_> =
+        pool.steps(nonce(100), 8).into_iter().map(|(_, step)| (step.turn, step.last)).collect();
+    assert_eq!(shown, expected);
 }

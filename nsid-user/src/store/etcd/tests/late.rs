@@ -14,7 +14,7 @@ async fn a_slot_that_is_taken_late_after_a_crash_is_not_and_the_one_that_was_tak
     let who = SlotRecord::taken(Holder::new(&earlier.incarnation, EtcdPool::TTL));
     earlier.arrive(&who.holder).await.unwrap();
     let (_, leased) = earlier.session.grant(Urgency::Claim).await.unwrap();
-    let late = earlier.keys.take(2, &who, &View::default(), earlier.session.moving_to(leased.id));
+    let late = earlier.keys.take(2, &who, None, earlier.session.moving_to(leased.id));
     let mut next = pool.claimant(earlier.incarnation.nonce);
     assert_eq!(claim(&mut next).await.slot, 0);
     assert!(!carried_out(&pool, late).await);
@@ -100,9 +100,9 @@ async fn what_was_not_answered_stays_possible_when_a_later_request_comes_to_noth
     let who = SlotRecord::taken(Holder::new(&store.incarnation, EtcdPool::TTL));
     store.arrive(&who.holder).await.unwrap();
     let (_, unanswered) = store.session.grant(Urgency::Claim).await.unwrap();
-    let _late = store.keys.take(2, &who, &View::default(), store.session.moving_to(unanswered.id));
+    let _late = store.keys.take(2, &who, None, store.session.moving_to(unanswered.id));
     let fresh = store.session.grant(Urgency::Claim).await.unwrap();
-    let take = store.keys.take(0, &who, &View::default(), store.session.moving_to(fresh.1.id));
+    let take = store.keys.take(0, &who, None, store.session.moving_to(fresh.1.id));
     assert!(matches!(store.take(0, take, &who, fresh).await, Ok(Taken::NotAsSeen)));
     assert!(store.session.certain().is_none());
 }

@@ -2,6 +2,7 @@
 
 mod access;
 mod again;
+mod dealing;
 mod late;
 mod server;
 mod unsettled;
@@ -367,6 +368,19 @@ async fn who_finds_that_another_one_has_its_nonce_goes_on_under_another() {
     for store in [&mut one, &mut copy] {
         store.renew().await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn who_finds_its_own_record_put_anew_claims_again_under_its_nonce() {
+    let pool = EtcdPool::new(3);
+    let mut store = pool.newcomer();
+    let nonce = store.incarnation.nonce;
+    claim(&mut store).await;
+    let record = store.held.clone().unwrap().record;
+    pool.client().await.put(format!("/nsid/{PATTERN}/slots/0"), record, None).await.unwrap();
+    assert!(matches!(store.renew().await, Err(RenewError::Lost)));
+    assert_eq!(claim(&mut store).await.slot, 0);
+    assert_eq!(store.incarnation.nonce, nonce);
 }
 
 #[tokio::test]

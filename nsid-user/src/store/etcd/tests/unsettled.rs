@@ -3,7 +3,7 @@
 use super::*;
 
 /// A pool of claimants who always find etcd busy.
-struct BusyPool(EtcdPool);
+pub(super) struct BusyPool(pub(super) EtcdPool);
 
 impl Pool for BusyPool {
     type Claimant = Etcd;
@@ -29,12 +29,12 @@ impl Pool for BusyPool {
 }
 
 impl BusyPool {
-    fn newcomer(&self) -> Etcd {
+    pub(super) fn newcomer(&self) -> Etcd {
         self.claimant(Nonce::random().unwrap())
     }
 
     /// Who has a slot that it has not put a record of.
-    async fn holder(&self) -> (Etcd, Grant) {
+    pub(super) async fn holder(&self) -> (Etcd, Grant) {
         let mut holder = self.newcomer();
         let grant = claim(&mut holder).await;
         assert!(!is_settled(&holder));

@@ -28,7 +28,7 @@ pub(super) enum Way {
     AtOnce,
     /// The same, evenly spread over that time.
     Spread(Duration),
-    /// Claim for the first time, all at once, in a pool that somebody has left.
+    /// Claim as newcomers, all at once, in a pool that as many have left.
     InUse,
     /// Claim again what they had until their leases ended, all at once, in a pool that somebody has left.
     Again,
@@ -136,11 +136,8 @@ impl fmt::Display for Row {
             Way::AtOnce => write!(f, "{store}: {count} claims at once"),
             Way::Told => write!(f, "{store}: {count} claims at once, told their slots beforehand"),
             Way::Renew => write!(f, "{store}: {count} renewals at once"),
-            Way::InUse => write!(f, "{store}: {count} claims at once in a pool that somebody left"),
-            Way::Again => write!(
-                f,
-                "{store}: {count} claims at once in a pool that somebody left, of what they had before"
-            ),
+            Way::InUse => write!(f, "{store}: {count} claims at once in a pool that as many left"),
+            Way::Again => write!(f, "{store}: {count} claims at once of what they had before"),
             Way::Spread(time) => write!(f, "{store}: {count} claims in {time:?}, the longest"),
             Way::GlobalLock => write!(f, "{store}: {count} claims at once, by a global lock"),
             Way::GetThenPut => write!(f, "{store}: {count} claims at once, by Get-then-Put"),

@@ -92,8 +92,9 @@ impl<S: Subject + Sync> Site<S> {
             }
             _ => {
                 if row.way == Way::InUse {
-                    let leaver = self.claimants(&pool, row.count, TTL)?.pop().context("no slots")?;
-                    granted(leaver).await?.1.1.release().await?;
+                    let before = self.claimants(&pool, row.count, TTL)?;
+                    let (_, holders) = crowd(before, spread, granted).await?;
+                    crowd(holders, spread, released).await?;
                 }
                 let claimants = self.prepared(&pool, row.count).await?;
                 let claim = |claimant| claim(claimant, S::CROWDS);
@@ -191,6 +192,11 @@ async fn granted<S: Store>(mut store: S) -> Result<(u32, (u32, S))> {
     let (progress, _status) = Progress::new(Kind::Local, "bench");
     let slot = store.claim(&progress).await?.slot;
     Ok((slot, (slot, store)))
+}
+
+async fn released<S: Store>((slot, mut store): (u32, S)) -> Result<(u32, ())> {
+    store.release().await?;
+    Ok((slot, ()))
 }
 
 async fn renewed<S: Store>((slot, mut store): (u32, S)) -> Result<(u32, S)> {

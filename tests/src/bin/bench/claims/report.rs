@@ -9,7 +9,9 @@ nodes do from their own: of one, a witness takes no more than 2000 messages a se
 are that have a key.
 
 A crowd's time is that from the first's beginning until the last has its name, connecting included on etcd and not on
-ZooKeeper, where sessions are opened before; of a crowd that is spread over a time, the longest that one claim took.
+ZooKeeper, where sessions are opened before; of a crowd that is spread over a time, the longest that one claim took. It comes
+to a pool that nobody has been in, unless its row says that *as many left* it, each giving its name back, or that it claims
+*what they had before*, until their leases ended without their doing.
 
 Claimants that were *told their slots beforehand* have nothing to find out: a lease and a transaction each, on a connection
 each, is the least that a claim in etcd can be on this machine, and *times least* compares with that. In ZooKeeper it is one

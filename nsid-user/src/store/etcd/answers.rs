@@ -85,8 +85,8 @@ pub(super) struct Counted {
 pub(super) struct DealFound {
     /// When it was found so.
     pub(super) revision: i64,
-    /// When it was dealt, and what; nothing if it was before the revision that was asked for, or cannot be read.
-    pub(super) deal: Option<(i64, Deal)>,
+    /// When it was dealt, if not before the revision that was asked for; and what, if that can be read.
+    pub(super) deal: Option<(i64, Option<Deal>)>,
     /// Since when there is a dealer, and which, if there is one.
     pub(super) dealer: Option<(i64, Option<Nonce>)>,
 }
@@ -278,7 +278,7 @@ impl Keys {
         let dealer = dealer.kvs().first();
         Some(DealFound {
             revision: answer.header()?.revision(),
-            deal: deal.and_then(|deal| Some((deal.mod_revision(), Deal::read(deal.value())?))),
+            deal: deal.map(|deal| (deal.mod_revision(), Deal::read(deal.value()))),
             dealer: dealer.map(|dealer| (dealer.create_revision(), nonce(dealer))),
         })
     }

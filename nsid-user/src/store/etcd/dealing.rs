@@ -66,11 +66,14 @@ impl Etcd {
             }
             let answer = self.session.transact(Urgency::Claim, self.keys.find_deal(nonce, next)).await?;
             let DealFound { revision, deal, dealer } = Keys::deal_found(&answer).ok_or_else(incomplete)?;
-            if let Some((dealt, Deal { revision, long_ago, mut steps })) = deal {
-                if let Some(step) = steps.remove(&nonce).filter(|_| revision >= since) {
+            if let Some((dealt, deal)) = deal {
+                next = dealt + 1;
+                let deal = deal.filter(|deal| deal.revision >= since);
+                if let Some(Deal { revision, long_ago, mut steps }) = deal
+                    && let Some(step) = steps.remove(&nonce)
+                {
                     return Ok(Some(Seen { revision, long_ago, step }));
                 }
-                next = dealt + 1;
             }
             let Some((dealer, who)) = dealer else {
                 let become_dealer = self.keys.become_dealer(nonce, next, leased.id);

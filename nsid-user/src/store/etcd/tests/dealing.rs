@@ -207,6 +207,16 @@ async fn a_deal_of_before_is_none_and_who_is_not_in_one_looks_itself() {
 }
 
 #[tokio::test]
+async fn a_deal_that_cannot_be_read_is_none() {
+    let pool = BusyPool::left(3).await;
+    let mut store = pool.newcomer();
+    arrived(&mut store).await;
+    pool.put(&format!("dealt/{}", store.incarnation.nonce.spread(PARTS)), "of a later version".to_owned())
+        .await;
+    assert_eq!(timeout(EtcdPool::TTL, claim(&mut store)).await.expect("claimed").slot, 0);
+}
+
+#[tokio::test]
 async fn what_somebody_has_by_then_is_not_taken_by_a_deal() {
     let pool = BusyPool::left(3).await;
     let mut holder = pool.newcomer();

@@ -102,6 +102,7 @@ pub(super) fn rows(store: Kind) -> Vec<Row> {
             add(count, Way::GetThenPut, 1, None);
         }
         add(1000, Way::KeepAlive, 1, None);
+        add(10_000, Way::InUse, 1, None);
     }
     for count in [1000, 5000] {
         add(count, Way::InUse, 1, None);
